@@ -1,0 +1,79 @@
+"""The contract of a driver: one way of talking to devices. Mirror image of gateway.uplink.
+
+A driver lives in drivers/<name>/, exports one class named Driver, and is found by the folder's name,
+which is what a profile's `driver` says; nothing lists drivers. One Driver object serves one link with
+all the devices on it, because devices that share a wire share its fate.
+
+Keeps   A driver acknowledges to the outside only after `emit` has returned (promise 1).
+"""
+
+import importlib
+import importlib.util
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from gateway.clock import Clock
+from gateway.events import Arrival, Device
+from gateway.profile import Profile
+
+Emit = Callable[[Sequence[Arrival]], Awaitable[None]]
+"""Hand over what arrived, oldest first, at most 512 at once; returns once it is safe on disk.
+
+Raises StoreError only when the gateway is about to stop: then acknowledge nothing.
+"""
+
+Notice = Callable[[str, bool, str], Awaitable[None]]
+"""Report the health of the link itself: (what, healthy, text); what is "link", "session", "clients"…
+
+Unhealthy raises a fault of the gateway's own device once, healthy restores it.
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkSettings:
+    """One [[link]] of gateway.toml, checked; secrets already read.
+
+    url       scheme://host:port as configured
+    password  the secret itself; never logged (repr leaves it out)
+    options   the rest of the table, as the driver's `Options` model understands it
+    """
+
+    name: str
+    kind: str
+    url: str
+    client_id: str
+    username: str | None = None
+    password: str | None = None
+    ca: Path | None = None
+    cert: Path | None = None
+    key: Path | None = None
+    options: Mapping[str, Any]
+
+    def __repr__(self) -> str:
+        """Without the secret."""
+        return f"LinkSettings(name={self.name!r}, url={self.url!r})"
+
+
+class Driver(Protocol):
+    """One link and its devices."""
+
+    def __init__(
+        self,
+        link: LinkSettings,
+        devices: Sequence[Device],
+        profiles: Mapping[str, Profile],
+        clock: Clock,
+    ) -> None: ...
+
+    async def run(self, emit: Emit, notice: Notice) -> None:
+        """Talk until cancelled; raise LinkDown when the link ends, and be run again after a pause."""
+
+
+def find_driver(name: str) -> type[Driver]:
+    """Return the class of drivers/<name>/; raises LookupError when there is no such folder."""
+    if not name.isidentifier() or importlib.util.find_spec(f"drivers.{name}") is None:
+        raise LookupError(f"no driver named {name!r} under drivers/")
+    found: type[Driver] = importlib.import_module(f"drivers.{name}").Driver
+    return found
