@@ -1,0 +1,460 @@
+"""One MQTT connection: paho keeps the session, this file moves the messages.
+
+Owns    the socket, from connect to close. A connection is never reused: whoever wants another opens
+        another, so an acknowledgement can never reach a later connection by mistake.
+Needs   gateway.links.mqtt_wire, paho-mqtt (CONNECT, TLS, SUBSCRIBE, keep-alive, DISCONNECT).
+Keeps   1. Nothing is acknowledged to the broker before acknowledge() is called (promise 1).
+        2. At most INBOX_MESSAGES wait in memory; then the socket is not read until some are taken.
+        3. No thread runs after open() has returned; everything happens in the event loop.
+"""
+
+import asyncio
+import contextlib
+import errno
+import socket
+import ssl
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+
+from gateway.errors import LinkDown
+from gateway.links.mqtt_wire import (
+    Message,
+    Splitter,
+    encode_properties,
+    encode_puback,
+    encode_publish,
+)
+
+INBOX_MESSAGES: Final = 4096
+RECEIVE_MAXIMUM: Final = 1024
+"""Unacknowledged messages a broker may have under way to us (MQTT 5; with 3.1.1 it is its own)."""
+SESSION_EXPIRY_S: Final = 30 * 86400
+CONNECT_TIMEOUT_S: Final = 5.0
+ANSWER_TIMEOUT_S: Final = 10.0
+FILTERS_PER_SUBSCRIBE: Final = 100
+_READ_BYTES: Final = 256 * 1024
+_FIRST_MID: Final = 0x8000  # below: paho's own packet ids for SUBSCRIBE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Will:
+    """What the broker says for us when we vanish: QoS 1."""
+
+    topic: str
+    payload: bytes
+    retain: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MqttSettings:
+    """How to reach one broker.
+
+    clean      False: the broker keeps the session and what arrives while we are away
+    protocol   "auto" tries 5 and falls back to 3.1.1
+    """
+
+    host: str
+    port: int
+    client_id: str
+    username: str | None = None
+    password: str | None = None
+    tls: ssl.SSLContext | None = None
+    keepalive_s: int = 15
+    clean: bool = True
+    protocol: str = "auto"
+    will: Will | None = None
+
+    def __repr__(self) -> str:
+        """Without the secret."""
+        return f"MqttSettings({self.client_id!r} at {self.host}:{self.port})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outgoing:
+    """One message to publish at QoS 1; properties and content_type are left out on 3.1.1."""
+
+    topic: str
+    payload: bytes
+    retain: bool = False
+    properties: tuple[tuple[str, str], ...] = ()
+    content_type: str | None = None
+
+
+class _Tap:
+    """Stands where paho's socket stands: paho sees only the packets that are its business."""
+
+    def __init__(self, sock: socket.socket, protocol: int) -> None:
+        self.sock = sock
+        self.splitter = Splitter(protocol)
+        self.out = bytearray()
+
+    def recv(self, size: int) -> bytes:
+        others = self.splitter.others
+        if not others:
+            raise BlockingIOError(errno.EAGAIN, "nothing for paho")
+        taken = bytes(others[:size])
+        del others[:size]
+        return taken
+
+    def send(self, data: bytes | bytearray) -> int:
+        self.out += data
+        return len(data)
+
+    def read(self) -> bool:
+        """Move bytes from the socket to the splitter; True when there may be more at once."""
+        try:
+            data = self.sock.recv(_READ_BYTES)
+        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError, InterruptedError):
+            return False
+        if not data:
+            raise LinkDown("the broker closed the connection")
+        self.splitter.feed(data)
+        return isinstance(self.sock, ssl.SSLSocket) or len(data) == _READ_BYTES
+
+    def flush(self) -> bool:
+        """Write what waits; True when all of it went."""
+        while self.out:
+            try:
+                sent = self.sock.send(memoryview(self.out)[:_READ_BYTES])
+            except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError, InterruptedError):
+                return False
+            del self.out[:sent]
+        return True
+
+    def close(self) -> None:
+        self.sock.close()
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 whatever else paho asks of a socket
+        return getattr(self.sock, name)
+
+
+class _Session(paho.Client):
+    """paho, given our tap instead of the bare socket (a test pins that it asks there)."""
+
+    tap: _Tap | None = None
+
+    def _create_socket(self) -> Any:  # noqa: ANN401 paho's own type is a private protocol
+        protocol = 5 if self._protocol == paho.MQTTv5 else 4
+        self.tap = _Tap(super()._create_socket(), protocol)  # type: ignore[arg-type]
+        return self.tap
+
+
+class _Waiter:
+    """A publish call that waits for its acknowledgements."""
+
+    __slots__ = ("codes", "done", "left")
+
+    def __init__(self, count: int) -> None:
+        self.codes = [0] * count
+        self.left = count
+        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+
+class MqttConnection:
+    """One connection to one broker. Make it with open()."""
+
+    def __init__(self, settings: MqttSettings, protocol: int) -> None:
+        self._settings = settings
+        self._loop = asyncio.get_running_loop()
+        self.protocol = protocol
+        self.session_present = False
+        self._client = self._make_client()
+        self._tap: _Tap
+        self._connected: asyncio.Future[tuple[bool, str, int]] = self._loop.create_future()
+        self._suback: dict[int, asyncio.Future[list[int]]] = {}
+        self._lost: LinkDown | None = None
+        self._arrived = asyncio.Event()
+        self._paused = self._writing = self._flush_due = False
+        self._waiting: dict[int, tuple[_Waiter, int]] = {}
+        self._next_mid = _FIRST_MID
+        self._misc: asyncio.TimerHandle | None = None
+
+    @classmethod
+    async def open(cls, settings: MqttSettings) -> "MqttConnection":
+        """Connect and wait for the broker's welcome, at most 15 s; raises LinkDown."""
+        wanted = {"auto": (5, 4), "5": (5,), "3.1.1": (4,)}[settings.protocol]
+        for protocol in wanted:
+            connection = cls(settings, protocol)
+            try:
+                await connection._connect()
+            except _WrongProtocol:
+                await connection.close()
+                if protocol == wanted[-1]:
+                    raise
+            except BaseException:
+                await connection.close()
+                raise
+            else:
+                return connection
+        raise LinkDown("no MQTT version left to try")
+
+    def _make_client(self) -> _Session:
+        settings = self._settings
+        client = _Session(
+            CallbackAPIVersion.VERSION2,
+            settings.client_id,
+            clean_session=settings.clean if self.protocol == 4 else None,
+            protocol=paho.MQTTv5 if self.protocol == 5 else paho.MQTTv311,
+            manual_ack=True,
+            reconnect_on_failure=False,
+        )
+        client.connect_timeout = CONNECT_TIMEOUT_S
+        if settings.username is not None:
+            client.username_pw_set(settings.username, settings.password)
+        if settings.tls is not None:
+            client.tls_set_context(settings.tls)
+        if settings.will is not None:
+            will = settings.will
+            client.will_set(will.topic, will.payload, qos=1, retain=will.retain)
+        client.on_connect = self._on_connect
+        client.on_subscribe = self._on_subscribe
+        client.on_disconnect = self._on_disconnect
+        return client
+
+    async def _connect(self) -> None:
+        settings = self._settings
+        properties = None
+        if self.protocol == 5:
+            properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+            properties.SessionExpiryInterval = 0 if settings.clean else SESSION_EXPIRY_S
+            properties.ReceiveMaximum = RECEIVE_MAXIMUM
+        where = f"{settings.host}:{settings.port}"
+        try:
+            # The name look-up, the TCP connect and the TLS handshake block, each with a time-out.
+            await asyncio.to_thread(
+                self._client.connect,
+                settings.host,
+                settings.port,
+                settings.keepalive_s,
+                clean_start=settings.clean if self.protocol == 5 else 3,
+                properties=properties,
+            )
+        except (OSError, ValueError) as error:
+            raise LinkDown(f"{where}: {error}") from error
+        if self._client.tap is None:
+            raise LinkDown(f"{where}: the connection closed at once")
+        self._tap = self._client.tap
+        self._loop.add_reader(self._tap.fileno(), self._readable)
+        self._flush()
+        self._misc = self._loop.call_later(1.0, self._tick)
+        try:
+            async with asyncio.timeout(ANSWER_TIMEOUT_S):
+                accepted, why, code = await self._connected
+        except TimeoutError:
+            raise LinkDown(f"{where}: no answer to CONNECT within {ANSWER_TIMEOUT_S} s") from None
+        if not accepted:
+            if self.protocol == 5 and code in {-1, 1, 0x84}:
+                raise _WrongProtocol(f"{where}: {why}")
+            raise LinkDown(f"{where}: {why}")
+
+    # What paho tells us, inside loop_read.
+
+    def _on_connect(self, _client: Any, _data: Any, flags: Any, reason: Any, _props: Any) -> None:  # noqa: ANN401
+        self.session_present = flags.session_present
+        if not self._connected.done():
+            self._connected.set_result((not reason.is_failure, str(reason), reason.value))
+
+    def _on_subscribe(self, _client: Any, _data: Any, mid: int, codes: Any, _props: Any) -> None:  # noqa: ANN401
+        waiter = self._suback.pop(mid, None)
+        if waiter is not None and not waiter.done():
+            waiter.set_result([code.value for code in codes])
+
+    def _on_disconnect(self, _c: Any, _d: Any, _flags: Any, reason: Any, _props: Any) -> None:  # noqa: ANN401
+        self._end(LinkDown(f"the connection ended: {reason}"))
+
+    # The socket.
+
+    def _readable(self) -> None:
+        try:
+            more = self._tap.read()
+            splitter = self._tap.splitter
+            if splitter.others:
+                while splitter.others and self._client.socket() is not None:
+                    self._client.loop_read()
+                self._client.loop_write()
+                self._flush_soon()
+        except (OSError, LinkDown) as error:
+            self._end(error if isinstance(error, LinkDown) else LinkDown(str(error)))
+            return
+        if splitter.acks:
+            self._settle(splitter.acks)
+            splitter.acks.clear()
+        if splitter.messages:
+            self._arrived.set()
+            if len(splitter.messages) >= INBOX_MESSAGES and not self._paused:
+                self._paused = True
+                self._loop.remove_reader(self._tap.fileno())
+                return
+        if more and self._lost is None:
+            self._loop.call_soon(self._read_on)
+
+    def _read_on(self) -> None:
+        if self._lost is None and not self._paused:
+            self._readable()
+
+    def _flush_soon(self) -> None:
+        if not self._flush_due and self._lost is None:
+            self._flush_due = True
+            self._loop.call_soon(self._flush)
+
+    def _flush(self) -> None:
+        self._flush_due = False
+        if self._lost is not None:
+            return
+        try:
+            done = self._tap.flush()
+        except OSError as error:
+            self._end(LinkDown(f"writing: {error}"))
+            return
+        if done and self._writing:
+            self._writing = False
+            self._loop.remove_writer(self._tap.fileno())
+        elif not done and not self._writing:
+            self._writing = True
+            self._loop.add_writer(self._tap.fileno(), self._flush)
+
+    def _tick(self) -> None:
+        """Once a second: paho's keep-alive. Its PINGREQ waits in the tap until flushed."""
+        if self._lost is None:
+            self._client.loop_misc()
+            self._client.loop_write()
+            self._flush()
+            self._misc = self._loop.call_later(1.0, self._tick)
+
+    def _settle(self, acks: list[tuple[int, int]]) -> None:
+        waiting = self._waiting
+        for mid, reason in acks:
+            found = waiting.pop(mid, None)
+            if found is not None:
+                waiter, index = found
+                waiter.codes[index] = reason
+                waiter.left -= 1
+                if waiter.left == 0 and not waiter.done.done():
+                    waiter.done.set_result(None)
+
+    def _end(self, why: LinkDown) -> None:
+        if self._lost is not None:
+            return
+        self._lost = why
+        if self._misc is not None:
+            self._misc.cancel()
+        if not self._connected.done():
+            self._connected.set_result((False, str(why), -1))
+        tap = self._client.tap
+        if tap is not None:
+            with contextlib.suppress(ValueError, OSError):
+                self._loop.remove_reader(tap.fileno())
+                self._loop.remove_writer(tap.fileno())
+            tap.close()
+        for waiter in {waiter for waiter, _ in self._waiting.values()}:
+            if not waiter.done.done():
+                waiter.done.set_exception(why)
+        for subscribed in self._suback.values():
+            if not subscribed.done():
+                subscribed.set_exception(why)
+        self._waiting.clear()
+        self._suback.clear()
+        self._arrived.set()
+
+    # What a driver or an uplink does.
+
+    async def subscribe(self, filters: Sequence[str]) -> list[str]:
+        """Subscribe at QoS 1, never 2 (a kill would block the session); returns those refused."""
+        refused: list[str] = []
+        for at in range(0, len(filters), FILTERS_PER_SUBSCRIBE):
+            some = filters[at : at + FILTERS_PER_SUBSCRIBE]
+            self._check()
+            _result, mid = self._client.subscribe([(name, 1) for name in some])
+            if mid is None:
+                raise LinkDown("SUBSCRIBE could not be sent")
+            answer = self._suback[mid] = self._loop.create_future()
+            self._client.loop_write()
+            self._flush()
+            try:
+                async with asyncio.timeout(ANSWER_TIMEOUT_S):
+                    codes = await answer
+            except TimeoutError:
+                raise LinkDown("no answer to SUBSCRIBE") from None
+            refused += [name for name, code in zip(some, codes, strict=True) if code >= 0x80]
+        return refused
+
+    async def receive(self, most: int = 512) -> list[Message]:
+        """What has arrived, oldest first, at most `most`; waits for the first. Raises LinkDown."""
+        messages = self._tap.splitter.messages
+        while not messages:
+            self._check()
+            self._arrived.clear()
+            await self._arrived.wait()
+        taken = messages[:most]
+        del messages[:most]
+        if self._paused and len(messages) < INBOX_MESSAGES // 2 and self._lost is None:
+            self._paused = False
+            self._loop.add_reader(self._tap.fileno(), self._readable)
+        return taken
+
+    def acknowledge(self, messages: Sequence[Message]) -> None:
+        """PUBACK these, in the order in which they arrived; does nothing once the link is lost."""
+        if self._lost is None:
+            self._tap.out += b"".join([encode_puback(m.mid) for m in messages if m.qos])
+            self._flush_soon()
+
+    async def publish(self, items: Sequence[Outgoing], timeout_s: float = 10.0) -> list[int]:
+        """Publish at QoS 1 and wait for every PUBACK; returns the reason codes in order.
+
+        Raises LinkDown when the connection ends, or when an answer is missing after timeout_s: the
+        connection is then given up, because nobody knows what the broker still has of it.
+        """
+        self._check()
+        waiter = _Waiter(len(items))
+        out = self._tap.out
+        if len(self._waiting) + len(items) > 0x4000:
+            raise LinkDown("too many messages without acknowledgement")
+        for index, item in enumerate(items):
+            mid = self._take_mid()
+            self._waiting[mid] = (waiter, index)
+            properties = (
+                encode_properties(item.content_type, item.properties)
+                if self.protocol == 5
+                else None
+            )
+            out += encode_publish(
+                item.topic.encode(), item.payload, mid, retain=item.retain, properties=properties
+            )
+        self._flush_soon()
+        try:
+            async with asyncio.timeout(timeout_s):
+                await waiter.done
+        except TimeoutError:
+            self._end(LinkDown(f"no PUBACK within {timeout_s} s"))
+            raise self._lost or LinkDown("lost") from None
+        return waiter.codes
+
+    def _take_mid(self) -> int:
+        while True:
+            mid = self._next_mid
+            self._next_mid = mid + 1 if mid < 0xFFFF else _FIRST_MID
+            if mid not in self._waiting:
+                return mid
+
+    def _check(self) -> None:
+        if self._lost is not None:
+            raise LinkDown(str(self._lost))
+
+    async def close(self) -> None:
+        """Say goodbye (no will is sent then) and close; safe to call twice."""
+        if self._lost is None and self._client.tap is not None:
+            self._client.disconnect()
+            self._client.loop_write()
+            with contextlib.suppress(OSError):
+                self._client.tap.flush()
+        self._end(LinkDown("closed by us"))
+
+
+class _WrongProtocol(LinkDown):
+    """The broker does not speak the version we tried."""
