@@ -1,0 +1,123 @@
+"""A subscriber with a durable session.
+
+Needs   simulators.mqtt.session.
+Keeps   1. It subscribes again on every connection.
+        2. `on_message` has returned before its message is acknowledged.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from paho.mqtt import client as paho
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+from paho.mqtt.subscribeoptions import SubscribeOptions
+
+from simulators.mqtt.session import CONNECT_S, V5, V311, Address, DeviceFull, Message, Session
+
+MAX_UNREAD: Final = 100_000
+
+
+class Listener(Session):
+    """A subscriber with a durable session; read it with `next` or give it `on_message`.
+
+    on_message  called in paho's thread, before the PUBACK; when it raises, the thread ends and the
+                broker keeps the message, so it must catch what it can name
+    """
+
+    def __init__(  # noqa: PLR0913 a session has this many settings
+        self,
+        address: Address,
+        *topics: str,
+        client_id: str,
+        on_message: Callable[[Message], None] | None = None,
+        version: int = V311,
+        keepalive_s: int = 15,
+        keep_session: bool = True,
+        qos: int = 1,
+    ) -> None:
+        super().__init__(
+            address,
+            client_id=client_id,
+            version=version,
+            keepalive_s=keepalive_s,
+            keep_session=keep_session,
+            window=20,
+            will=None,
+        )
+        self._topics = topics
+        self._qos = qos
+        self._hook = on_message
+        self._unread: asyncio.Queue[Message] = asyncio.Queue()
+        self._subscribed = asyncio.Event()
+
+    def _build(self) -> paho.Client:
+        """As every session, and it listens."""
+        client = super()._build()
+        client.on_message = self._on_message
+        client.on_subscribe = self._on_subscribe
+        return client
+
+    async def connected(self, timeout_s: float = CONNECT_S) -> None:
+        """Wait until the broker has accepted the session and every subscription."""
+        await super().connected(timeout_s)
+        async with asyncio.timeout(timeout_s):
+            await self._subscribed.wait()
+
+    async def next(self, timeout_s: float = 5.0) -> Message:
+        """Return the oldest unread message; raises TimeoutError when none comes."""
+        async with asyncio.timeout(timeout_s):
+            return await self._unread.get()
+
+    async def take(self, count: int, timeout_s: float = 10.0) -> list[Message]:
+        """Return the next `count` messages; raises TimeoutError when fewer come."""
+        async with asyncio.timeout(timeout_s):
+            return [await self._unread.get() for _ in range(count)]
+
+    @property
+    def unread_count(self) -> int:
+        """Messages that arrived and were not read."""
+        return self._unread.qsize()
+
+    def _note_up(self, refused: str | None) -> None:
+        super()._note_up(refused)
+        if refused is None and self._topics and self._client is not None:
+            options = SubscribeOptions(self._qos)
+            wanted: Sequence[Any] = (
+                [(topic, options) for topic in self._topics]
+                if self._version == V5
+                else [(topic, self._qos) for topic in self._topics]
+            )
+            self._client.subscribe(list(wanted))
+
+    def _note_down(self) -> None:
+        super()._note_down()
+        self._subscribed.clear()
+
+    def _on_subscribe(
+        self,
+        _client: paho.Client,
+        _userdata: object,
+        _packet_id: int,
+        _reasons: list[ReasonCode],
+        _properties: Properties | None,
+    ) -> None:
+        self._tell(self._subscribed.set)
+
+    def _on_message(
+        self, _client: paho.Client, _userdata: object, arrived: paho.MQTTMessage
+    ) -> None:
+        message = Message(
+            topic=arrived.topic,
+            payload=bytes(arrived.payload),
+            qos=arrived.qos,
+            retain=arrived.retain,
+            duplicate=arrived.dup,
+        )
+        if self._hook is not None:
+            self._hook(message)
+            return
+        if len(self._inbox) + self._unread.qsize() > MAX_UNREAD:
+            raise DeviceFull(f"{self.client_id}: more than {MAX_UNREAD} messages were not read")
+        self._tell(self._unread.put_nowait, message)

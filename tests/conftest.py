@@ -1,0 +1,106 @@
+"""Real ends for every test: brokers, receivers, a wire, certificates; and no task left behind."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+import trustme
+
+from simulators.brokers import Mosquitto, MosquittoSettings, NatsMqtt
+
+MosquittoFactory = Callable[..., Awaitable[Mosquitto]]
+NatsFactory = Callable[..., Awaitable[NatsMqtt]]
+
+
+@pytest_asyncio.fixture(autouse=True)
+async def no_task_is_left_behind(request: pytest.FixtureRequest) -> AsyncIterator[None]:
+    """Fail a test that ends with more asyncio tasks than it began with.
+
+    A task that is merely on its last step gets ten turns of the loop to end. Fixtures that keep
+    tasks of their own are torn down before this one, because they are set up after it.
+    """
+    before = asyncio.all_tasks()
+    yield
+    for _ in range(10):
+        await asyncio.sleep(0)
+    mine = {asyncio.current_task()}
+    left = [task for task in asyncio.all_tasks() - before - mine if not task.done()]
+    for task in left:
+        task.cancel()
+    if left:
+        await asyncio.wait(left, timeout=2)
+        names = ", ".join(repr(task.get_coro()) for task in left)
+        pytest.fail(f"{request.node.name} left {len(left)} task(s) running: {names}")
+
+
+@pytest_asyncio.fixture
+async def mosquitto(tmp_path: Path) -> AsyncIterator[MosquittoFactory]:
+    """Start real mosquittos: `await mosquitto(persistence=False, …)`, see MosquittoSettings."""
+    numbers = count(1)
+    async with AsyncExitStack() as stack:
+
+        async def start(**settings: Any) -> Mosquitto:
+            folder = tmp_path / f"mosquitto-{next(numbers)}"
+            return await stack.enter_async_context(Mosquitto(folder, MosquittoSettings(**settings)))
+
+        yield start
+
+
+@pytest_asyncio.fixture
+async def nats_mqtt(tmp_path: Path) -> AsyncIterator[NatsFactory]:
+    """Start real nats-servers with MQTT, every write synced."""
+    numbers = count(1)
+    async with AsyncExitStack() as stack:
+
+        async def start(**settings: Any) -> NatsMqtt:
+            folder = tmp_path / f"nats-{next(numbers)}"
+            return await stack.enter_async_context(NatsMqtt(folder, **settings))
+
+        yield start
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Certificates:
+    """PEM files of one throw-away authority, and of a stranger's that nobody trusts."""
+
+    ca: Path
+    server_cert: Path
+    server_key: Path
+    client_cert: Path
+    client_key: Path
+    stranger_ca: Path
+    stranger_cert: Path
+    stranger_key: Path
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    """Make them once; the server's is for localhost and 127.0.0.1."""
+    folder = tmp_path_factory.mktemp("certificates")
+    authority, stranger = trustme.CA(), trustme.CA()
+    issued = {
+        "server": authority.issue_cert("localhost", "127.0.0.1"),
+        "client": authority.issue_cert("gw-1", common_name="gw-1"),
+        "stranger": stranger.issue_cert("localhost", "127.0.0.1"),
+    }
+    for name, pair in issued.items():
+        pair.private_key_pem.write_to_path(folder / f"{name}.key")
+        (folder / f"{name}.pem").write_bytes(b"".join(b.bytes() for b in pair.cert_chain_pems))
+    authority.cert_pem.write_to_path(folder / "ca.pem")
+    stranger.cert_pem.write_to_path(folder / "stranger-ca.pem")
+    return Certificates(
+        ca=folder / "ca.pem",
+        server_cert=folder / "server.pem",
+        server_key=folder / "server.key",
+        client_cert=folder / "client.pem",
+        client_key=folder / "client.key",
+        stranger_ca=folder / "stranger-ca.pem",
+        stranger_cert=folder / "stranger.pem",
+        stranger_key=folder / "stranger.key",
+    )
