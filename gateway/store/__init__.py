@@ -1,0 +1,33 @@
+"""The only part of the gateway that touches the disk. FORMAT.md is its specification."""
+
+from gateway.store.batch import (
+    PARKED,
+    PENDING,
+    STATES,
+    AlarmRow,
+    Batch,
+    DeliveryRow,
+    QuarantineRow,
+)
+from gateway.store.fsck import verify
+from gateway.store.journal import Draft, Journal, Sealed, Subject, rfc3339, seq_of
+from gateway.store.store import Start, Store
+
+__all__ = [
+    "PARKED",
+    "PENDING",
+    "STATES",
+    "AlarmRow",
+    "Batch",
+    "DeliveryRow",
+    "Draft",
+    "Journal",
+    "QuarantineRow",
+    "Sealed",
+    "Start",
+    "Store",
+    "Subject",
+    "rfc3339",
+    "seq_of",
+    "verify",
+]

@@ -1,0 +1,222 @@
+"""What one transaction writes, and how. Plain SQL on a plain connection, run in the writer's thread.
+
+Needs   gateway.store.journal for the records' form.
+Keeps   1. Everything in a Batch is committed together or not at all.
+        2. Rows go in by statements of many rows, because each statement gives up and takes back the
+           interpreter's lock once (decision 0007).
+        3. Every statement can be run again after an unknown outcome: the same batch, the same rows.
+"""
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any, Final
+
+from gateway.events import Scalar
+from gateway.store.journal import Sealed
+
+PENDING: Final = 0
+PARKED: Final = 7
+STATES: Final = (
+    "pending",
+    "received",
+    "accepted",
+    "rejected",
+    "dispatched",
+    "on_scene",
+    "closed",
+    "parked",
+)
+"""Delivery states by their number in the store."""
+
+QUARANTINE_PER_DEVICE: Final = 100
+_ROWS_PER_STATEMENT: Final = (128, 32, 8, 1)
+
+
+@dataclass(slots=True)
+class AlarmRow:
+    """One alarm or fault as stored; doc is its whole life as JSON."""
+
+    alarm_id: str
+    category: str
+    is_open: bool
+    raised_seq: int
+    doc: str
+
+
+@dataclass(slots=True)
+class DeliveryRow:
+    """How far one record has got with one receiver."""
+
+    receiver: int
+    seq: int
+    state: int
+    attempts: int
+    at_ns: int
+    reference: str = ""
+    reason: str = ""
+
+
+@dataclass(slots=True)
+class QuarantineRow:
+    """A message that did not decode."""
+
+    at_ns: int
+    device: str
+    why: str
+    size_bytes: int
+    raw: bytes
+
+
+@dataclass(slots=True)
+class Batch:
+    """One transaction.
+
+    readings  (at_ns, device, point, value): left out first when the disk is full
+    """
+
+    records: list[Sealed] = field(default_factory=list)
+    alarms: dict[str, AlarmRow] = field(default_factory=dict)
+    points: dict[tuple[str, str], str] = field(default_factory=dict)
+    seen: dict[str, int] = field(default_factory=dict)
+    deliveries: list[DeliveryRow] = field(default_factory=list)
+    inbox: list[tuple[str, int, int]] = field(default_factory=list)
+    forget_inbox: list[str] = field(default_factory=list)
+    quarantine: list[QuarantineRow] = field(default_factory=list)
+    readings: list[tuple[int, str, str, Scalar | None]] = field(default_factory=list)
+    meta: dict[str, str] = field(default_factory=dict)
+
+    def is_empty(self) -> bool:
+        """True when there is nothing to write."""
+        return not (
+            self.records
+            or self.alarms
+            or self.points
+            or self.seen
+            or self.deliveries
+            or self.inbox
+            or self.forget_inbox
+            or self.quarantine
+            or self.readings
+            or self.meta
+        )
+
+
+def write(db: sqlite3.Connection, batch: Batch) -> None:
+    """Commit the batch with one sync; on any error roll back and raise sqlite3's exception."""
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        _write_rows(db, batch)
+        db.execute("COMMIT")
+    except BaseException:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        raise
+
+
+def _write_rows(db: sqlite3.Connection, batch: Batch) -> None:
+    if batch.forget_inbox:
+        _rows(db, "DELETE FROM inbox WHERE link IN", 1, [(x,) for x in batch.forget_inbox], "(?)")
+    records = batch.records
+    if records:
+        _insert(
+            db,
+            "INSERT OR IGNORE INTO record (seq, stored_ns, alarm_id, body)",
+            [(r.seq, r.stored_ns, r.alarm_id, r.body) for r in records],
+        )
+        _insert(
+            db,
+            "INSERT OR IGNORE INTO delivery (receiver, seq, lane)",
+            [(receiver, r.seq, r.lane) for r in records for receiver in r.receivers],
+        )
+    if batch.inbox:
+        _insert(db, "INSERT OR REPLACE INTO inbox (link, mid, digest)", batch.inbox)
+    if batch.alarms:
+        _insert(
+            db,
+            "INSERT OR REPLACE INTO alarm (alarm_id, category, is_open, raised_seq, doc)",
+            [
+                (a.alarm_id, a.category, a.is_open, a.raised_seq, a.doc)
+                for a in batch.alarms.values()
+            ],
+        )
+    if batch.deliveries:
+        _insert(
+            db,
+            "INSERT INTO delivery (receiver, seq, lane, state, attempts, at_ns, reference, reason)",
+            [
+                (d.receiver, d.seq, 9, d.state, d.attempts, d.at_ns, d.reference, d.reason)
+                for d in batch.deliveries
+            ],
+            # A row that retention already removed is not brought back: lane 9 marks it, and goes.
+            " ON CONFLICT (receiver, seq) DO UPDATE SET state = excluded.state, attempts ="
+            " excluded.attempts, at_ns = excluded.at_ns, reference = excluded.reference,"
+            " reason = excluded.reason",
+        )
+    if batch.points:
+        _insert(
+            db,
+            "INSERT OR REPLACE INTO point (device, name, doc)",
+            [(device, name, doc) for (device, name), doc in batch.points.items()],
+        )
+    if batch.seen:
+        _insert(db, "INSERT OR REPLACE INTO seen (device, at_ns)", list(batch.seen.items()))
+    if batch.readings:
+        _insert(db, "INSERT INTO reading (at_ns, device, point, value)", batch.readings)
+    if batch.quarantine:
+        _write_quarantine(db, batch.quarantine)
+    if batch.meta:
+        _insert(db, "INSERT OR REPLACE INTO meta (key, value)", list(batch.meta.items()))
+
+
+def _write_quarantine(db: sqlite3.Connection, rows: list[QuarantineRow]) -> None:
+    _insert(
+        db,
+        "INSERT INTO quarantine (at_ns, device, why, size_bytes, raw)",
+        [(q.at_ns, q.device, q.why, q.size_bytes, q.raw) for q in rows],
+    )
+    for device in {q.device for q in rows}:
+        db.execute(
+            "DELETE FROM quarantine WHERE device = ? AND id <= (SELECT id FROM quarantine"
+            " WHERE device = ? ORDER BY id DESC LIMIT 1 OFFSET ?)",
+            (device, device, QUARANTINE_PER_DEVICE),
+        )
+
+
+def _insert(
+    db: sqlite3.Connection, into: str, rows: Sequence[tuple[Any, ...]], after: str = ""
+) -> None:
+    if rows:
+        marks = "(" + ",".join("?" * len(rows[0])) + ")"
+        _rows(db, f"{into} VALUES", len(rows[0]), rows, marks, after)
+
+
+def _rows(
+    db: sqlite3.Connection,
+    before: str,
+    width: int,
+    rows: Sequence[tuple[Any, ...]],
+    marks: str,
+    after: str = "",
+) -> None:
+    for size, some in _cut(rows):
+        flat = [value for row in some for value in row]
+        db.execute(_statement(before, marks, after, size, width), flat)
+
+
+def _cut(rows: Sequence[tuple[Any, ...]]) -> Iterator[tuple[int, Sequence[tuple[Any, ...]]]]:
+    """Cut rows into runs of a few fixed sizes, so that a few statements serve every batch."""
+    at = 0
+    for size in _ROWS_PER_STATEMENT:
+        while len(rows) - at >= size:
+            yield size, rows[at : at + size]
+            at += size
+
+
+@lru_cache(maxsize=256)
+def _statement(before: str, marks: str, after: str, size: int, width: int) -> str:
+    del width  # part of the key only
+    if before.endswith(" IN"):
+        return f"{before} ({','.join('?' * size)}){after}"
+    return f"{before} {','.join([marks] * size)}{after}"

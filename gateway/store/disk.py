@@ -1,0 +1,89 @@
+"""Files beside the database: written whole or not at all, and the reserve that alarms live on.
+
+Keeps   1. write_file leaves the old content or the new one, never half of either.
+        2. The reserve is real blocks, not a sparse file: giving it back makes that much room.
+Source  reliability-facts sections 3 and 4: DELETE fails on a full disk, unlinking does not.
+"""
+
+import contextlib
+import os
+import shutil
+from pathlib import Path
+from typing import Final
+
+STEPS: Final = 4
+"""The reserve is given back in this many parts, so that there is something left for the next hour."""
+
+
+def write_file(path: Path, content: bytes, mode: int = 0o640) -> None:
+    """Write to a temporary name, fsync, rename, fsync the folder. Raises OSError."""
+    temporary = path.with_name(path.name + ".tmp")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
+    try:
+        os.write(descriptor, content)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    temporary.replace(path)
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames and new names in a folder durable."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+class Reserve:
+    """Blocks set aside for alarms on the day the disk is full.
+
+    size_bytes  what it should hold; held_bytes what it holds now
+    """
+
+    def __init__(self, path: Path, size_bytes: int) -> None:
+        self.path = path
+        self.size_bytes = size_bytes
+
+    @property
+    def held_bytes(self) -> int:
+        """How much can still be given back."""
+        try:
+            return self.path.stat().st_size
+        except OSError:
+            return 0
+
+    @property
+    def free_bytes(self) -> int:
+        """Room on the file system, without the reserve."""
+        return shutil.disk_usage(self.path.parent).free
+
+    def fill(self) -> bool:
+        """Take the reserve again if there is ample room; True when it is whole."""
+        missing = self.size_bytes - self.held_bytes
+        if missing <= 0:
+            return True
+        if self.free_bytes < missing + self.size_bytes:
+            return False
+        descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        try:
+            os.posix_fallocate(descriptor, 0, self.size_bytes)
+            os.fsync(descriptor)
+        except OSError:
+            with contextlib.suppress(OSError):
+                os.ftruncate(descriptor, 0)  # a file size limit or a disk that filled meanwhile
+            return False
+        finally:
+            os.close(descriptor)
+        return True
+
+    def release(self) -> int:
+        """Give back one part; returns its bytes, 0 when there is nothing left."""
+        held = self.held_bytes
+        if held == 0:
+            return 0
+        part = min(held, max(self.size_bytes // STEPS, 1))
+        os.truncate(self.path, held - part)
+        return part
