@@ -1,0 +1,337 @@
+"""The console's application: every path of the contract (design, section 4, HTTP).
+
+Owns    the routes for machines, and how all parts of the console are put together.
+Needs   a Desk, a TokenBook, a metrics registry. Knows no store, no intake, no driver.
+Keeps   1. Every route declares the right it needs or that it is for everybody (rights.py).
+        2. A frozen record leaves as the bytes that were stored.
+        3. Every list is bounded by MAX_LIST rows.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Annotated, Final, Literal
+
+import orjson
+from fastapi import FastAPI, Path, Query, Request
+from fastapi.exceptions import RequestValidationError
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+from starlette.responses import Response, StreamingResponse
+
+from gateway.clock import Clock
+from gateway.console import shapes
+from gateway.console.desk import Desk, NoSuchAlarm, WrongState
+from gateway.console.feed import HEARTBEAT_S, Feed
+from gateway.console.gate import Door, Gate, cookie_of, is_page
+from gateway.console.page import Page, Site
+from gateway.console.problems import Problem, from_http, from_validation, inside
+from gateway.console.rights import Right, everybody, needs, refuse_undeclared
+from gateway.console.tokens import Identity, TokenBook
+
+MAX_LIST: Final = 1_000
+DEFAULT_EVENTS: Final = 100
+MAX_SEQ: Final = 2**63 - 1
+MAX_SEQ_DIGITS: Final = 18
+CHUNK_BYTES: Final = 64 * 1024
+
+Reader = Annotated[Identity, needs(Right.READ)]
+Actor = Annotated[Identity, needs(Right.ACT)]
+Reporter = Annotated[Identity, needs(Right.RECEIPT)]
+AlarmId = Annotated[str, Path(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._:-]+$")]
+After = Annotated[int, Query(ge=0, le=MAX_SEQ, description="newest seq already known")]
+Limit = Annotated[int, Query(ge=1, description=f"at most {MAX_LIST} come, whatever is asked")]
+Which = Annotated[Literal["open", "all"], Query()]
+DeliveryState = Literal[
+    "pending", "received", "accepted", "rejected", "dispatched", "on_scene", "closed", "parked"
+]
+
+
+def build_app(  # noqa: PLR0913 the parts it is made of
+    desk: Desk,
+    tokens: TokenBook,
+    metrics: CollectorRegistry,
+    *,
+    site: Site,
+    clock: Clock,
+    heartbeat_s: float = HEARTBEAT_S,
+) -> FastAPI:
+    """Return the whole console.
+
+    metrics      read in a thread of its own, one scrape at a time: its collectors must bear that
+    site         what the page's head says
+    heartbeat_s  longest silence of a stream, seconds
+    The feed is at app.state.feed: whoever stops the server closes it first.
+    """
+    door = Door(tokens, clock)
+    page = Page(desk, door, site)
+    app = FastAPI(
+        title="Campus gateway",
+        description="校园安防网关 · alarms, devices, deliveries",
+        version="1",
+        openapi_url=None,  # served below, to those who may read
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        responses={status: {"model": shapes.Error} for status in (401, 403, 422, 429)},
+    )
+    app.state.feed = Feed(desk, heartbeat_s=heartbeat_s)
+    _Service(desk, metrics).join(app)
+    _Alarms(desk).join(app)
+    _Flow(desk, app.state.feed, door).join(app)
+    page.join(app)
+
+    def refuse(request: Request, problem: Problem) -> Response:
+        return page.problem(problem) if is_page(request.url.path) else problem.as_json()
+
+    async def on_http(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)  # noqa: S101 what it is registered for
+        return refuse(request, from_http(error))
+
+    async def on_invalid(request: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestValidationError)  # noqa: S101 what it is registered for
+        return refuse(request, from_validation(error))
+
+    async def on_bug(request: Request, _error: Exception) -> Response:
+        return refuse(request, inside())  # the server logs it with its trace
+
+    app.add_exception_handler(HTTPException, on_http)
+    app.add_exception_handler(RequestValidationError, on_invalid)
+    app.add_exception_handler(Exception, on_bug)
+    app.add_middleware(Gate, door=door, refuse=refuse)
+    refuse_undeclared(app)
+    return app
+
+
+class _Service:
+    """Health, readiness, metrics, and the description of it all."""
+
+    def __init__(self, desk: Desk, metrics: CollectorRegistry) -> None:
+        self._desk = desk
+        self._metrics = metrics
+        self._scrape = asyncio.Lock()
+
+    def join(self, app: FastAPI) -> None:
+        """Add the routes."""
+        _get(app, "/healthz", self.health, shapes.Health)
+        _get(app, "/readyz", self.ready, shapes.Readiness)
+        for path, endpoint in (("/healthz", self.health), ("/readyz", self.ready)):
+            app.add_api_route(path, endpoint, methods=["HEAD"], include_in_schema=False)
+        _get(app, "/metrics", self.metrics, None)
+        app.add_api_route("/openapi.json", self.openapi, include_in_schema=False)
+
+    @everybody
+    async def health(self) -> Response:
+        """Alive: every loop runs (200), or one has ended (503)."""
+        loops = {name: alive is not False for name, alive in self._desk.health().items()}
+        alive = all(loops.values())
+        return _json({"alive": alive, "loops": loops}, 200 if alive else 503)
+
+    @everybody
+    async def ready(self) -> Response:
+        """Accepting alarms (200), or why not (503)."""
+        ready, reasons = self._desk.ready()
+        return _json({"ready": ready, "reasons": reasons}, 200 if ready else 503)
+
+    @everybody
+    async def metrics(self) -> Response:
+        """Prometheus metrics: open to this machine itself, to others with a token (the gate)."""
+        async with self._scrape:
+            # In a thread: a thousand devices make a long text, and no alarm waits for it.
+            text = await asyncio.to_thread(generate_latest, self._metrics)
+        return Response(text, media_type=CONTENT_TYPE_LATEST)
+
+    async def openapi(self, request: Request, _who: Reader) -> Response:
+        """Return this description."""
+        schema = request.app.openapi()
+        bearer = {"bearer": {"type": "http", "scheme": "bearer"}}
+        schema["components"]["securitySchemes"] = bearer
+        return _json({**schema, "security": [{"bearer": []}]})
+
+
+class _Alarms:
+    """Alarms, faults, and what people decide about them."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    def join(self, app: FastAPI) -> None:
+        """Add the routes."""
+        _get(app, "/api/v1/alarms", self.alarms, shapes.AlarmList)
+        _get(app, "/api/v1/faults", self.faults, shapes.FaultList)
+        one = "/api/v1/alarms/{alarm_id}"
+        _post(app, f"{one}/acknowledge", self.acknowledge, shapes.Alarm)
+        _post(app, f"{one}/close", self.close, shapes.Alarm)
+
+    async def alarms(
+        self, _who: Reader, state: Which = "open", limit: Limit = MAX_LIST
+    ) -> Response:
+        """Alarms that are open, or all."""
+        rows = await self._desk.alarms(open_only=state == "open", limit=min(limit, MAX_LIST))
+        return _json({"alarms": rows})
+
+    async def faults(
+        self, _who: Reader, state: Which = "open", limit: Limit = MAX_LIST
+    ) -> Response:
+        """Faults that are open, or all."""
+        rows = await self._desk.faults(open_only=state == "open", limit=min(limit, MAX_LIST))
+        return _json({"faults": rows})
+
+    async def acknowledge(self, alarm_id: AlarmId, who: Actor) -> Response:
+        """A person has seen it. It stays open until a person closes it."""
+        try:
+            return _json(await self._desk.acknowledge(alarm_id, who.name))
+        except (NoSuchAlarm, WrongState) as error:
+            raise alarm_problem(error) from error
+
+    async def close(self, alarm_id: AlarmId, body: shapes.CloseIn, who: Actor) -> Response:
+        """A person says how it ended."""
+        try:
+            return _json(await self._desk.close(alarm_id, who.name, body.disposition, body.note))
+        except (NoSuchAlarm, WrongState) as error:
+            raise alarm_problem(error) from error
+
+
+class _Flow:
+    """Records, devices, and how records travel."""
+
+    def __init__(self, desk: Desk, feed: Feed, door: Door) -> None:
+        self._desk = desk
+        self._feed = feed
+        self._door = door
+
+    def join(self, app: FastAPI) -> None:
+        """Add the routes."""
+        _get(app, "/api/v1/events", self.events, shapes.EventList)
+        _get(app, "/api/v1/stream", self.stream, None)
+        _get(app, "/api/v1/devices", self.devices, shapes.DeviceList)
+        _get(app, "/api/v1/deliveries", self.deliveries, shapes.DeliveryList)
+        _get(app, "/api/v1/receivers", self.receivers, shapes.ReceiverList)
+        _post(app, "/api/v1/receipts", self.receipt, shapes.Stored)
+
+    async def events(
+        self, _who: Reader, after: After = 0, limit: Limit = DEFAULT_EVENTS
+    ) -> Response:
+        """Frozen records, oldest first; ask again with after=next.
+
+        An `after` beyond the journal's end comes from a store that was replaced: next is then 0.
+        """
+        if after > self._desk.head():
+            return Response(b'{"events":[],"next":0}', media_type="application/json")
+        bodies, next_seq = await self._desk.events(after, min(limit, MAX_LIST))
+        return _frozen(bodies, next_seq)
+
+    async def stream(
+        self,
+        request: Request,
+        who: Reader,
+        after: Annotated[int | None, Query(ge=0, le=MAX_SEQ)] = None,
+    ) -> Response:
+        """Frozen records as server-sent events, `id:` is the seq; honours Last-Event-ID."""
+        resumed = request.headers.get("last-event-id", "").strip()
+        if resumed:
+            if not (resumed.isascii() and resumed.isdecimal() and len(resumed) <= MAX_SEQ_DIGITS):
+                raise Problem(
+                    422,
+                    "not_valid",
+                    "Last-Event-ID 不正确",
+                    "Last-Event-ID is not a seq",
+                    "send the id of the last event you have, or none",
+                )
+            after = int(resumed)
+        session = request.state.session
+        cookie = cookie_of(request)
+
+        def allowed() -> bool:
+            if session is not None:
+                return self._door.sessions.find(cookie) is not None
+            return self._door.tokens.holder(who.id) is not None
+
+        return self._feed.open(after, allowed)
+
+    async def devices(self, _who: Reader) -> Response:
+        """Every configured device, with its points and how far they can be relied on."""
+        return _json({"devices": self._desk.devices()})
+
+    async def deliveries(
+        self,
+        _who: Reader,
+        state: Annotated[DeliveryState | None, Query()] = None,
+        limit: Limit = MAX_LIST,
+    ) -> Response:
+        """How far records have got, newest first."""
+        return _json({"deliveries": await self._desk.deliveries(state, min(limit, MAX_LIST))})
+
+    async def receivers(self, _who: Reader) -> Response:
+        """Every receiver and what waits for it."""
+        return _json({"receivers": self._desk.receivers()})
+
+    async def receipt(self, body: shapes.ReceiptIn, who: Reporter) -> Response:
+        """A receiver reports progress: accepted, dispatched … A token speaks for its namesake."""
+        names = {row["name"] for row in self._desk.receivers()}
+        receiver = who.name if who.name in names else None
+        if not await self._desk.receipt(receiver, body.id, body.state, body.receipt):
+            raise Problem(
+                404,
+                "no_such_delivery",
+                "没有向该接收方发送过这条记录",
+                "no such record was sent to this receiver",
+                "send the id of the record, with the token named after its receiver",
+            )
+        return _json({"stored": True})
+
+
+def alarm_problem(error: NoSuchAlarm | WrongState) -> Problem:
+    """Say why nothing was changed."""
+    if isinstance(error, NoSuchAlarm):
+        return Problem(
+            404, "no_such_alarm", "没有这条警情", "there is no such alarm", "see /api/v1/alarms"
+        )
+    return Problem(
+        409,
+        "wrong_state",
+        "警情当前状态不允许此操作",
+        f"the alarm's state does not allow it: {error.reason}",
+        "read the alarm again and decide anew",
+    )
+
+
+Endpoint = Callable[..., Awaitable[Response]]
+Shape = type[BaseModel] | None
+
+
+def _get(app: FastAPI, path: str, endpoint: Endpoint, shape: Shape) -> None:
+    _route(app, path, endpoint, shape, "GET")
+
+
+def _post(app: FastAPI, path: str, endpoint: Endpoint, shape: Shape) -> None:
+    _route(app, path, endpoint, shape, "POST")
+
+
+def _route(app: FastAPI, path: str, endpoint: Endpoint, shape: Shape, method: str) -> None:
+    # The answers are bytes already: the model describes them and is not run over them.
+    app.add_api_route(
+        path,
+        endpoint,
+        methods=[method],
+        response_model=None,
+        responses={200: {"model": shape}} if shape is not None else None,
+    )
+
+
+def _json(body: object, status: int = 200) -> Response:
+    return Response(orjson.dumps(body), status, media_type="application/json")
+
+
+def _frozen(bodies: Sequence[bytes], next_seq: int) -> Response:
+    whole = b'{"events":[%b],"next":%d}' % (b",".join(bodies), next_seq)
+    if len(whole) <= CHUNK_BYTES:
+        return Response(whole, media_type="application/json")
+    return StreamingResponse(_pieces(whole), media_type="application/json")
+
+
+async def _pieces(whole: bytes) -> AsyncIterator[bytes]:
+    # In pieces, so that the server sees whether a slow reader still takes any (server.py).
+    for start in range(0, len(whole), CHUNK_BYTES):
+        yield whole[start : start + CHUNK_BYTES]

@@ -1,0 +1,103 @@
+"""Desk: what the console may ask of the rest of the house, and nothing more.
+
+Owns    the protocol and its two errors. The app implements it over the store and the intake.
+Needs   nothing of ours.
+Keeps   1. The console reads committed data only.
+        2. What people decide travels through acknowledge, close and receipt, and is on disk when
+           they return.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+Row = dict[str, Any]
+"""One alarm, device … as the API shows it: values are JSON scalars, lists and objects."""
+
+
+class NoSuchAlarm(LookupError):
+    """No alarm or fault has this id: the answer is 404 and nothing was changed."""
+
+
+class WrongState(Exception):
+    """The alarm is in a state that does not allow it: the answer is 409 and nothing was changed.
+
+    reason  one line for a person
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class Desk(Protocol):
+    """The console's only way into the house. Times in rows are RFC 3339 UTC strings or None."""
+
+    async def events(self, after: int, limit: int) -> tuple[list[bytes], int]:
+        """Return at most `limit` frozen records newer than `after`, oldest first, and the next seq.
+
+        Each body is UTF-8 JSON on one line. The second value is the seq of the last one, or
+        `after` when there is none.
+        """
+
+    def head(self) -> int:
+        """Return the newest committed seq, 0 when the store is empty."""
+
+    async def wait_beyond(self, seq: int) -> int:
+        """Return the newest committed seq as soon as it is greater than `seq`."""
+
+    async def alarms(self, *, open_only: bool, limit: int) -> list[Row]:
+        """Return at most `limit` alarms.
+
+        Members: alarm_id, kind, priority, mode, state, latched, device {id, name, place, family},
+        point, text, value, unit, count, raised_at, last_at, acknowledged_at, acknowledged_by,
+        restored_at, closed_at, closed_by, disposition, note, cameras, deliveries [{receiver,
+        state, reference, reason, attempts, at}].
+        """
+
+    async def faults(self, *, open_only: bool, limit: int) -> list[Row]:
+        """Return at most `limit` faults, members as in alarms."""
+
+    async def acknowledge(self, alarm_id: str, who: str) -> Row:
+        """Write down that `who` has seen it; raises NoSuchAlarm, WrongState."""
+
+    async def close(self, alarm_id: str, who: str, disposition: str, note: str) -> Row:
+        """Write down how it ended; raises NoSuchAlarm, WrongState."""
+
+    def devices(self) -> Sequence[Row]:
+        """Return every configured device.
+
+        Members: id, name, place, profile, family, link, state (online, offline, unknown),
+        last_seen, points [{name, kind, active, value, unit, quality (good, unknown, stale), at}].
+        """
+
+    async def deliveries(self, state: str | None, limit: int) -> list[Row]:
+        """Return at most `limit` deliveries, newest first; None means every state.
+
+        Members: id, seq, type, receiver, state, attempts, reference, reason, stored_at,
+        answered_at.
+        """
+
+    async def receipt(
+        self, receiver: str | None, record_id: str, state: str, reference: str
+    ) -> bool:
+        """Write down what a receiver says of a record; False when it was never sent to it.
+
+        With receiver None it holds only if the record went to exactly one receiver: a platform
+        can never speak for a receiver that it was not named after while there is a doubt.
+        """
+
+    def health(self) -> Mapping[str, Any]:
+        """Return the loops that must be alive, by name; a value of False means it is dead."""
+
+    def ready(self) -> tuple[bool, list[str]]:
+        """Return whether alarms are accepted, and if not the reasons, one line each."""
+
+    def receivers(self) -> Sequence[Row]:
+        """Return every receiver.
+
+        Members: name, kind, state (ok, failing, down), queue_depth, oldest_age_s,
+        last_receipt_at.
+        """
+
+    def clock_utc_ns(self) -> int:
+        """Return the gateway's own time, UTC nanoseconds."""

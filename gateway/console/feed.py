@@ -1,0 +1,146 @@
+"""Feed: the journal as server-sent events.
+
+Owns    the open streams.
+Needs   gateway.console.{desk,problems}.
+Keeps   1. A stream reads the journal behind a cursor of its own, PAGE records at a time: it holds
+           at most one page (PAGE x 20 kB) and loses nothing, however slow its reader is.
+        2. A reader that takes nothing at all is cut off by the server's write limit (server.py).
+        3. At most MAX_STREAMS at once; a stream whose token is revoked ends within a heartbeat.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import orjson
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from gateway.console.desk import Desk
+from gateway.console.problems import Problem
+
+MAX_STREAMS: Final = 64
+PAGE: Final = 50
+HEARTBEAT_S: Final = 15.0
+RETRY_MS: Final = 2_000
+"""How soon a browser that lost us asks again."""
+
+_HEADERS: Final = [
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-store"),
+    (b"x-accel-buffering", b"no"),  # a proxy that gathers bytes would hold an alarm back
+]
+
+
+def frame(body: bytes) -> bytes:
+    """Return one frozen record as an event: its bytes unchanged, its seq as the id."""
+    return b"id: %d\ndata: %b\n\n" % (orjson.loads(body)["seq"], body)
+
+
+class Feed:
+    """All streams of one gateway.
+
+    heartbeat_s  how long a stream is silent at most, seconds; also how late it sees a revocation
+    """
+
+    def __init__(
+        self, desk: Desk, *, heartbeat_s: float = HEARTBEAT_S, most: int = MAX_STREAMS
+    ) -> None:
+        self._desk = desk
+        self._heartbeat_s = heartbeat_s
+        self._most = most
+        self._talks: set[asyncio.Task[None]] = set()
+        self._closed = False
+
+    def __len__(self) -> int:
+        """Return how many streams are open."""
+        return len(self._talks)
+
+    def open(self, after: int | None, allowed: Callable[[], bool]) -> Response:
+        """Return the stream as an answer.
+
+        after    seq after which to begin; None begins with what is committed from now on. One that
+                 lies beyond the journal's end belongs to a store that was replaced: then all of
+                 the present journal is sent, because repeats are harmless and gaps are not
+        allowed  asked at least every heartbeat; False ends the stream
+        """
+        head = self._desk.head()
+        if after is None:
+            after = head
+        start = after if after <= head else 0
+        return _Stream(self, start, allowed)
+
+    def close(self) -> None:
+        """End every stream in good order; their readers come back when we do."""
+        self._closed = True
+        for talk in self._talks:
+            talk.cancel()
+
+    async def carry(
+        self, start: int, allowed: Callable[[], bool], receive: Receive, send: Send
+    ) -> bool:
+        """Talk until the reader leaves or must; False when there was no room for one more."""
+        if self._closed or len(self._talks) >= self._most:
+            return False
+        async with asyncio.TaskGroup() as group:
+            talk = group.create_task(self._talk(start, allowed, send))
+            self._talks.add(talk)
+            gone = group.create_task(_until_gone(receive))
+            try:
+                await asyncio.wait({talk, gone}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                self._talks.discard(talk)
+                talk.cancel()
+                gone.cancel()
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+        return True
+
+    async def _talk(self, cursor: int, allowed: Callable[[], bool], send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
+        await _say(send, b"retry: %d\n\n" % RETRY_MS)
+        while allowed():
+            try:
+                async with asyncio.timeout(self._heartbeat_s):
+                    await self._desk.wait_beyond(cursor)
+            except TimeoutError:
+                await _say(send, b": alive\n\n")
+                continue
+            bodies, cursor = await self._desk.events(cursor, PAGE)
+            await _say(send, _frames(bodies))
+
+
+class _Stream(Response):
+    """The answer that lasts."""
+
+    media_type = "text/event-stream"
+
+    def __init__(self, feed: Feed, start: int, allowed: Callable[[], bool]) -> None:
+        super().__init__()
+        self._feed = feed
+        self._start = start
+        self._allowed = allowed
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if not await self._feed.carry(self._start, self._allowed, receive, send):
+            full = Problem(
+                503,
+                "too_many_streams",
+                "实时连接数已满",
+                "there are too many streams",
+                "close one, or try again later",
+                headers={"Retry-After": "30"},
+            )
+            await full.as_json()(scope, receive, send)
+
+
+def _frames(bodies: Sequence[bytes]) -> bytes:
+    return b"".join(frame(body) for body in bodies)
+
+
+async def _say(send: Send, words: bytes) -> None:
+    await send({"type": "http.response.body", "body": words, "more_body": True})
+
+
+async def _until_gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

@@ -1,0 +1,232 @@
+"""Gate: the first to see a request; what it does not let in, no route ever sees.
+
+Owns    framing, body and time limits of requests, who is asking, the headers of every answer.
+Needs   gateway.clock, gateway.console.{limits,problems,sessions,tokens}.
+Keeps   1. Deny by default: a path that is not listed here as open needs an identity, known or not.
+        2. A body is not read before its sender is known, and never beyond MAX_BODY_BYTES or BODY_S.
+        3. Whoever changes something with a cookie proves that our page sent it (CSRF).
+"""
+
+import asyncio
+import hmac
+import ipaddress
+from collections.abc import Callable
+from http.cookies import CookieError, SimpleCookie
+from typing import Final
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from gateway.clock import Clock
+from gateway.console.limits import FailureLimit, RateLimit
+from gateway.console.problems import Problem
+from gateway.console.sessions import COOKIE, Session, Sessions
+from gateway.console.tokens import Identity, TokenBook
+
+MAX_BODY_BYTES: Final = 1024 * 1024
+BODY_S: Final = 15.0
+
+OPEN_PATHS: Final = frozenset(
+    {"/healthz", "/readyz", "/login", "/static/page.css", "/static/login.js"}
+)
+UNLIMITED_PATHS: Final = frozenset({"/api/v1/stream"})
+"""Not counted by the request rate: a stream is one request, and streams are capped by number."""
+
+CSRF_HEADER: Final = "x-csrf-token"
+_SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+_HEADERS: Final = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+}
+
+Refuse = Callable[[Request, Problem], Response]
+
+
+def is_page(path: str) -> bool:
+    """Whether a person's browser asks for this path, so that the answer is HTML."""
+    return path in {"/", "/login", "/logout"} or path.startswith("/alarms/")
+
+
+class Door:
+    """Everything that knows who is who; the gate and the sign-in page share one."""
+
+    def __init__(self, tokens: TokenBook, clock: Clock) -> None:
+        self.tokens = tokens
+        self.sessions = Sessions(tokens, clock)
+        self.failures = FailureLimit(clock)
+        self.rate = RateLimit(clock)
+
+
+class Gate:
+    """ASGI middleware around the whole application.
+
+    refuse  makes the answer to a refused request, HTML or JSON
+    """
+
+    def __init__(self, app: ASGIApp, *, door: Door, refuse: Refuse) -> None:
+        self._app = app
+        self._door = door
+        self._refuse = refuse
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let one request in or answer it here."""
+        if scope["type"] != "http":
+            return  # no web sockets, no lifespan: nothing here speaks them
+        request = Request(scope)
+        guarded_send = _with_headers(send)
+        try:
+            self._admit(request)
+        except Problem as problem:
+            await self._refuse(request, problem)(scope, receive, guarded_send)
+            return
+        await self._app(scope, _bounded(request.headers, receive), guarded_send)
+
+    def _admit(self, request: Request) -> None:
+        headers = request.headers
+        if "content-length" in headers and "transfer-encoding" in headers:
+            # RFC 9112 6.1: two lengths for one body are how requests are smuggled past a proxy.
+            raise Problem(
+                400,
+                "two_lengths",
+                "请求长度自相矛盾",
+                "Content-Length and Transfer-Encoding exclude each other",
+                "send one of them",
+                close=True,
+            )
+        _refuse_long_body(headers)
+        path = request.url.path
+        if path in OPEN_PATHS:
+            return
+        if path == "/metrics" and _is_local(request):
+            return
+        identity, session = self._who(request)
+        request.state.identity, request.state.session = identity, session
+        if identity is None:
+            raise Problem.no_token()
+        if session is not None and request.method not in _SAFE_METHODS and not is_page(path):
+            # The page's own forms carry the token in a field, which gateway.console.page checks.
+            self._check_csrf(session, headers.get(CSRF_HEADER, ""))
+        if path not in UNLIMITED_PATHS:
+            wait_s = self._door.rate.wait_s(identity.id)
+            if wait_s > 0:
+                raise Problem.too_often(wait_s)
+
+    def _who(self, request: Request) -> tuple[Identity | None, Session | None]:
+        presented = request.headers.get("authorization")
+        if presented is not None:
+            scheme, _, token = presented.partition(" ")
+            identity = (
+                self._door.tokens.check(token.strip()) if scheme.lower() == "bearer" else None
+            )
+            if identity is None:
+                wait_s = self._door.failures.failed(peer(request))
+                if wait_s > 0:
+                    raise Problem.too_often(wait_s)
+            return identity, None
+        found = self._door.sessions.find(cookie_of(request))
+        return (None, None) if found is None else (found[1], found[0])
+
+    @staticmethod
+    def _check_csrf(session: Session, proof: str) -> None:
+        if not same(session.csrf, proof):
+            raise Problem(
+                403,
+                "no_csrf_proof",
+                "页面已过期,请刷新后重试",
+                "the request does not come from our page",
+                f"send the header {CSRF_HEADER} of this session",
+            )
+
+
+def peer(request: Request) -> str:
+    """Return the address at the other end of the socket; what headers claim is not asked."""
+    return request.client.host if request.client is not None else ""
+
+
+def same(secret: str, presented: str) -> bool:
+    """Compare in a time that does not depend on where they differ."""
+    return hmac.compare_digest(secret.encode(), presented.encode(errors="replace"))
+
+
+def cookie_of(request: Request) -> str:
+    """Return the session cookie's value, "" when there is none."""
+    jar: SimpleCookie = SimpleCookie()
+    try:
+        jar.load(request.headers.get("cookie", ""))
+    except CookieError:
+        return ""
+    return jar[COOKIE].value if COOKIE in jar else ""
+
+
+def _is_local(request: Request) -> bool:
+    """Whether the request was made on this machine, and not on behalf of another one.
+
+    A proxy here names whom it speaks for in a header; a browser that was lured by a foreign
+    name pointing at 127.0.0.1 names that in Host.
+    """
+    headers = request.headers
+    if any(name in headers for name in ("x-forwarded-for", "forwarded", "x-real-ip", "via")):
+        return False
+    return is_loopback(peer(request)) and is_loopback(request.url.hostname or "")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address means this machine."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _refuse_long_body(headers: Headers) -> None:
+    length = headers.get("content-length", "0")
+    if not length.isdecimal() or len(length) > 12 or int(length) > MAX_BODY_BYTES:
+        raise Problem.too_large(MAX_BODY_BYTES)
+
+
+def _bounded(headers: Headers, receive: Receive) -> Receive:
+    """Count a body while it comes, and give its sender BODY_S for all of it."""
+    if "content-length" not in headers and "transfer-encoding" not in headers:
+        return receive  # nothing will come but the news that the client left
+    got = 0
+    complete = False
+    deadline = asyncio.get_running_loop().time() + BODY_S
+
+    async def counted() -> Message:
+        nonlocal got, complete
+        if complete:
+            return await receive()
+        try:
+            async with asyncio.timeout_at(deadline):
+                message = await receive()
+        except TimeoutError as error:
+            raise Problem(
+                408,
+                "too_slow",
+                "请求内容未及时到达",
+                "the body did not arrive in time",
+                f"send it within {BODY_S:.0f} s",
+                close=True,
+            ) from error
+        got += len(message.get("body", b""))
+        complete = not message.get("more_body", False)
+        if got > MAX_BODY_BYTES:
+            raise Problem.too_large(MAX_BODY_BYTES)
+        return message
+
+    return counted
+
+
+def _with_headers(send: Send) -> Send:
+    async def dressed(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(scope=message)
+            for name, value in _HEADERS.items():
+                headers.setdefault(name, value)
+        await send(message)
+
+    return dressed

@@ -1,0 +1,90 @@
+"""Rights: what each role may do, and how a route says which right it needs.
+
+Needs   gateway.console.tokens, gateway.console.problems.
+Keeps   A route that declares no right answers nobody: refuse_undeclared stops the start.
+"""
+
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Any, Final, TypeVar
+
+from fastapi import Depends, FastAPI, Request
+from fastapi.routing import APIRoute
+
+from gateway.console.problems import Problem
+from gateway.console.tokens import Identity, Role
+
+
+class Right(StrEnum):
+    """One thing a role may or may not do."""
+
+    READ = "read"
+    ACT = "act"
+    RECEIPT = "receipt"
+    SIGN_IN = "sign_in"
+
+
+RIGHTS: Final[dict[Role, frozenset[Right]]] = {
+    Role.GUARD: frozenset({Right.READ, Right.ACT, Right.SIGN_IN}),
+    Role.INSTALLER: frozenset({Right.READ, Right.ACT, Right.SIGN_IN}),
+    Role.PLATFORM: frozenset({Right.READ, Right.RECEIPT}),
+    Role.AUDITOR: frozenset({Right.READ, Right.SIGN_IN}),
+}
+"""Closing an alarm is for people who can look at the place; a platform only reports receipts."""
+
+
+def require(identity: Identity, right: Right) -> None:
+    """Raise Problem 403 unless the role has the right."""
+    if right not in RIGHTS[identity.role]:
+        raise Problem(
+            403,
+            "not_allowed",
+            "此令牌的角色无权执行这一操作",
+            f"the role {identity.role} may not do this",
+            "ask the installer for a token with another role",
+        )
+
+
+def identity_of(request: Request) -> Identity:
+    """Return who the gate let in; without anybody it is 401, whatever the path was."""
+    identity = getattr(request.state, "identity", None)
+    if not isinstance(identity, Identity):
+        raise Problem.no_token()
+    return identity
+
+
+class _Needs:
+    """The dependency that a route carries; a class, so that refuse_undeclared can find it."""
+
+    def __init__(self, right: Right) -> None:
+        self.right = right
+
+    def __call__(self, request: Request) -> Identity:
+        identity = identity_of(request)
+        require(identity, self.right)
+        return identity
+
+
+def needs(right: Right) -> Any:  # noqa: ANN401 what FastAPI calls a dependency
+    """Return the dependency: the identity, once it is known to have the right."""
+    return Depends(_Needs(right))
+
+
+_OPEN: Final = "campus_open"
+Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
+
+
+def everybody(endpoint: Endpoint) -> Endpoint:
+    """Mark an endpoint that answers without any right, on purpose."""
+    setattr(endpoint, _OPEN, True)
+    return endpoint
+
+
+def refuse_undeclared(app: FastAPI) -> None:
+    """Raise LookupError (TypeError) when a route neither needs a right nor is for everybody."""
+    for route in app.routes:
+        if not isinstance(route, APIRoute):
+            raise TypeError(f"{route!r} is of a kind that carries no right")
+        declared = any(isinstance(part.call, _Needs) for part in route.dependant.dependencies)
+        if not declared and not getattr(route.endpoint, _OPEN, False):
+            raise LookupError(f"{route.path} declares no right and is not marked for everybody")

@@ -1,0 +1,215 @@
+"""Shapes: what goes into and comes out of the API, as OpenAPI shows it.
+
+Needs   gateway.uplink for the words of a receipt.
+Keeps   What comes in is strict: no unknown member, bounded strings, no control characters.
+"""
+
+import unicodedata
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+MAX_NOTE_CHARS: Final = 500
+MAX_REFERENCE_CHARS: Final = 128
+
+
+def _clean(text: str) -> str:
+    """Refuse control, format (text direction), private and unpaired surrogate characters."""
+    for char in text:
+        if unicodedata.category(char) in {"Cc", "Cf", "Co", "Cs", "Zl", "Zp"}:
+            raise ValueError("control characters are not allowed")
+    return text
+
+
+class _In(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid", strict=True, allow_inf_nan=False, str_strip_whitespace=True
+    )
+
+
+class CloseIn(_In):
+    """How an alarm ended."""
+
+    disposition: Literal["real", "accidental", "fault", "test", "malicious"]
+    note: Annotated[str, Field(max_length=MAX_NOTE_CHARS), AfterValidator(_clean)] = ""
+
+
+class ReceiptIn(_In):
+    """What a receiver says of a record, later than its answer to the delivery."""
+
+    id: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._:-]+$")]
+    state: Literal["received", "accepted", "rejected", "dispatched", "on_scene", "closed"]
+    receipt: Annotated[str, Field(max_length=MAX_REFERENCE_CHARS), AfterValidator(_clean)] = ""
+
+
+class Health(BaseModel):
+    """Which loops are alive."""
+
+    alive: bool
+    loops: dict[str, bool]
+
+
+class Readiness(BaseModel):
+    """Whether alarms are accepted, and why not."""
+
+    ready: bool
+    reasons: list[str]
+
+
+class EventList(BaseModel):
+    """Frozen records, byte for byte; ask again with after=next."""
+
+    events: list[dict[str, Any]]
+    next: int
+
+
+class DeviceRef(BaseModel):
+    """The device of an alarm."""
+
+    id: str
+    name: str
+    place: str
+    family: str
+
+
+class Lamp(BaseModel):
+    """How far an alarm has got on its way to one receiver."""
+
+    receiver: str
+    state: str
+    reference: str | None = None
+    reason: str | None = None
+    attempts: int
+    at: str | None = None
+
+
+class Alarm(BaseModel):
+    """One occurrence with its life; a fault has the same members."""
+
+    alarm_id: str
+    kind: str
+    priority: int
+    mode: str
+    state: str
+    latched: bool
+    device: DeviceRef
+    point: str
+    text: str
+    value: bool | int | float | str | None = None
+    unit: str | None = None
+    count: int
+    raised_at: str
+    last_at: str
+    acknowledged_at: str | None = None
+    acknowledged_by: str | None = None
+    restored_at: str | None = None
+    closed_at: str | None = None
+    closed_by: str | None = None
+    disposition: str | None = None
+    note: str | None = None
+    cameras: list[str]
+    deliveries: list[Lamp]
+
+
+class AlarmList(BaseModel):
+    """Alarms."""
+
+    alarms: list[Alarm]
+
+
+class FaultList(BaseModel):
+    """Faults."""
+
+    faults: list[Alarm]
+
+
+class PointState(BaseModel):
+    """The newest reading of one point; quality other than good means: do not rely on it."""
+
+    name: str
+    kind: str
+    active: bool | None = None
+    value: bool | int | float | str | None = None
+    unit: str | None = None
+    quality: Literal["good", "unknown", "stale"]
+    at: str | None = None
+
+
+class DeviceState(BaseModel):
+    """One configured device."""
+
+    id: str
+    name: str
+    place: str
+    profile: str
+    family: str
+    link: str
+    state: Literal["online", "offline", "unknown"]
+    last_seen: str | None = None
+    points: list[PointState]
+
+
+class DeviceList(BaseModel):
+    """Devices."""
+
+    devices: list[DeviceState]
+
+
+class Delivery(BaseModel):
+    """One record on its way to one receiver."""
+
+    id: str
+    seq: int
+    type: str
+    receiver: str
+    state: str
+    attempts: int
+    reference: str | None = None
+    reason: str | None = None
+    stored_at: str
+    answered_at: str | None = None
+
+
+class DeliveryList(BaseModel):
+    """Deliveries, newest first."""
+
+    deliveries: list[Delivery]
+
+
+class ReceiverState(BaseModel):
+    """One receiver and what waits for it."""
+
+    name: str
+    kind: str
+    state: Literal["ok", "failing", "down"]
+    queue_depth: int
+    oldest_age_s: float | None = None
+    last_receipt_at: str | None = None
+
+
+class ReceiverList(BaseModel):
+    """Receivers."""
+
+    receivers: list[ReceiverState]
+
+
+class Stored(BaseModel):
+    """The receipt is on disk."""
+
+    stored: bool
+
+
+class ErrorBody(BaseModel):
+    """What is the matter, in two languages, and what to do."""
+
+    code: str
+    message_zh: str
+    message: str
+    next: str
+
+
+class Error(BaseModel):
+    """Every answer of 400 and above."""
+
+    error: ErrorBody
+    detail: str

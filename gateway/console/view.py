@@ -1,0 +1,233 @@
+"""View: what the plain page says of alarms, deliveries and devices. Pure: rows in, words out.
+
+Owns    the words of the page, Chinese first.
+Needs   nothing of ours.
+Keeps   1. Text that came from a device is bounded, and cannot turn the direction of a line.
+        2. Unknown is never shown as normal; a lamp never promises more than a receiver said.
+        3. Most urgent first, then the one that has waited longest.
+"""
+
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+MAX_TEXT_CHARS: Final = 80
+MAX_LAMPS: Final = 12
+MAX_DEVICES: Final = 200
+"""Devices shown; those that are not online come first, and the rest is counted."""
+
+LEVELS: Final = {
+    1: ("紧急", "Emergency"),
+    2: ("警告", "Warning"),
+    3: ("注意", "Attention"),
+    4: ("记录", "Log only"),
+}
+STATES: Final = {
+    "unack_active": ("未确认", "Not acknowledged"),
+    "ack_active": ("已确认处理中", "Acknowledged"),
+    "rtn_unack": ("已恢复未确认", "Restored, not acknowledged"),
+    "rtn_ack": ("已恢复待处置", "Restored, to be closed"),
+    "closed": ("已处置", "Closed"),
+}
+MODES: Final = {
+    "drill": ("演练", "Drill"),
+    "selftest": ("自检", "Self-test"),
+    "commissioning": ("调试", "Commissioning"),
+    "historical": ("补报", "Late report"),
+}
+DISPOSITIONS: Final = {
+    "real": ("真警", "Real"),
+    "accidental": ("误触", "Accidental"),
+    "fault": ("设备故障", "Fault"),
+    "test": ("演练测试", "Drill or test"),
+    "malicious": ("恶意", "Malicious"),
+}
+LAMPS: Final = {
+    "pending": ("sending", "◔", "发送中", "Sending"),
+    "received": ("good", "●", "已送达", "Delivered"),
+    "accepted": ("good", "✔", "已受理", "Accepted"),
+    "rejected": ("bad", "✋", "拒收", "Rejected"),
+    "dispatched": ("good", "▶", "已派警", "Dispatched"),
+    "on_scene": ("good", "⚑", "已到场", "On scene"),
+    "closed": ("good", "■", "已结束", "Ended"),
+    "parked": ("bad", "✖", "未送达", "Not delivered"),
+}
+LINKS: Final = {
+    "online": ("good", "✓", "在线", "Online"),
+    "offline": ("bad", "✖", "离线", "Offline"),
+}
+RECEIVERS: Final = {
+    "ok": ("good", "✓", "正常", "In order"),
+    "failing": ("bad", "✖", "发送失败,重试中", "Failing, trying again"),
+    "down": ("bad", "✖", "中断,请准备电话报警", "Down: be ready to phone"),
+}
+UNKNOWN: Final = ("unknown", "?", "未知(无数据)", "Unknown (no data)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mark:
+    """A lamp: its look, its sign, its words, and what belongs to it. Never colour alone."""
+
+    look: str
+    sign: str
+    zh: str
+    en: str
+    name: str = ""
+    more: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One alarm or fault, ready to be shown."""
+
+    id: str
+    level: int
+    level_zh: str
+    level_en: str
+    state: str
+    state_zh: str
+    state_en: str
+    mode: tuple[str, str] | None
+    latched: bool
+    place: str
+    device: str
+    text: str
+    value: str
+    count: int
+    raised: str
+    by: str
+    lamps: Sequence[Mark]
+    may_acknowledge: bool
+
+
+def plain(text: object, most: int = MAX_TEXT_CHARS) -> str:
+    """Return text that is safe to stand in a line of ours: one line, one direction, bounded.
+
+    Characters of the categories control, format (among them those that turn the direction),
+    surrogate and private use are left out. HTML is escaped later, by the template.
+    """
+    kept = "".join(
+        " " if char in "\t\n\r\u2028\u2029" else char
+        for char in str("" if text is None else text)[: most * 4]
+        if char in "\t\n\r\u2028\u2029" or not unicodedata.category(char).startswith("C")
+    )
+    return kept if len(kept) <= most else kept[: most - 1] + "…"
+
+
+def clock_text(stamp: object, now: datetime) -> str:
+    """Return a time as a guard reads it in the zone of `now`: 14:05:07, with the date if not today.
+
+    What is no time at all is shown as it is, bounded.
+    """
+    if not isinstance(stamp, str):
+        return ""
+    try:
+        when = datetime.fromisoformat(stamp)
+    except ValueError:
+        return plain(stamp, 32)
+    if when.tzinfo is None:
+        when = when.replace(tzinfo=UTC)
+    local = when.astimezone(now.tzinfo)
+    return local.strftime("%H:%M:%S" if local.date() == now.date() else "%m-%d %H:%M:%S")
+
+
+def lamp(row: Mapping[str, Any], now: datetime) -> Mark:
+    """Return the lamp of one delivery; one that failed and is tried again says so."""
+    state, attempts = row.get("state"), row.get("attempts") or 0
+    look, sign, zh, en = LAMPS.get(str(state), UNKNOWN)
+    if state == "pending" and (attempts > 1 or row.get("reason")):
+        look, sign = "bad", "✖"
+        zh, en = f"未送达,第 {attempts} 次重试中", "Not delivered, trying again"
+    said = [clock_text(row.get("at"), now)] if state != "pending" else []
+    if row.get("reference"):
+        said.append(f"单号 {plain(row['reference'], 40)}")
+    if look == "bad" and row.get("reason"):
+        said.append(plain(row["reason"]))
+    more = " · ".join(part for part in said if part)
+    return Mark(look=look, sign=sign, zh=zh, en=en, name=plain(row.get("receiver"), 32), more=more)
+
+
+def alarm_line(row: Mapping[str, Any], now: datetime) -> Line:
+    """Return one alarm as a line: level, place, device, fact, time."""
+    level = row.get("priority") if row.get("priority") in LEVELS else 1
+    assert isinstance(level, int)  # noqa: S101 it is a key of LEVELS
+    device = row.get("device") or {}
+    state = str(row.get("state"))
+    state_zh, state_en = STATES.get(state, UNKNOWN[2:])
+    value = "" if row.get("value") is None else f"{row['value']} {row.get('unit') or ''}".strip()
+    return Line(
+        id=str(row.get("alarm_id")),
+        level=level,
+        level_zh=LEVELS[level][0],
+        level_en=LEVELS[level][1],
+        state=state if state in STATES else "unknown",
+        state_zh=state_zh,
+        state_en=state_en,
+        mode=MODES.get(str(row.get("mode"))),
+        latched=bool(row.get("latched")),
+        place=plain(device.get("place")),
+        device=plain(device.get("name") or device.get("id")),
+        text=plain(row.get("text") or row.get("kind")),
+        value=plain(value, 40),
+        count=int(row.get("count") or 1),
+        raised=clock_text(row.get("raised_at"), now),
+        by=plain(row.get("acknowledged_by"), 32),
+        lamps=[lamp(one, now) for one in (row.get("deliveries") or [])[:MAX_LAMPS]],
+        may_acknowledge=state in {"unack_active", "rtn_unack"},
+    )
+
+
+def alarm_lines(rows: Iterable[Mapping[str, Any]], now: datetime) -> list[Line]:
+    """Return open alarms, most urgent first, then oldest first."""
+    ordered = sorted(rows, key=lambda row: (row.get("priority") or 1, str(row.get("raised_at"))))
+    return [alarm_line(row, now) for row in ordered]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceLine:
+    """One device, ready to be shown."""
+
+    place: str
+    name: str
+    mark: Mark
+    seen: str
+    points: str
+
+
+def device_lines(rows: Sequence[Mapping[str, Any]], now: datetime) -> list[DeviceLine]:
+    """Return at most MAX_DEVICES devices, those that are not online first, then by place."""
+    ordered = sorted(
+        rows, key=lambda row: (row.get("state") == "online", str(row.get("place")), str(row["id"]))
+    )
+    return [_device_line(row, now) for row in ordered[:MAX_DEVICES]]
+
+
+def _device_line(row: Mapping[str, Any], now: datetime) -> DeviceLine:
+    doubtful = [point for point in row.get("points") or [] if point.get("quality") != "good"]
+    look, sign, zh, en = LINKS.get(str(row.get("state")), UNKNOWN)
+    points = f"{len(doubtful)} 个点位未知" if doubtful else ""
+    if look == "good" and doubtful:
+        # The device answers, but not all of what it watches is known: that is not normal.
+        look, sign = "unknown", "?"
+    return DeviceLine(
+        place=plain(row.get("place")),
+        name=plain(row.get("name") or row.get("id")),
+        mark=Mark(look=look, sign=sign, zh=zh, en=en),
+        seen=clock_text(row.get("last_seen"), now),
+        points=points,
+    )
+
+
+def receiver_mark(row: Mapping[str, Any], now: datetime) -> Mark:
+    """Return a receiver's lamp with what waits for it."""
+    look, sign, zh, en = RECEIVERS.get(str(row.get("state")), UNKNOWN)
+    waiting = int(row.get("queue_depth") or 0)
+    said = [f"排队 {waiting} 条" if waiting else "无排队"]
+    if waiting and row.get("oldest_age_s") is not None:
+        said.append(f"最久 {row['oldest_age_s']:.0f} 秒")
+    last = clock_text(row.get("last_receipt_at"), now)
+    said.append(f"最近回执 {last}" if last else "尚无回执")
+    more = " · ".join(said)
+    return Mark(look=look, sign=sign, zh=zh, en=en, name=plain(row.get("name"), 32), more=more)
