@@ -14,7 +14,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DATA ?= demo-data
 ARGS ?=
-PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install
+PIP := $(BIN)/python -m pip --disable-pip-version-check -qq install
 
 .PHONY: help demo run-ready test-ready lint types layers words tests test test-long bench schema lock clean
 
