@@ -1,6 +1,7 @@
 """Real ends for every test: brokers, receivers, a wire, certificates; and no task left behind."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -13,9 +14,15 @@ import pytest_asyncio
 import trustme
 
 from simulators.brokers import Mosquitto, MosquittoSettings, NatsMqtt
+from simulators.inbox import Inbox
+from simulators.police import Police
+from simulators.wire import Wire
 
 MosquittoFactory = Callable[..., Awaitable[Mosquitto]]
 NatsFactory = Callable[..., Awaitable[NatsMqtt]]
+PoliceFactory = Callable[..., Awaitable[Police]]
+WireFactory = Callable[..., Awaitable[Wire]]
+POLICE_SECRET = "whsec_" + "c2ltdWxhdGVkLXNlY3JldC1vZi1wb2xpY2UtMDE="
 
 
 @pytest_asyncio.fixture(autouse=True)
@@ -78,6 +85,13 @@ class Certificates:
     stranger_cert: Path
     stranger_key: Path
 
+    def client_context(self, *, with_certificate: bool = True) -> ssl.SSLContext:
+        """A client that trusts the authority, and shows its certificate or has none."""
+        context = ssl.create_default_context(cafile=str(self.ca))
+        if with_certificate:
+            context.load_cert_chain(str(self.client_cert), str(self.client_key))
+        return context
+
 
 @pytest.fixture(scope="session")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
@@ -104,3 +118,29 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
         stranger_cert=folder / "stranger.pem",
         stranger_key=folder / "stranger.key",
     )
+
+
+@pytest_asyncio.fixture
+async def police(tmp_path: Path) -> AsyncIterator[PoliceFactory]:
+    """Start police receivers with POLICE_SECRET: `await police(batches=True, …)`, see Police."""
+    numbers = count(1)
+    async with AsyncExitStack() as stack:
+
+        async def start(**settings: Any) -> Police:
+            inbox = Inbox(tmp_path / f"police-{next(numbers)}.inbox")
+            return await stack.enter_async_context(
+                Police(**({"secret": POLICE_SECRET, "inbox": inbox} | settings))
+            )
+
+        yield start
+
+
+@pytest_asyncio.fixture
+async def wire() -> AsyncIterator[WireFactory]:
+    """Put wires before ports: `await wire(broker.port, seed=7)`."""
+    async with AsyncExitStack() as stack:
+
+        async def start(target_port: int, **settings: Any) -> Wire:
+            return await stack.enter_async_context(Wire(target_port, **settings))
+
+        yield start

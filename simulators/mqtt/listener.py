@@ -26,7 +26,7 @@ class Listener(Session):
                 broker keeps the message, so it must catch what it can name
     """
 
-    def __init__(  # noqa: PLR0913 a session has this many settings
+    def __init__(
         self,
         address: Address,
         *topics: str,

@@ -47,7 +47,7 @@ class Publisher(Session):
     keep_session whether the device asks the broker to remember it
     """
 
-    def __init__(  # noqa: PLR0913 a session has this many settings
+    def __init__(
         self,
         address: Address,
         *,

@@ -78,7 +78,7 @@ class Message:
 class Session:
     """A paho client in a thread of its own, whose callbacks reach the loop in batches."""
 
-    def __init__(  # noqa: PLR0913 a session has this many settings
+    def __init__(
         self,
         address: Address,
         *,
