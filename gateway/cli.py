@@ -1,0 +1,332 @@
+"""The command line: `campus-gateway`, which teaches with its --help.
+
+Owns    the words a person types, and the exit codes 0 done, 1 failed, 2 usage, 78 configuration.
+Needs   gateway.config; everything heavy (app, store, console, profile tools, simulators) is
+        imported inside its command, so that --help and check answer at once.
+Keeps   1. What another program reads (faults, a token, a list) goes to stdout; advice for people
+           goes to stderr.
+        2. Ctrl-C ends a command without a traceback.
+"""
+
+import asyncio
+import importlib
+import importlib.metadata
+import json
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+
+from gateway import cli_text as text
+from gateway.clock import SystemClock
+from gateway.errors import ConfigError, ConfigFault, GatewayError, StoreNewer
+from gateway.events import Kind
+
+EXIT_FAILED: Final = 1
+EXIT_USAGE: Final = 2
+EXIT_CONFIG: Final = 78
+EXIT_INTERRUPTED: Final = 130
+ROLES: Final = ("guard", "installer", "platform", "auditor")
+MAX_SAMPLE_BYTES: Final = 1024 * 1024
+MAX_PRESSES: Final = 1000
+
+app = typer.Typer(
+    name="campus-gateway",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help=text.MAIN,
+)
+profile_app = typer.Typer(
+    no_args_is_help=True,
+    help=text.PROFILE,
+)
+simulate_app = typer.Typer(
+    no_args_is_help=True,
+    help=text.SIMULATE,
+)
+app.add_typer(profile_app, name="profile")
+app.add_typer(simulate_app, name="simulate")
+
+ConfigFolder = Annotated[
+    Path,
+    typer.Option(
+        "--config",
+        metavar="DIR",
+        help="配置目录，内有 gateway.toml / the folder with gateway.toml",
+    ),
+]
+
+
+@app.command(help=text.RUN)
+def run(config: ConfigFolder) -> None:
+    """Run the gateway: alarms in, deliveries out, API and page."""
+    checked = _load(config)
+    gateway_app: Any = importlib.import_module("gateway.app")
+    _finish(asyncio.run(gateway_app.run(checked)))
+
+
+@app.command(help=text.DEMO)
+def demo(
+    data: Annotated[
+        Path, typer.Option(metavar="DIR", help="数据目录 / where the data live")
+    ] = Path("demo-data"),
+    port: Annotated[int, typer.Option(min=1, max=65_535, help="网页端口 / the page's port")] = 8800,
+) -> None:
+    """Show everything on one machine: broker, buttons, gateway, police and bureau."""
+    gateway_app: Any = importlib.import_module("gateway.app")
+    _finish(asyncio.run(gateway_app.demo(data, port)))
+
+
+@app.command(help=text.CHECK)
+def check(config: ConfigFolder) -> None:
+    """Check all files, one line per fault; exit code 78 when there is one."""
+    from gateway.config import advice  # noqa: PLC0415 pydantic costs 0.2 s that --help need not pay
+
+    checked = _load(config)
+    for line in _summary(checked):
+        typer.echo(line)
+    for line in advice(checked):
+        typer.echo(f"警告 / warning: {line}")
+
+
+@app.command(help=text.VERIFY)
+def verify(config: ConfigFolder) -> None:
+    """Check the store and its hash chain; names the first thing that does not match."""
+    checked = _load(config)
+    store: Any = importlib.import_module("gateway.store")
+    faults: list[str] = store.verify(checked.store.path)
+    for fault in faults:
+        typer.echo(fault)
+    if faults:
+        _advise(
+            "数据不完整：先备份 {path}，再联系维护人员",
+            "the data are not sound: copy {path} away before anything else, then call maintenance",
+            path=checked.store.path,
+        )
+        raise typer.Exit(EXIT_FAILED)
+    typer.echo("完好 / sound")
+
+
+@app.command(help=text.API_TOKEN)
+def token(
+    config: ConfigFolder,
+    role: Annotated[
+        str | None, typer.Option(metavar="|".join(ROLES), help="角色 / what it may do")
+    ] = None,
+    name: Annotated[
+        str, typer.Option(help="给谁用 / whose it is, shown in lists and records")
+    ] = "",
+    list_: Annotated[bool, typer.Option("--list", help="列出令牌 / list tokens")] = False,  # noqa: FBT002 typer's way to say a flag
+    revoke: Annotated[
+        str | None, typer.Option(metavar="ID", help="作废一个 / revoke one by its id")
+    ] = None,
+) -> None:
+    """Make an API token (shown once), or list or revoke tokens."""
+    if (role is not None) + list_ + (revoke is not None) != 1:
+        raise typer.BadParameter("--role, --list, --revoke: 选一个 / give exactly one of them")
+    if role is not None and role not in ROLES:
+        raise typer.BadParameter(f"--role: {' | '.join(ROLES)}")
+    checked = _load(config)
+    console_tokens: Any = importlib.import_module("gateway.console.tokens")
+    checked.store.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    book = console_tokens.TokenBook(checked.store.path / "tokens.json", SystemClock())
+    if role is not None:
+        try:
+            made = book.create(console_tokens.Role(role), name or role)
+        except ValueError as error:
+            raise typer.BadParameter(f"--name: {error}") from error
+        typer.echo(made)
+        _advise(
+            "请现在抄好：不会再显示第二次。丢了就用 --revoke 作废，再发一个",
+            "write it down now: it is never shown again. If it is lost, --revoke it and make one",
+        )
+    elif list_:
+        for entry in book.list():
+            typer.echo(f"{entry.id}\t{entry.role}\t{entry.created_at}\t{entry.name}")
+    elif not book.revoke(revoke):
+        _advise("没有这个 id：用 --list 查看", "there is no such id: see --list")
+        raise typer.Exit(EXIT_FAILED)
+
+
+@app.command(help=text.VERSION)
+def version() -> None:
+    """Show the version."""
+    try:
+        typer.echo(importlib.metadata.version("campus-gateway"))
+    except importlib.metadata.PackageNotFoundError:
+        typer.echo("0+checkout")
+
+
+@profile_app.command("list", help=text.PROFILE_LIST)
+def profile_list(
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            "--config",
+            metavar="DIR",
+            help="也算上此目录的 profiles/ / this folder's profiles/ too",
+        ),
+    ] = None,
+) -> None:
+    """List all profiles: id, Chinese and English title, verified on a real device or not."""
+    shelf = _shelf(config)
+    for profile_id in shelf.ids():
+        profile = shelf.get(profile_id)
+        proof = "verified" if profile.verified else "unverified"
+        typer.echo(f"{profile_id}\t{profile.title}\t{profile.title_en}\t{proof}")
+
+
+@profile_app.command("check", help=text.PROFILE_CHECK)
+def profile_check(file: Annotated[Path, typer.Argument(metavar="FILE")]) -> None:
+    """Check a profile file and decode all the samples in it."""
+    tool: Any = importlib.import_module("gateway.profile.tool")
+    faults: list[ConfigFault] = tool.check_file(file)
+    for fault in faults:
+        typer.echo(str(fault))
+    if faults:
+        raise typer.Exit(EXIT_CONFIG)
+    typer.echo(f"{file}: 没有错误 / no fault")
+
+
+@profile_app.command("decode", help=text.PROFILE_DECODE)
+def profile_decode(
+    file: Annotated[
+        str, typer.Argument(metavar="FILE", help="型号文件或其 id / a profile file, or its id")
+    ],
+    sample: Annotated[
+        str,
+        typer.Option(
+            "--json",
+            metavar="SAMPLE",
+            help="样例文件、- 表示标准输入、或 JSON 本身 / a file, - for stdin, or the JSON itself",
+        ),
+    ],
+    topic: Annotated[str | None, typer.Option(help="消息的主题 / the topic it came on")] = None,
+) -> None:
+    """Decode one message with a profile and see what the gateway would make of it."""
+    profile = _profile_of(file)
+    tool: Any = importlib.import_module("gateway.profile.tool")
+    shown: dict[str, Any] = tool.decode_sample(profile, topic, _sample(sample))
+    typer.echo(json.dumps(shown, ensure_ascii=False, indent=2))
+    if shown["garbled"] is not None:
+        _advise(
+            "解不开：现场收到这样的消息会记为“乱码”故障，并保留原文",
+            "it does not decode: in the field it is kept and becomes a garbled fault",
+        )
+        raise typer.Exit(EXIT_FAILED)
+
+
+def _load(folder: Path) -> Any:  # noqa: ANN401 a Config, whose module is not imported for --help
+    from gateway.config import load_config  # noqa: PLC0415 see check
+
+    return load_config(folder)
+
+
+def _finish(code: int) -> None:
+    if code:
+        raise typer.Exit(code)
+
+
+def _advise(chinese: str, english: str, **facts: object) -> None:
+    """Say to a person, on stderr, what happened and what to do."""
+    typer.echo(f"{chinese.format(**facts)}\n{english.format(**facts)}", err=True)
+
+
+def _summary(config: Any) -> list[str]:  # noqa: ANN401 see _load
+    """Describe a sound configuration: what an installer compares with his list."""
+    lines = [
+        f"{config.site.id} {config.site.name}, {config.site.gateway}: 没有错误 / no fault",
+        f"设备 / devices: {len(config.devices)}",
+    ]
+    profiles = Counter(device.profile_id for device in config.devices)
+    lines += [f"  {count:>5}  {profile}" for profile, count in sorted(profiles.items())]
+    lines.append(f"链路 / links: {len(config.links)}")
+    on_link = Counter(device.link for device in config.devices)
+    for link in config.links:
+        embedded = ", embedded broker" if link.name in config.embedded else ""
+        lines.append(
+            f"  {link.name}: {link.kind} {link.url}{embedded}, {on_link[link.name]} devices"
+        )
+    lines.append(f"接收方 / receivers: {len(config.uplinks)}")
+    for entry in config.uplinks:
+        lines.append(f"  {entry.name}: {entry.kind}, {_kinds_of(config, entry.name)}")
+    scheme = "https" if config.console.cert else "http"
+    lines.append(f"控制台 / console: {scheme}://{config.console.host}:{config.console.port}")
+    return lines
+
+
+def _kinds_of(config: Any, uplink: str) -> str:  # noqa: ANN401 see _load
+    kinds = [kind.value for kind in Kind if uplink in config.receivers_of(kind)]
+    if len(kinds) == len(Kind):
+        return "全部种类 / all kinds"
+    return ", ".join(kinds) or "没有种类 / no kind"
+
+
+def _shelf(folder: Path | None) -> Any:  # noqa: ANN401 see _load
+    from gateway.profile import Shelf, shipped_folder  # noqa: PLC0415 see check
+
+    own = folder / "profiles" if folder is not None else None
+    return Shelf.load(shipped_folder(), *([own] if own is not None and own.is_dir() else []))
+
+
+def _profile_of(file: str) -> Any:  # noqa: ANN401 see _load
+    """Return a profile by its id, or from a file that need not be in any profiles folder."""
+    shelf = _shelf(None)
+    profile = shelf.get(file.removesuffix(".toml"))
+    if profile is not None:
+        return profile
+    path = Path(file)
+    if not path.is_file():
+        near = ", ".join(shelf.close_matches(file))
+        raise typer.BadParameter(f"FILE: 没有 / there is no {file} {near}")
+    shelf_module: Any = importlib.import_module("gateway.profile.shelf")
+    profile, faults = shelf_module.load_file(path, path.with_suffix("").name)
+    if faults:
+        raise ConfigError(faults)
+    return profile
+
+
+def _sample(text: str) -> bytes:
+    """Return the message to decode: stdin, a file's bytes, or the text itself."""
+    if text == "-":
+        return sys.stdin.buffer.read(MAX_SAMPLE_BYTES)
+    if text.lstrip()[:1] in {"{", "[", '"'}:
+        return text.encode()
+    try:
+        with Path(text).open("rb") as file:
+            return file.read(MAX_SAMPLE_BYTES)
+    except OSError as error:
+        raise typer.BadParameter(f"--json: {text}: {error.strerror}") from error
+
+
+def main() -> None:
+    """Run the command line; the entry point of `campus-gateway`."""
+    try:
+        app(prog_name="campus-gateway")
+    except ConfigError as error:
+        for fault in error.faults:
+            typer.echo(str(fault))
+        _advise(
+            "配置有 {count} 处错误，没有启动。改好后用 check 再查",
+            "{count} faults in the configuration, nothing was started. Edit, then run check again",
+            count=len(error.faults),
+        )
+        sys.exit(EXIT_CONFIG)
+    except StoreNewer as error:
+        _advise(
+            "数据由更新的版本写成：{why}", "the store is from a newer version: {why}", why=error
+        )
+        sys.exit(EXIT_CONFIG)
+    except GatewayError as error:
+        _advise("失败：{why}", "failed: {why}", why=error)
+        sys.exit(EXIT_FAILED)
+    except KeyboardInterrupt:
+        sys.exit(EXIT_INTERRUPTED)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,113 @@
+r"""What `campus-gateway --help` says: Chinese first, English second, with examples to copy.
+
+Owns    the texts and nothing else; cli.py says which command each belongs to. In a paragraph that
+        begins with \b the line breaks are kept.
+"""
+
+from typing import Final
+
+MAIN: Final = """\
+校园安防网关：把报警可靠地送到警方和教育局。
+
+Campus security gateway: carries alarms durably to the police and the bureau.
+
+\b
+campus-gateway demo                         在一台机器上看全部 / see everything on one machine
+campus-gateway check --config /etc/campus   检查配置 / check the files
+campus-gateway run --config /etc/campus     运行 / run
+
+\b
+退出码 / exit codes: 0 完成 done, 1 失败 failed, 2 用法 usage, 78 配置 configuration
+"""
+
+PROFILE: Final = """\
+型号文件：列出、检查、试解码。
+
+Device profiles: list them, check one, try a message.
+"""
+
+SIMULATE: Final = """\
+模拟现场设备。
+
+Act as a device in the field.
+"""
+
+RUN: Final = """\
+运行网关：接警、送达、接口和网页。
+
+Run the gateway: alarms in, deliveries out, API and page.
+
+\b
+例 / example: campus-gateway run --config /etc/campus-gateway
+"""
+
+DEMO: Final = """\
+在一台机器上演示：代理、按钮、网关、警方和教育局。
+
+Show everything on one machine: broker, buttons, gateway, police and bureau. Ctrl-C stops it,
+a second start finds the old data.
+
+\b
+例 / example: campus-gateway demo --data ./demo-data --port 8800
+然后 / then:   campus-gateway simulate press
+"""
+
+CHECK: Final = """\
+检查全部配置文件，一行一个错误；有错误时退出码 78。
+
+Check all files, one line per fault; exit code 78 when there is one.
+
+\b
+例 / example: campus-gateway check --config /etc/campus-gateway
+输出 / prints: FILE: key.path: what is wrong, expected what would be right
+"""
+
+VERIFY: Final = """\
+检查数据库和哈希链，指出第一处不符。
+
+Check the store and its hash chain; names the first thing that does not match.
+
+\b
+例 / example: campus-gateway verify --config /etc/campus-gateway
+"""
+
+API_TOKEN: Final = """\
+发一个接口令牌（只显示一次），或列出、作废。
+
+Make an API token (shown once), or list or revoke tokens. Takes effect at once, without restart.
+
+\b
+guard 门卫 · installer 施工维保 · platform 平台 · auditor 审计（只读 / read only）
+例 / example: campus-gateway token --config DIR --role guard --name 西门门卫室
+              campus-gateway token --config DIR --list
+"""
+
+VERSION: Final = """\
+显示版本。
+
+Show the version.
+"""
+
+PROFILE_LIST: Final = """\
+列出所有型号文件：id、中文名、英文名、是否经实物验证。
+
+List all profiles: id, Chinese and English title, verified on a real device or not.
+"""
+
+PROFILE_CHECK: Final = """\
+检查一个型号文件，并试解它自带的全部样例。
+
+Check a profile file and decode all the samples in it.
+
+\b
+例 / example: campus-gateway profile check config/profiles/alarm_button/maker_model.toml
+"""
+
+PROFILE_DECODE: Final = """\
+用型号文件试解一条消息，看网关会怎样理解它。
+
+Decode one message with a profile and see what the gateway would make of it.
+
+\b
+例 / example: campus-gateway profile decode generic/json_button --json '{"pressed": true}'
+"""

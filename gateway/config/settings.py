@@ -1,0 +1,130 @@
+"""What a checked configuration is: frozen values that the rest of the house is built from.
+
+Owns    the words for an installation's settings.
+Needs   gateway.driver (LinkSettings), gateway.events (Device, Kind) and gateway.profile (Shelf).
+Keeps   No secret shows in a repr.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from gateway.driver import LinkSettings
+from gateway.events import Device, Kind
+from gateway.profile import Shelf
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """Who we are: id and name of the school, and which of its gateways this one is."""
+
+    id: str
+    name: str
+    gateway: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreSettings:
+    """Where events live.
+
+    path            folder of the store; made by whoever opens it
+    retention_days  nothing younger is deleted
+    reserve_mib     set aside so that alarms still fit when the disk is full
+    """
+
+    path: Path
+    retention_days: int = 90
+    reserve_mib: int = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EmbeddedBroker:
+    """The broker we run ourselves for one link.
+
+    listen_host, port  where devices connect
+    folder             where it keeps what it acknowledged
+    username           what devices must present; None: anyone, which is allowed on loopback only
+    """
+
+    link: str
+    listen_host: str
+    port: int
+    folder: Path
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UplinkEntry:
+    """One receiver: options is a checked instance of its kind's Options, secrets included."""
+
+    name: str
+    kind: str
+    options: Any = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """Alarms of these kinds go to this receiver; None means every kind."""
+
+    uplink: str
+    kinds: frozenset[Kind] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConsoleSettings:
+    """Where the API and the page listen; cert and key are both given or both None."""
+
+    host: str = "127.0.0.1"
+    port: int = 8800
+    cert: Path | None = None
+    key: Path | None = None
+    behind_proxy: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogSettings:
+    """Format "json" or "console", level "debug" to "error"."""
+
+    format: str = "json"
+    level: str = "info"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """One installation, checked as a whole.
+
+    embedded           the brokers we run ourselves, by the name of their link
+    routes             empty: everything goes to every uplink
+    escalation         seconds after the raise, rising, by priority 1 to 4
+    unverified         ids of devices whose profile was never tried on a real device, and whose
+                       installer did not say that he knows
+    volumes, cameras   tables of the recorder, as written
+    """
+
+    folder: Path
+    site: Site
+    store: StoreSettings
+    links: tuple[LinkSettings, ...]
+    embedded: Mapping[str, EmbeddedBroker]
+    uplinks: tuple[UplinkEntry, ...]
+    routes: tuple[Route, ...]
+    console: ConsoleSettings
+    escalation: Mapping[int, tuple[int, ...]]
+    heartbeat_seconds: int
+    log: LogSettings
+    devices: tuple[Device, ...]
+    shelf: Shelf = field(repr=False)
+    unverified: tuple[str, ...] = ()
+    volumes: tuple[Mapping[str, Any], ...] = ()
+    cameras: tuple[Mapping[str, Any], ...] = ()
+
+    def receivers_of(self, kind: Kind) -> tuple[str, ...]:
+        """Return the uplinks that get alarms of a kind, in the order of the file."""
+        if not self.routes:
+            return tuple(uplink.name for uplink in self.uplinks)
+        chosen = {
+            route.uplink for route in self.routes if route.kinds is None or kind in route.kinds
+        }
+        return tuple(uplink.name for uplink in self.uplinks if uplink.name in chosen)

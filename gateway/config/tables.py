@@ -1,0 +1,356 @@
+"""The tables of gateway.toml and devices.toml, as an installer writes them.
+
+Owns    which keys there are, their types, bounds and defaults, and the sentence that says so in a
+        fault and in the JSON Schema (a field's description is what a fault calls "expected").
+Needs   pydantic and the names of kinds. Reads no file; what needs a second look at the disk or at
+        another table is checked in links.py, receivers.py and devices.py.
+Keeps   Strict: nothing is converted, an unknown key is a fault, every number and text has a bound.
+"""
+
+import re
+import unicodedata
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+
+from gateway.config.inspection import both
+from gateway.events import Kind
+
+MAX_NAME_CHARS: Final = 64
+MAX_ADDRESS_KEYS: Final = 32
+MIN_RETENTION_DAYS: Final = 90
+MAX_ESCALATION_STEPS: Final = 10
+
+_DIRECTION_MARKS: Final = frozenset(
+    "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+)
+_ENV_NAME: Final = re.compile(r"^[A-Za-z_][A-Za-z0-9_]{0,127}$")
+
+
+def _plain(text: str) -> str:
+    """Refuse what could make a name look like another one on the guard's screen."""
+    if not text.strip():
+        raise ValueError(both("是空的", "is blank"))
+    for char in text:
+        if char in _DIRECTION_MARKS:
+            code = f"U+{ord(char):04X}"
+            raise ValueError(both(f"含有改变文字方向的字符 {code}", f"has direction mark {code}"))
+        if unicodedata.category(char) in {"Cc", "Cs", "Zl", "Zp"}:
+            code = f"U+{ord(char):04X}"
+            raise ValueError(both(f"含有控制字符 {code}", f"has control character {code}"))
+    return text
+
+
+def _env_name(text: str) -> str:
+    if not _ENV_NAME.match(text):
+        raise ValueError(both("不是环境变量名", "is no name of an environment variable"))
+    return text
+
+
+Identifier = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+Name = Annotated[str, StringConstraints(max_length=MAX_NAME_CHARS), AfterValidator(_plain)]
+PathText = Annotated[str, StringConstraints(min_length=1, max_length=4096), AfterValidator(_plain)]
+EnvName = Annotated[str, AfterValidator(_env_name)]
+UrlText = Annotated[str, StringConstraints(min_length=3, max_length=1024), AfterValidator(_plain)]
+
+_ID: Final = both(
+    "1 至 64 个字母、数字或 . _ -，以字母或数字开头",
+    "1 to 64 letters, digits or . _ - that start with a letter or digit",
+)
+_NAME: Final = both(
+    "1 至 64 个字，不含控制字符", "text of 1 to 64 characters without control characters"
+)
+_FILE: Final = both("文件路径，相对路径从配置目录算起", "a path, relative to the folder")
+_ENV: Final = both("环境变量的名字", "the name of an environment variable")
+_STEPS: Final = both(
+    "递增的秒数列表，最多 10 个，每个 5 至 86400",
+    "a rising list of at most 10 times in seconds, each 5 to 86400",
+)
+
+
+class Table(BaseModel):
+    """What all tables share: strict, closed, and not changed after reading."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class SiteTable(Table):
+    """[site]: who we are in every record."""
+
+    id: Annotated[Identifier, Field(description=_ID)]
+    name: Annotated[Name, Field(description=_NAME)]
+    gateway: Annotated[Identifier, Field(description=_ID)] = "gw-1"
+
+
+class StoreTable(Table):
+    """[store]: where events live and for how long."""
+
+    path: Annotated[PathText, Field(description=_FILE)]
+    retention_days: Annotated[
+        int,
+        Field(
+            ge=MIN_RETENTION_DAYS,
+            le=36_500,
+            description=both(
+                "天数，至少 90（规定的最短保存期）",
+                "a number of days, at least 90 (the rules demand it)",
+            ),
+        ),
+    ] = MIN_RETENTION_DAYS
+    reserve_mib: Annotated[
+        int,
+        Field(
+            ge=16,
+            le=65_536,
+            description=both(
+                "为报警预留的 MiB 数，16 至 65536", "MiB set aside for alarms, 16 to 65536"
+            ),
+        ),
+    ] = 64
+
+
+class LinkTable(Table):
+    """[[link]]: one way to devices; keys of the driver's own stand beside these."""
+
+    model_config = ConfigDict(extra="allow")
+
+    name: Annotated[Identifier, Field(description=_ID)]
+    kind: Annotated[
+        Identifier,
+        Field(description=both("drivers/ 下的目录名", "the name of a folder under drivers/")),
+    ]
+    url: Annotated[
+        UrlText,
+        Field(description=both("协议://主机:端口", "scheme://host:port, mqtt://127.0.0.1:1883")),
+    ]
+    client_id: Annotated[Name | None, Field(description=_NAME)] = None
+    username: Annotated[Name | None, Field(description=_NAME)] = None
+    password_file: Annotated[PathText | None, Field(description=_FILE)] = None
+    password_env: Annotated[EnvName | None, Field(description=_ENV)] = None
+    ca: Annotated[PathText | None, Field(description=_FILE)] = None
+    cert: Annotated[PathText | None, Field(description=_FILE)] = None
+    key: Annotated[PathText | None, Field(description=_FILE)] = None
+    broker: Annotated[
+        Literal["embedded"] | None,
+        Field(description=both("“embedded”，或不写", '"embedded", or leave the key out')),
+    ] = None
+    broker_listen: Annotated[
+        str | None,
+        Field(
+            max_length=300,
+            description=both(
+                "内置代理接受设备的 主机:端口，默认与 url 相同",
+                "host:port where the embedded broker takes devices; the url's by default",
+            ),
+        ),
+    ] = None
+    device_username: Annotated[Name | None, Field(description=_NAME)] = None
+    device_password_file: Annotated[PathText | None, Field(description=_FILE)] = None
+    device_password_env: Annotated[EnvName | None, Field(description=_ENV)] = None
+
+
+class UplinkTable(Table):
+    """[[uplink]]: one receiver; the keys of its kind stand beside these."""
+
+    model_config = ConfigDict(extra="allow")
+
+    name: Annotated[Identifier, Field(description=_ID)]
+    kind: Annotated[
+        Identifier,
+        Field(
+            description=both(
+                "gateway/uplinks/ 下的文件名", "the name of a file under gateway/uplinks/"
+            )
+        ),
+    ]
+
+
+class RouteTable(Table):
+    """[[route]]: which kinds go to which receiver; without kinds: all of them."""
+
+    uplink: Annotated[
+        Identifier, Field(description=both("某个 [[uplink]] 的 name", "the name of an [[uplink]]"))
+    ]
+    kinds: Annotated[
+        list[str] | None,
+        Field(
+            min_length=1,
+            max_length=len(Kind),
+            description=both(
+                "报警种类的列表，至少一个；不写表示全部",
+                "a list of at least one kind; leave the key out for all kinds",
+            ),
+        ),
+    ] = None
+
+
+class ConsoleTable(Table):
+    """[console]: where people and machines look in."""
+
+    listen: Annotated[
+        str,
+        Field(max_length=300, description=both("主机:端口", "host:port, 127.0.0.1:8800")),
+    ] = "127.0.0.1:8800"
+    cert: Annotated[PathText | None, Field(description=_FILE)] = None
+    key: Annotated[PathText | None, Field(description=_FILE)] = None
+    behind_proxy: Annotated[
+        bool,
+        Field(
+            description=both(
+                "true：前面有自己的 TLS 代理", "true when a TLS proxy of yours stands before it"
+            )
+        ),
+    ] = False
+
+
+Steps = Annotated[
+    list[Annotated[int, Field(ge=5, le=86_400)]],
+    Field(max_length=MAX_ESCALATION_STEPS, description=_STEPS),
+]
+
+
+class EscalationTable(Table):
+    """[escalation]: seconds after which an unacknowledged alarm calls the next person."""
+
+    p1_seconds: Steps = [30, 60, 120]
+    p2_seconds: Steps = [120, 300]
+    p3_seconds: Steps = []
+    p4_seconds: Steps = []
+
+
+class DeliveryTable(Table):
+    """[delivery]: what every receiver gets besides alarms."""
+
+    heartbeat_seconds: Annotated[
+        int,
+        Field(
+            ge=5,
+            le=60,
+            description=both("心跳间隔的秒数，5 至 60", "seconds between two heartbeats, 5 to 60"),
+        ),
+    ] = 30
+
+
+class LogTable(Table):
+    """[log]: lines for the person at night, or JSON for a collector."""
+
+    format: Annotated[
+        Literal["json", "console"],
+        Field(description=both("“json” 或 “console”", '"json" or "console"')),
+    ] = "json"
+    level: Annotated[
+        Literal["debug", "info", "warning", "error"],
+        Field(description='"debug", "info", "warning" or "error"'),
+    ] = "info"
+
+
+class VolumeTable(Table):
+    """[[video.volume]]: a disk for pictures; the recorder reads the other keys."""
+
+    model_config = ConfigDict(extra="allow")
+
+    path: Annotated[PathText, Field(description=_FILE)]
+
+
+class CameraTable(Table):
+    """[[camera]]: one camera; the recorder reads the other keys."""
+
+    model_config = ConfigDict(extra="allow")
+
+    id: Annotated[Identifier, Field(description=_ID)]
+
+
+class DeviceTable(Table):
+    """[[device]]: one button, detector or panel."""
+
+    id: Annotated[Identifier, Field(description=_ID)]
+    profile: Annotated[
+        str,
+        Field(
+            min_length=1,
+            max_length=128,
+            description=both(
+                "型号文件，如 alarm_button/zigbee2mqtt_sos",
+                "a profile such as alarm_button/zigbee2mqtt_sos (campus-gateway profile list)",
+            ),
+        ),
+    ]
+    link: Annotated[
+        Identifier, Field(description=both("某个 [[link]] 的 name", "the name of a [[link]]"))
+    ]
+    name: Annotated[Name | None, Field(description=_NAME)] = None
+    place: Annotated[Name | None, Field(description=_NAME)] = None
+    address: Annotated[
+        dict[str, bool | int | float | str],
+        Field(
+            max_length=MAX_ADDRESS_KEYS,
+            description=both(
+                "型号文件 address 一节要的键",
+                "the keys that the profile's address section asks for",
+            ),
+        ),
+    ] = {}
+    cameras: Annotated[
+        list[Identifier],
+        Field(max_length=16, description=both("最多 16 个摄像机 id", "at most 16 camera ids")),
+    ] = []
+    priority: Annotated[
+        int | None,
+        Field(ge=1, le=4, description=both("1 至 4，1 最急", "1 to 4, 1 is the most urgent")),
+    ] = None
+    silence_seconds: Annotated[
+        float | None,
+        Field(
+            ge=5,
+            le=2_678_400,
+            allow_inf_nan=False,
+            description=both(
+                "多少秒没有消息算离线，5 至 2678400",
+                "seconds of silence after which it is offline, 5 to 2678400 (31 days)",
+            ),
+        ),
+    ] = None
+    accept_unverified: Annotated[
+        bool,
+        Field(
+            description=both(
+                "true：知道此型号文件未经实物验证",
+                "true when you know that this profile was never tried on a real device",
+            )
+        ),
+    ] = False
+
+
+class VideoTable(Table):
+    """[video]: kept for the recorder."""
+
+    model_config = ConfigDict(extra="allow")
+
+    volume: list[VolumeTable] = []
+
+
+class GatewayFile(Table):
+    """gateway.toml as a whole; the loader reads table by table so that one fault hides no other."""
+
+    site: SiteTable
+    store: StoreTable
+    link: list[LinkTable] = []
+    uplink: list[UplinkTable] = []
+    route: list[RouteTable] = []
+    console: ConsoleTable = ConsoleTable()
+    escalation: EscalationTable = EscalationTable()
+    delivery: DeliveryTable = DeliveryTable()
+    log: LogTable = LogTable()
+    video: VideoTable = VideoTable()
+    camera: list[CameraTable] = []
+
+
+class DevicesFile(Table):
+    """devices.toml, or one file of devices.d."""
+
+    device: list[DeviceTable] = []
+
+
+def own_keys(table: LinkTable | UplinkTable) -> dict[str, Any]:
+    """Return the keys that are not ours but the driver's or the uplink's."""
+    return dict(table.model_extra or {})
