@@ -34,7 +34,7 @@ bench: test-ready  ## 基准表 · print the benchmark table
 	@$(BIN)/python -m bench $(ARGS)
 
 schema: test-ready  ## 重新生成 config/schema · generate the JSON Schemas again
-	@$(BIN)/python -m gateway.config schema config/schema
+	@$(BIN)/python -m gateway.schemas
 
 lint: test-ready
 	@echo "== ruff"

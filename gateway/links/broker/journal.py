@@ -23,12 +23,17 @@ WINDOW_S: Final = 10.0
 
 _LINE: Final = re.compile(r"\[\d+\] \S+ \S+ \[(?P<level>[A-Z]{3})\] ?(?P<text>.*)")
 _METHOD: Final = {"WRN": "warning", "ERR": "error", "FTL": "critical"}
+_WRITE_FAILED: Final = "critical write error"
 _KNOWN: Final = ("Plaintext passwords detected",)
 """True of our 0600 file and meant: a bcrypt hash costs each reconnecting device 60 ms of CPU."""
 
 
 class LogLines:
-    """Forwards one child's lines after another's; `last_trouble` is the newest error or warning."""
+    """Forwards one child's lines after another's.
+
+    last_trouble  the newest error or warning of this child
+    write_failed  this child could not write a message: it takes no more until it is started anew
+    """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -36,12 +41,14 @@ class LogLines:
         self._lines = 0
         self._swallowed = 0
         self.last_trouble = ""
+        self.write_failed = False
 
     async def forward(self, stream: asyncio.StreamReader | None, pid: int) -> None:
         """Read until the child closes its end; bounds in the header."""
         if stream is None:
             return
         self.last_trouble = ""
+        self.write_failed = False
         rest = b""
         while chunk := await stream.read(8192):
             *lines, rest = (rest + chunk).split(b"\n")
@@ -62,6 +69,7 @@ class LogLines:
         method = _METHOD.get(level, "debug")
         if method != "debug":
             self.last_trouble = text
+            self.write_failed |= _WRITE_FAILED in text.lower()
         if self._allowed():
             getattr(log, method)("nats-server", said=text, broker_pid=pid)
 

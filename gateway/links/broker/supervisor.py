@@ -11,10 +11,9 @@ Keeps   1. A device's message that got a PUBACK survives SIGKILL of the broker, 
 """
 
 import asyncio
-import fcntl
-import json
 import os
 import secrets
+import shutil
 import signal
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
@@ -28,6 +27,7 @@ import structlog
 from gateway.clock import Clock
 from gateway.errors import LinkDown
 from gateway.links.broker import answers, leash
+from gateway.links.broker.folder import FolderLock, own_port
 from gateway.links.broker.journal import LogLines
 from gateway.links.broker.ports import holder_of_port, port_is_free
 from gateway.links.broker.settings import (
@@ -60,6 +60,9 @@ STEADY_S: Final = 60.0
 WELL: Final = True
 UNWELL: Final = False
 
+ROOM_BYTES: Final = 16 * 1024 * 1024
+"""As much must be free before a broker whose write failed is started anew."""
+
 FULL_AT: Final = 0.8
 DRAINED_AT: Final = 0.5
 
@@ -67,7 +70,7 @@ DRAINED_AT: Final = 0.5
 class EmbeddedBroker:
     """One nats-server with an MQTT listener and JetStream, from start to stop.
 
-    notice   told of "broker" (does it live) and "broker-backlog" (does it fill up)
+    notice   told of "broker" (does it live), "broker-backlog" (does it fill up), "broker-disk"
     raises   ConfigError when nats-server is not installed or an account cannot be
     """
 
@@ -85,9 +88,10 @@ class EmbeddedBroker:
         self._ended = asyncio.Event()
         self._ended.set()
         self._child: Process | None = None
-        self._lock: int | None = None
+        self._folder = FolderLock(settings.folder)
         self._trouble = "it was not started"
         self._filling = False
+        self._disk_full = False
         settings.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         settings.folder.chmod(0o700)
         self._password = own_password(settings)
@@ -133,7 +137,7 @@ class EmbeddedBroker:
                         await self._stop.wait()
                 pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
         finally:
-            self._unlock()
+            self._folder.release()
             self._ended.set()
 
     def _text_of_trouble(self, pause_s: float) -> str:
@@ -176,7 +180,7 @@ class EmbeddedBroker:
 
     async def _live(self) -> None:
         """Start, watch and end one nats-server; raises LinkDown with the reason it ended."""
-        self._take_folder()
+        self._folder.take()
         self._check_port()
         child = self._child = await self._spawn()
         try:
@@ -214,7 +218,7 @@ class EmbeddedBroker:
             stderr=PIPE,
             cwd=self._settings.folder,
             env={"PATH": os.environ.get("PATH", ""), "GOMEMLIMIT": "256MiB"},
-            pass_fds=(self._lock,) if self._lock is not None else (),
+            pass_fds=self._folder.handles,
             start_new_session=True,  # Ctrl-C ends the gateway, and the gateway ends the broker
         )
 
@@ -247,12 +251,29 @@ class EmbeddedBroker:
                     await self._notice(
                         "broker", WELL, "内置消息代理正常 · the embedded broker runs"
                     )
+                if self._log_lines.write_failed and await self._there_is_room():
+                    return f"its write failed: {self._log_lines.last_trouble}"
             await self._clock.sleep(CHECK_EVERY_S if self._ready.is_set() else 0.05)
+
+    async def _there_is_room(self) -> bool:
+        """Tell the disk's state once each way; a tiny disk is not waited for longer than it can."""
+        disk = shutil.disk_usage(self._settings.folder)
+        full = disk.free < min(ROOM_BYTES, disk.total // 4)
+        if full != self._disk_full:
+            self._disk_full = full
+            await self._notice(
+                "broker-disk",
+                not full,
+                f"消息代理所在磁盘剩余 {disk.free} 字节；写满时拒收设备消息，有空间后自动恢复 · "
+                f"{disk.free} bytes are free for the broker; while there is no room devices are "
+                "refused and send again, with room it goes on by itself",
+            )
+        return not full
 
     async def _check(self, ports_file: Path) -> None:
         """Open a session and bound the streams it made; raises LinkDown when either fails."""
         settings = self._settings
-        port = _own_port(ports_file)
+        port = own_port(ports_file)
         await answers.open_session(
             _reachable(settings.host), settings.port,
             username=settings.username, password=self._password,
@@ -290,30 +311,6 @@ class EmbeddedBroker:
 
     # ---- what must be ours before it starts -----------------------------------------------------
 
-    def _take_folder(self) -> None:
-        """Lock the folder. The broker inherits the lock: it is held while either of us lives."""
-        if self._lock is not None:
-            return
-        path = self._settings.folder / "lock"
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = os.read(handle, 32).decode("ascii", "replace").strip() or "unknown"
-            os.close(handle)
-            raise LinkDown(
-                f"another gateway's broker (gateway pid {holder}) still uses "
-                f"{self._settings.folder}; stop that one, or give each its own folder"
-            ) from None
-        os.truncate(handle, 0)
-        os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
-        self._lock = handle
-
-    def _unlock(self) -> None:
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
-
     def _check_port(self) -> None:
         host, port = self._settings.host, self._settings.port
         try:
@@ -328,15 +325,6 @@ class EmbeddedBroker:
                 f"{host}:{port} is in use by {holder}; stop it or choose another port in the "
                 "link's url"
             )
-
-
-def _own_port(ports_file: Path) -> int:
-    """Return the loopback port nats-server wrote down for its warden."""
-    try:
-        urls = json.loads(ports_file.read_text(encoding="utf-8"))["nats"]
-        return int(urls[0].rpartition(":")[2])
-    except (OSError, ValueError, KeyError, IndexError) as error:
-        raise LinkDown("it has not said yet where it listens") from error
 
 
 def _reachable(host: str) -> str:

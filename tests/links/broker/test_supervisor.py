@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import socket
+import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -346,3 +347,48 @@ async def test_stop_ends_the_process_and_frees_the_port(
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         probe.bind((settings.host, settings.port))
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 6 MiB; only root can make one, others skip what needs it."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", str(folder)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("this account may not mount a small file system")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+async def test_after_a_full_disk_it_takes_messages_again_by_itself_and_lost_none(
+    start: Start, settings: BrokerSettings, small_disk: Path
+) -> None:
+    one = await start(replace(settings, folder=small_disk / "broker"), HurriedClock())
+    sent: dict[int, bytes] = {}
+
+    def fill() -> set[bytes]:
+        with gateway_client(one) as subscriber:
+            subscriber.subscribe("buttons/#")
+        with gateway_client(one, "button") as button:
+            for number in range(80):
+                payload = b"%d " % number + b"x" * 100_000
+                sent[button.publish("buttons/west", payload)] = payload
+            assert button.wait(lambda: button.disconnects > 0)
+            return {sent[mid] for mid in button.acked}
+
+    acknowledged = await asyncio.to_thread(fill)
+    assert 20 < len(acknowledged) < 70
+    await one.told.wait_for("broker-disk", healthy=False)
+    subprocess.run(["mount", "-o", "remount,size=64m", str(small_disk)], check=True)  # noqa: ASYNC221
+    await one.told.wait_for("broker-disk", healthy=True)
+    await one.told.wait_for("broker", healthy=True, count=2)
+
+    def press_and_read() -> set[bytes]:
+        with gateway_client(one, "button") as button:
+            mid = button.publish("buttons/west", b"after")
+            assert button.wait(lambda: mid in button.acked)
+        with gateway_client(one) as subscriber:
+            return drain(subscriber, len(acknowledged) + 1)
+
+    assert (acknowledged | {b"after"}) - await asyncio.to_thread(press_and_read) == set()
