@@ -121,7 +121,7 @@ def _read_receipts(
     ]
 
 
-def _one(  # noqa: PLR0913 one row of a table
+def _one(
     each: str,
     named: dict[str, Receipt],
     unnamed: Receipt | None,
