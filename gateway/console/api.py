@@ -48,7 +48,7 @@ DeliveryState = Literal[
 ]
 
 
-def build_app(  # noqa: PLR0913 the parts it is made of
+def build_app(
     desk: Desk,
     tokens: TokenBook,
     metrics: CollectorRegistry,

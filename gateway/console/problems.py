@@ -28,7 +28,7 @@ class Problem(HTTPException):
     close    True when the rest of the request is not worth reading
     """
 
-    def __init__(  # noqa: PLR0913 an answer has these parts
+    def __init__(
         self,
         status: int,
         code: str,
