@@ -1,0 +1,162 @@
+"""The words a profile may use for a device that talks MQTT.
+
+Owns    the models of [[message]] with its parts, [[availability]] and [bridge].
+Needs   words.py. The meaning of each word is in mqtt.py, rules.py and payload.py.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from gateway.profile.words import (
+    Byte,
+    Finite,
+    Name,
+    Path,
+    ScalarValue,
+    Strict,
+    Template,
+    Text,
+)
+
+Else = Literal["garbled", "ignore", "active", "inactive"]
+
+
+class Number(Strict):
+    """How bytes become a number: little or big end first, sign, bits, scale, offset."""
+
+    endian: Literal["little", "big"] = "little"
+    signed: bool = False
+    mask: Annotated[int, Field(ge=1)] | None = None
+    shift: Annotated[int, Field(ge=0, le=63)] = 0
+    scale: Finite | None = None
+    offset: Finite | None = None
+
+
+class Tlv(Number):
+    """[[message.tlv]]: after these bytes (channel, type) come `length` bytes of value.
+
+    Without a name the value is passed over: its length must be known to read what follows it.
+    """
+
+    channel: Byte
+    type: Byte
+    length: Annotated[int, Field(ge=0, le=200)]
+    name: Name | None = None
+
+
+class FieldModel(Number):
+    """[[message.field]]: a number at a fixed place of the bytes; `at` counts from 0."""
+
+    name: Name
+    at: Annotated[int, Field(ge=0, le=1000)]
+    length: Annotated[int, Field(ge=1, le=8)] = 1
+
+
+class BytesPart(Strict):
+    """message.bytes: where in a JSON message the device's own bytes are, as text."""
+
+    path: Path
+    encoding: Literal["base64", "hex"]
+    missing: Literal["ignore", "garbled"] = "ignore"
+
+
+class Match(Strict):
+    """A condition with more than one outcome: in → yes, ignore → no, anything else → `else`."""
+
+    in_: Annotated[list[ScalarValue], Field(alias="in", min_length=1, max_length=100)]
+    ignore: Annotated[list[ScalarValue], Field(max_length=100)] = Field(default_factory=list)
+    else_: Annotated[Literal["garbled", "ignore"], Field(alias="else")] = "ignore"
+
+
+class Time(Strict):
+    """The device's own clock. One that cannot be read is left out; it never costs the message.
+
+    unix_s, unix_ms  a number, fractions allowed
+    iso8601          text with its zone, up to nine digits of a second
+    local            the same without a zone; `utc_offset` says which ("+08:00")
+    """
+
+    path: Path
+    form: Literal["unix_s", "unix_ms", "iso8601", "local"]
+    utc_offset: Annotated[str, Field(max_length=60)] | None = None
+
+
+class SetRule(Strict):
+    """[[message.set]]: when `where` holds, the message gives a reading of `point`.
+
+    each     a path to an array: the rule is tried on every element, its paths start there
+    value    path of the value; without it the reading says only that it happened
+    active   the truth itself, for a rule whose `where` has said everything
+    """
+
+    point: Name
+    each: Path | None = None
+    where: Annotated[
+        dict[Path, ScalarValue | Annotated[list[ScalarValue], Field(min_length=1)] | Match],
+        Field(max_length=10),
+    ] = Field(default_factory=dict)
+    value: Path | None = None
+    default: ScalarValue | None = Field(
+        default=None,
+        description="what a missing value means (Protobuf JSON leaves out 0 and false)",
+    )
+    missing: Literal["ignore", "garbled"] = "ignore"
+    active: bool | None = None
+    true_when: Annotated[list[ScalarValue], Field(max_length=100)] = Field(default_factory=list)
+    false_when: Annotated[list[ScalarValue], Field(max_length=100)] = Field(default_factory=list)
+    else_: Annotated[Else, Field(alias="else")] = "garbled"
+    invert: bool = False
+    values: Annotated[dict[str, Text], Field(max_length=100)] = Field(default_factory=dict)
+    scale: Finite | None = None
+    offset: Finite | None = None
+    min: Finite | None = None
+    max: Finite | None = None
+    invalid: Annotated[list[ScalarValue], Field(max_length=20)] = Field(
+        default_factory=list,
+        description="values that mean there is no measurement (sensor lost, warming up)",
+    )
+
+
+class Message(Strict):
+    """[[message]]: a topic and what its messages mean."""
+
+    topic: Template
+    qos: Annotated[int, Field(ge=0, le=2)] = 1
+    format: Literal["json", "text", "base64", "hex", "bytes"] = "json"
+    root: Literal["object", "any"] = "object"
+    bytes: BytesPart | None = None
+    size: Annotated[int, Field(ge=1, le=1000)] | None = None
+    checksum: Literal["sum8_zero"] | None = None
+    tlv: Annotated[list[Tlv], Field(max_length=200)] = Field(default_factory=list)
+    field: Annotated[list[FieldModel], Field(max_length=100)] = Field(default_factory=list)
+    where: Annotated[
+        dict[Path, ScalarValue | Annotated[list[ScalarValue], Field(min_length=1)] | Match],
+        Field(max_length=10),
+    ] = Field(default_factory=dict)
+    set: Annotated[list[SetRule], Field(min_length=1, max_length=60)]
+    required: Annotated[list[Path], Field(max_length=10)] = Field(
+        default_factory=list,
+        description="paths without which the message is garbled, because a press could be in them",
+    )
+    attributes: Literal["members"] | list[Path] | dict[str, Path] = Field(default_factory=list)
+    duplicate: Template | None = None
+    time: Time | None = None
+    priority: Path | None = None
+
+
+class Availability(Strict):
+    """[[availability]]: the device's own online and offline, or its last will.
+
+    A plain word, a JSON word, or an object with `path` are all read; capitals do not matter.
+    """
+
+    topic: Template
+    qos: Annotated[int, Field(ge=0, le=2)] = 1
+    path: Path | None = None
+    online: Annotated[list[str], Field(min_length=1, max_length=10)]
+    offline: Annotated[list[str], Field(min_length=1, max_length=10)]
+
+
+class Bridge(Availability):
+    """[bridge]: something on which many devices depend; when it is gone they are all unknown."""
