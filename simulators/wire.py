@@ -151,7 +151,9 @@ class Wire:
             up = asyncio.ensure_future(self._pump(reader, far_writer, upward=True))
             down = asyncio.ensure_future(self._pump(far_reader, writer, upward=False))
             try:
-                await asyncio.wait({up, down}, return_when=asyncio.FIRST_COMPLETED)
+                first, _ = await asyncio.wait({up, down}, return_when=asyncio.FIRST_COMPLETED)
+                if all(one.result() for one in first):
+                    await asyncio.wait({up, down})  # one end is done, the other may still speak
             finally:
                 await _end(up, down)
         except OSError:
@@ -170,8 +172,8 @@ class Wire:
 
     async def _pump(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, upward: bool
-    ) -> None:
-        """Carry one direction until its end closes or the wire is cut."""
+    ) -> bool:
+        """Carry one direction; True when its end said goodbye, False when the wire broke."""
         gone_bytes = 0
         with suppress(OSError):
             while chunk := await reader.read(CHUNK_BYTES):
@@ -185,12 +187,16 @@ class Wire:
                 if limit is not None and gone_bytes + len(chunk) >= limit:
                     writer.write(chunk[: max(0, limit - gone_bytes)])
                     await writer.drain()
-                    return
+                    return False
                 writer.write(self._garble(chunk))
                 await writer.drain()
                 gone_bytes += len(chunk)
                 self.carried_bytes += len(chunk)
                 await self._tell()
+            if writer.can_write_eof() and not writer.is_closing():
+                writer.write_eof()
+                return True
+        return False
 
     async def _hold_up(self, size_bytes: int) -> None:
         trouble = self.trouble
@@ -220,7 +226,7 @@ def abort_with_reset(transport: asyncio.WriteTransport) -> None:
     transport.abort()
 
 
-async def _end(*tasks: asyncio.Future[None]) -> None:
+async def _end(*tasks: asyncio.Future[bool]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)

@@ -14,13 +14,16 @@ import pytest_asyncio
 import trustme
 
 from simulators.brokers import Mosquitto, MosquittoSettings, NatsMqtt
+from simulators.bureau import Bureau
 from simulators.inbox import Inbox
+from simulators.mqtt import Address
 from simulators.police import Police
 from simulators.wire import Wire
 
 MosquittoFactory = Callable[..., Awaitable[Mosquitto]]
 NatsFactory = Callable[..., Awaitable[NatsMqtt]]
 PoliceFactory = Callable[..., Awaitable[Police]]
+BureauFactory = Callable[..., Awaitable[Bureau]]
 WireFactory = Callable[..., Awaitable[Wire]]
 POLICE_SECRET = "whsec_" + "c2ltdWxhdGVkLXNlY3JldC1vZi1wb2xpY2UtMDE="
 
@@ -142,5 +145,18 @@ async def wire() -> AsyncIterator[WireFactory]:
 
         async def start(target_port: int, **settings: Any) -> Wire:
             return await stack.enter_async_context(Wire(target_port, **settings))
+
+        yield start
+
+
+@pytest_asyncio.fixture
+async def bureau(tmp_path: Path) -> AsyncIterator[BureauFactory]:
+    """Start bureau receivers: `await bureau(broker.address, …)`, see Bureau."""
+    numbers = count(1)
+    async with AsyncExitStack() as stack:
+
+        async def start(address: Address, **settings: Any) -> Bureau:
+            inbox = Inbox(tmp_path / f"bureau-{next(numbers)}.inbox")
+            return await stack.enter_async_context(Bureau(address, **({"inbox": inbox} | settings)))
 
         yield start

@@ -114,6 +114,7 @@ class Listener(Session):
             qos=arrived.qos,
             retain=arrived.retain,
             duplicate=arrived.dup,
+            properties=tuple(getattr(arrived.properties, "UserProperty", ())),
         )
         if self._hook is not None:
             self._hook(message)

@@ -11,10 +11,11 @@ from typing import Final
 
 from paho.mqtt import client as paho
 from paho.mqtt.enums import MQTTErrorCode
+from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from simulators.mqtt.session import V311, Address, BrokerRefused, DeviceFull, Message, Session
+from simulators.mqtt.session import V5, V311, Address, BrokerRefused, DeviceFull, Message, Session
 
 MAX_WAITING: Final = 65_000
 
@@ -97,7 +98,13 @@ class Publisher(Session):
 
     def _hand_over(self, client: paho.Client, waiting: _Waiting) -> None:
         message = waiting.message
-        info = client.publish(message.topic, message.payload, message.qos, message.retain)
+        properties = None
+        if message.properties and self._version == V5:
+            properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
+            properties.UserProperty = list(message.properties)
+        info = client.publish(
+            message.topic, message.payload, message.qos, message.retain, properties
+        )
         if info.rc not in {MQTTErrorCode.MQTT_ERR_SUCCESS, MQTTErrorCode.MQTT_ERR_NO_CONN}:
             raise DeviceFull(f"{self.client_id}: {paho.error_string(info.rc)}")
         # The PUBACK may already be here, but it reaches us through the loop, so after this line.

@@ -66,13 +66,18 @@ class Address:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """What goes through a broker; duplicate is the DUP flag of the packet that brought it."""
+    """What goes through a broker.
+
+    duplicate   the DUP flag of the packet that brought it
+    properties  MQTT 5 user properties
+    """
 
     topic: str
     payload: bytes
     qos: int = 1
     retain: bool = False
     duplicate: bool = False
+    properties: tuple[tuple[str, str], ...] = ()
 
 
 class Session:

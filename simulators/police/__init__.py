@@ -7,7 +7,6 @@ Run it: python -m simulators.police --port 8110 --secret-file FILE --control-por
 from simulators.police.conduct import Conduct, How
 from simulators.police.control import Control
 from simulators.police.envelope import read_secret, sign
-from simulators.police.progress import LaterState, Progress
 from simulators.police.server import PATH, Police, ServerTls
 
 __all__ = [
@@ -15,9 +14,7 @@ __all__ = [
     "Conduct",
     "Control",
     "How",
-    "LaterState",
     "Police",
-    "Progress",
     "ServerTls",
     "read_secret",
     "sign",

@@ -1,7 +1,7 @@
 """The police platform's receiver: takes records over HTTP, checks them, answers receipts.
 
 Owns    one listening port, kept even while it refuses; one inbox.
-Needs   simulators.inbox, simulators.police.{envelope, conduct, answers, progress}.
+Needs   simulators.inbox, simulators.progress, simulators.police.{envelope, conduct, answers}.
 Keeps   1. A good receipt goes out only after the record is in the inbox's file.
         2. What it does wrong is what it was told by `behave`, `down`, `show` or the control port.
         3. Bounds: 1 MiB of body; a request that is not from who shares the secret gets 401.
@@ -17,6 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
+import aiohttp
 import orjson
 from aiohttp import web
 
@@ -26,7 +27,7 @@ from simulators.inbox import Inbox
 from simulators.police import envelope
 from simulators.police.answers import misbehave
 from simulators.police.conduct import KEPT, Behaviour, Conduct, How
-from simulators.police.progress import Progress
+from simulators.progress import LaterState, NotTold, Progress
 
 PATH: Final = "/alarms"
 
@@ -80,7 +81,10 @@ class Police:
         self.attempts: Counter[str] = Counter()
         self.request_count = 0
         self.behaviour = Behaviour()
-        self.progress = Progress(progress, reports_to=reports_to, token=token)
+        self.progress = Progress(progress, self._tell)
+        self.reports_to = reports_to
+        self.token = token
+        self._client: aiohttp.ClientSession | None = None
         self._key = envelope.read_secret(secret) if secret is not None else None
         self._strict = strict
         self._tolerance_s = tolerance_s
@@ -114,6 +118,9 @@ class Police:
     ) -> None:
         """Stop; the inbox's file is closed, what is in memory can still be read."""
         await self.progress.stop()
+        if self._client is not None:
+            await self._client.close()
+            self._client = None
         await self._close()
         if self._hold is not None:
             self._hold.close()
@@ -251,7 +258,23 @@ class Police:
     ) -> None:
         received = self.inbox.take(body, late_s=envelope.late_s(request.headers), extra=extra)
         if received.nth == 1 and record.get("type") == "campus.alarm.raised.v1":
-            self.progress.begin(received.id, self._number(received.id))
+            source = str(record.get("source", ""))
+            self.progress.begin(received.id, self._number(received.id), source)
+
+    async def _tell(self, later: LaterState) -> None:
+        """POST one later state to the gateway; without an address it only counts as told."""
+        if self.reports_to is None:
+            return
+        if self._client is None:
+            self._client = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5))
+        headers = {"Authorization": f"Bearer {self.token}"}
+        url = f"{self.reports_to}/api/v1/receipts"
+        try:
+            async with self._client.post(url, json=later.body(), headers=headers) as answer:
+                if not answer.ok:
+                    raise NotTold(f"HTTP {answer.status}")
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise NotTold(repr(error)) from error
 
     def _receipt(self, record_id: str, conduct: Conduct) -> dict[str, str]:
         if conduct.how is How.OTHER_ID:
