@@ -151,8 +151,7 @@ def lamp(row: Mapping[str, Any], now: datetime) -> Mark:
 
 def alarm_line(row: Mapping[str, Any], now: datetime) -> Line:
     """Return one alarm as a line: level, place, device, fact, time."""
-    level = row.get("priority") if row.get("priority") in LEVELS else 1
-    assert isinstance(level, int)  # noqa: S101 it is a key of LEVELS
+    level = _level(row)
     device = row.get("device") or {}
     state = str(row.get("state"))
     state_zh, state_en = STATES.get(state, UNKNOWN[2:])
@@ -179,9 +178,15 @@ def alarm_line(row: Mapping[str, Any], now: datetime) -> Line:
     )
 
 
+def _level(row: Mapping[str, Any]) -> int:
+    """Return the priority; one that nobody knows is taken as an emergency."""
+    priority = row.get("priority")
+    return priority if isinstance(priority, int) and priority in LEVELS else 1
+
+
 def alarm_lines(rows: Iterable[Mapping[str, Any]], now: datetime) -> list[Line]:
     """Return open alarms, most urgent first, then oldest first."""
-    ordered = sorted(rows, key=lambda row: (row.get("priority") or 1, str(row.get("raised_at"))))
+    ordered = sorted(rows, key=lambda row: (_level(row), str(row.get("raised_at"))))
     return [alarm_line(row, now) for row in ordered]
 
 
