@@ -128,6 +128,9 @@ class _Tap:
         return True
 
     def close(self) -> None:
+        """Called by paho right after it wrote DISCONNECT, which must still go out: no will then."""
+        with contextlib.suppress(OSError):
+            self.flush()
         self.sock.close()
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 whatever else paho asks of a socket

@@ -60,7 +60,7 @@ class AlarmBook:
             self._open[alarm.device, alarm.point] = alarm
             self._by_id[alarm.alarm_id] = alarm
             if alarm.told < alarm.count:
-                ledger.after(REPEAT_S, lambda turn, key=alarm.alarm_id: self._tell(key, turn))
+                self._tell_later(ledger, alarm.alarm_id, REPEAT_S)
             self._arm(alarm, ledger)
 
     def __len__(self) -> int:
@@ -169,9 +169,11 @@ class AlarmBook:
             if quiet_ns >= REPEAT_S * 1e9 or quiet_ns < 0:
                 self._tell(alarm.alarm_id, ledger)
             else:
-                rest = REPEAT_S - quiet_ns / 1e9
-                ledger.after(rest, lambda turn: self._tell(alarm.alarm_id, turn))
+                self._tell_later(ledger, alarm.alarm_id, REPEAT_S - quiet_ns / 1e9)
         self._save(ledger, alarm)
+
+    def _tell_later(self, ledger: Ledger, alarm_id: str, seconds: float) -> None:
+        ledger.after(seconds, lambda turn: self._tell(alarm_id, turn))
 
     def _tell(self, alarm_id: str, ledger: Ledger) -> None:
         """Write the repeated record that stands for every press since the last one."""

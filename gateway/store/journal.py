@@ -173,23 +173,21 @@ class Journal:
 
     def heartbeat(
         self, subject: Subject, now_ns: int, quality: str, fields: dict[str, Any]
-    ) -> bytes:
-        """A record of the same form that is not part of the chain: seq is the newest one's."""
+    ) -> tuple[bytes, str]:
+        """A record of the same form outside the chain, and its id; its seq is the newest one's."""
         draft = Draft(
             type="gateway.heartbeat",
             subject=subject,
-            kind="test",
+            kind="equipment",
             priority=4,
             received_ns=now_ns,
             quality=quality,
             text="网关心跳 heartbeat",
-            attributes=fields,
         )
-        head = self._head(
-            draft, self.seq, uuid7(now_ns, self.seq), now_ns, orjson.dumps(fields).decode()
-        )
+        record_id = uuid7(now_ns, 0)
+        head = self._head(draft, self.seq, record_id, now_ns, _json(fields))
         digest = hashlib.sha256(head).hexdigest()
-        return head + _HASH_MARK + digest.encode() + b'"}}'
+        return head + _HASH_MARK + digest.encode() + b'"}}', record_id
 
 
 def check(body: bytes, previous: str | None) -> str | None:

@@ -22,6 +22,7 @@ from gateway.store.journal import check
 STEP_ROWS: Final = 2000
 _FILES: Final = ("events.db", "events.db-wal", "events.db-shm")
 _DONE: Final = "salvaged.json"
+_SUSPECT: Final = "suspect.txt"
 _ESSENTIAL: Final = (
     ("meta", "key, value", "key != ''", "key"),
     ("receiver", "id, name", "id > 0", "id"),
@@ -50,10 +51,20 @@ _REST: Final = (
 
 
 def before_open(folder: Path) -> list[str]:
-    """Remove unfinished temporary files; they were never named by anything."""
+    """Remove unfinished temporary files, which nothing names, and move a suspect store aside."""
     for leftover in folder.glob("*.tmp"):
         leftover.unlink(missing_ok=True)
-    return []
+    suspect = folder / _SUSPECT
+    if not suspect.exists():
+        return []
+    told = move_aside(folder, suspect.read_text(encoding="utf-8", errors="replace")[:500])
+    suspect.unlink()
+    return [told]
+
+
+def mark_suspect(folder: Path, why: str) -> None:
+    """Note that the database failed while running; the next opening moves it aside."""
+    write_file(folder / _SUSPECT, why.encode())
 
 
 def read_head(folder: Path) -> tuple[int, int]:

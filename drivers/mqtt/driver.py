@@ -1,0 +1,255 @@
+"""One broker and every device behind it.
+
+Owns    the session: one client id, one connection at a time, kept by the broker while we are away.
+Needs   gateway.links.mqtt for the bytes, gateway.profile for their meaning.
+Keeps   1. A message is acknowledged to the broker after emit() returned for it, never before, also
+           when it was garbled or nobody's (promise 1).
+        2. At most two batches of BATCH_MESSAGES are between the socket and the disk: one is decoded
+           while the other is committed.
+        3. A packet is judged by its own content; nothing one device sends changes what becomes of
+           another device's message.
+"""
+
+import asyncio
+import random
+import ssl
+from collections.abc import Mapping, Sequence
+from hashlib import blake2b
+from typing import Final, Literal
+from urllib.parse import urlsplit
+
+import structlog
+from pydantic import BaseModel, ConfigDict, Field
+
+from gateway.clock import Clock
+from gateway.driver import Emit, LinkSettings, Notice
+from gateway.errors import BadFrame, LinkDown
+from gateway.events import MAX_RAW_BYTES, ONLINE_POINT, Arrival, Device, Garbled, Reading
+from gateway.links.mqtt import MqttConnection, MqttSettings
+from gateway.links.mqtt_wire import MAX_BODY_BYTES, Message
+from gateway.profile import BridgePlan, MqttPlan, Profile, plan_mqtt
+
+from drivers.mqtt.topics import TopicTree, cover
+
+SCHEMES: Final = {"mqtt": 1883, "mqtts": 8883}
+BATCH_MESSAGES: Final = 512
+PAUSE_FIRST_S: Final = 0.2
+PAUSE_MOST_S: Final = 15.0
+STABLE_S: Final = 30.0
+TAKEOVERS: Final = 4
+"""Connections that ended within STABLE_S in a row before another client with our id is suspected."""
+
+log = structlog.get_logger()
+
+
+class Options(BaseModel):
+    """Keys of a [[link]] of kind mqtt beside the common ones.
+
+    subscriptions  above this many topics, subscribe to wider filters that cover them
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    protocol: Literal["auto", "3.1.1", "5"] = "auto"
+    keepalive_seconds: int = Field(default=15, ge=5, le=60)
+    subscriptions: int = Field(default=200, ge=1, le=10_000)
+
+
+class Driver:
+    """See the module and gateway.driver.Driver."""
+
+    def __init__(
+        self,
+        link: LinkSettings,
+        devices: Sequence[Device],
+        profiles: Mapping[str, Profile],
+        clock: Clock,
+    ) -> None:
+        self._link = link
+        self._clock = clock
+        self._options = Options.model_validate(dict(link.options))
+        self._tree: TopicTree[MqttPlan] = TopicTree()
+        self._bridges: dict[str, BridgePlan] = {}
+        self._behind: dict[str, list[str]] = {}
+        filters: list[str] = []
+        for device in devices:
+            plan = plan_mqtt(profiles[device.profile_id], device)
+            for pattern in plan.filters:
+                self._tree.add(pattern, plan)
+                filters.append(pattern)
+            if plan.bridge is not None:
+                self._bridges[plan.bridge.topic] = plan.bridge
+                self._behind.setdefault(plan.bridge.topic, []).append(device.id)
+        self._filters = cover([*filters, *self._bridges], self._options.subscriptions)
+        self.unknown_topics = 0
+
+    def settings(self) -> MqttSettings:
+        """How the broker is reached; raises LinkDown when a certificate cannot be read."""
+        link = self._link
+        parts = urlsplit(link.url)
+        tls = None
+        if parts.scheme == "mqtts":
+            try:
+                tls = ssl.create_default_context(cafile=link.ca)
+                if link.cert is not None:
+                    tls.load_cert_chain(link.cert, link.key)
+            except (OSError, ssl.SSLError) as error:
+                raise LinkDown(f"{link.name}: certificates: {error}") from error
+        return MqttSettings(
+            host=parts.hostname or "127.0.0.1",
+            port=parts.port or SCHEMES[parts.scheme],
+            client_id=link.client_id,
+            username=link.username,
+            password=link.password,
+            tls=tls,
+            keepalive_s=self._options.keepalive_seconds,
+            clean=False,
+            protocol=self._options.protocol,
+        )
+
+    async def run(self, emit: Emit, notice: Notice) -> None:
+        """Connect, listen, and connect again, for ever; the broker need not be there yet."""
+        pause, short_lives = PAUSE_FIRST_S, 0
+        while True:
+            began = self._clock.mono_ns()
+            try:
+                await self._session(emit, notice)
+            except LinkDown as down:
+                lived = (self._clock.mono_ns() - began) / 1e9
+                log.warning(
+                    "broker lost; trying again",
+                    link=self._link.name,
+                    why=str(down),
+                    again_in_s=round(pause, 1),
+                )
+                await notice("link", False, str(down)[:200])  # noqa: FBT003 Notice is positional
+            if lived > STABLE_S:
+                pause, short_lives = PAUSE_FIRST_S, 0
+            elif lived > 1.0:
+                short_lives += 1
+            if short_lives >= TAKEOVERS:
+                text = f"另一个客户端可能在使用同一 client id another client may use {self._link.client_id!r}"
+                await notice("client", False, text)  # noqa: FBT003
+            await self._clock.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 jitter
+            pause = min(pause * 2, PAUSE_MOST_S)
+
+    async def _session(self, emit: Emit, notice: Notice) -> None:
+        connection = await MqttConnection.open(self.settings())
+        try:
+            await notice("session", connection.session_present, f"MQTT {connection.protocol}")
+            refused = await connection.subscribe(self._filters)
+            if refused:
+                some = ", ".join(refused[:5])
+                text = f"代理拒绝订阅 the broker refused {len(refused)} topics: {some}"
+                await notice("subscriptions", False, text)  # noqa: FBT003
+            else:
+                await notice("subscriptions", True, "")  # noqa: FBT003
+            await notice("link", True, "")  # noqa: FBT003
+            log.info(
+                "listening",
+                link=self._link.name,
+                protocol=connection.protocol,
+                filters=len(self._filters),
+                session_kept=connection.session_present,
+            )
+            await self._pump(connection, emit, notice)
+        finally:
+            await connection.close()
+
+    async def _pump(self, connection: MqttConnection, emit: Emit, notice: Notice) -> None:
+        """Keep 2: decode the next batch while the last one is on its way to the disk."""
+        handing: asyncio.Task[None] | None = None
+        try:
+            async with asyncio.TaskGroup() as group:
+                while True:
+                    messages = await connection.receive(BATCH_MESSAGES)
+                    arrivals = await self._read(messages, notice)
+                    if handing is not None:
+                        await handing
+                    handing = group.create_task(_hand_over(connection, messages, arrivals, emit))
+        except* LinkDown as group_error:
+            raise LinkDown(str(group_error.exceptions[0])) from group_error
+
+    async def _read(self, messages: Sequence[Message], notice: Notice) -> list[Arrival]:
+        now = self._clock.utc_ns()
+        arrivals: list[Arrival] = []
+        for message in messages:
+            bridge = self._bridges.get(message.topic)
+            if bridge is not None:
+                arrivals += await self._bridge(bridge, message, now, notice)
+            plans = self._tree.find(message.topic)
+            if plans:
+                arrivals += [self._arrival(message, plan, now) for plan in plans]
+            elif bridge is None:
+                self.unknown_topics += 1
+        return arrivals
+
+    def _arrival(self, message: Message, plan: MqttPlan, now: int) -> Arrival:
+        garbled = None
+        readings: list[Reading] = []
+        payload = message.payload
+        if message.size_bytes > MAX_BODY_BYTES:
+            garbled = self._garbled(message, plan, now, f"{message.size_bytes} bytes are too many")
+        else:
+            try:
+                readings = plan.decode(
+                    message.topic, payload, retained=message.retained, received_ns=now
+                )
+            except BadFrame as bad:
+                garbled = self._garbled(message, plan, now, str(bad))
+        token = None
+        if message.mid:
+            digest = blake2b(payload, digest_size=8, key=message.topic.encode()[-64:]).digest()
+            token = (message.mid, int.from_bytes(digest, "big") >> 1)
+        return Arrival(
+            link=self._link.name,
+            readings=readings,
+            devices=() if message.retained else (plan.device_id,),
+            garbled=garbled,
+            token=token,
+            repeated=message.duplicate,
+        )
+
+    @staticmethod
+    def _garbled(message: Message, plan: MqttPlan, now: int, why: str) -> Garbled:
+        return Garbled(
+            device_id=plan.device_id,
+            why=why,
+            raw=message.payload[:MAX_RAW_BYTES],
+            size_bytes=message.size_bytes,
+            received_ns=now,
+        )
+
+    async def _bridge(
+        self, bridge: BridgePlan, message: Message, now: int, notice: Notice
+    ) -> list[Arrival]:
+        """One fault for the bridge; its devices become unknown, none of them is blamed."""
+        there = bridge.decode(message.payload)
+        if there is None:
+            return []
+        text = "" if there else f"网桥离线 bridge offline: {bridge.topic}"
+        await notice(f"bridge.{bridge.topic}"[:64], there, text)
+        return [
+            Arrival(
+                link=self._link.name,
+                readings=[
+                    Reading(
+                        device_id=name,
+                        point=ONLINE_POINT,
+                        received_ns=now,
+                        value=there,
+                        attributes={"via": bridge.topic},
+                        retained=message.retained,
+                    )
+                    for name in self._behind[bridge.topic]
+                ],
+            )
+        ]
+
+
+async def _hand_over(
+    connection: MqttConnection, messages: Sequence[Message], arrivals: list[Arrival], emit: Emit
+) -> None:
+    if arrivals:
+        await emit(arrivals)
+    connection.acknowledge(messages)

@@ -1,0 +1,511 @@
+"""Builds every part from a checked configuration and runs them until told to stop.
+
+Keeps   1. Order of start: store, intake, receivers, console, then the links: what arrives has
+           somewhere to go before it is asked for.
+        2. Order of stop: links first, then what waits in the intake is committed, then the rest.
+        3. A store found damaged while running is moved aside and everything is built again.
+"""
+
+import asyncio
+import contextlib
+import dataclasses
+import gc
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import structlog
+
+from gateway import logs
+from gateway.clock import SystemClock
+from gateway.config import Config
+from gateway.config.settings import EmbeddedBroker as BrokerEntry
+from gateway.console.api import build_app
+from gateway.console.server import ServerSettings, serve
+from gateway.console.tokens import TokenBook
+from gateway.console.page import Site as ConsoleSite
+from gateway.delivery import Worker
+from gateway.desk import FrontDesk
+from gateway.driver import LinkSettings, Notice, find_driver
+from gateway.errors import LinkDown, StoreDamaged, StoreError
+from gateway.events import Device
+from gateway.housekeeping import Housekeeping
+from gateway.intake import GATEWAY_FAMILY, Intake
+from gateway.links.broker import BrokerSettings, BrokerUser, EmbeddedBroker
+from gateway.metrics import Metrics
+from gateway.rules.routing import Router
+from gateway.store import Journal, Store, recover
+from gateway.supervise import keep_running
+from gateway.uplink import Receipt, UplinkSettings, find_uplink
+
+SWITCH_INTERVAL_S: Final = 0.0005
+"""How long one thread may keep the interpreter from another: the committing thread needs it for
+moments, between two waits for the disk, and must not wait Python's usual 5 ms for each."""
+STOP_S: Final = 10.0
+
+log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class Running:
+    """What a watcher (demo, tests) may look at."""
+
+    intake: Intake
+    desk: FrontDesk
+    workers: list[Worker]
+    tokens: TokenBook
+    port: int = 0
+
+
+Watcher = Callable[[Running], None]
+
+
+async def run(config: Config, watch: Watcher = lambda _running: None) -> int:
+    """Run until SIGTERM or SIGINT; returns the exit code."""
+    logs.set_up(config.log.format, config.log.level)
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    stop = asyncio.Event()
+    with _signals(stop):
+        while not stop.is_set():
+            try:
+                await _live(config, stop, watch)
+            except StoreDamaged as error:
+                log.error("store damaged; moved aside, beginning anew", why=str(error))
+                recover.mark_suspect(config.store.path, str(error))
+            except StoreError as error:
+                log.error("the store cannot be used; stopping", why=str(error))
+                return 1
+    return 0
+
+
+@contextlib.contextmanager
+def _signals(stop: asyncio.Event) -> Iterator[None]:
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, stop.set)
+    try:
+        yield
+    finally:
+        for name in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(name)
+
+
+async def _live(config: Config, stop: asyncio.Event, watch: Watcher) -> None:
+    """One life, from opening the store to closing it."""
+    names = [entry.name for entry in config.uplinks]
+    store, start = await Store.open(
+        config.store.path, reserve_mib=config.store.reserve_mib, receivers=names
+    )
+    try:
+        clock = SystemClock(start.floor_ns)
+        house = _House(config, store, start, clock)
+        await house.live(stop, watch)
+    except BaseExceptionGroup as group:
+        await store.abandon()
+        damaged, _rest = group.split(StoreDamaged)
+        if damaged is not None:
+            raise StoreDamaged(str(damaged.exceptions[0])) from group
+        failed, rest = group.split(StoreError)
+        if failed is not None and rest is None:
+            raise StoreError(str(failed.exceptions[0])) from group
+        raise
+    except BaseException:
+        await store.abandon()
+        raise
+    else:
+        await store.close(house.journal.seq, clock.utc_ns())
+
+
+class _House:
+    """The parts of one life and how they are wired."""
+
+    def __init__(self, config: Config, store: Store, start: Any, clock: SystemClock) -> None:  # noqa: ANN401
+        self.config = config
+        self.store = store
+        self.start = start
+        self.clock = clock
+        self.metrics = Metrics()
+        self.later: list[tuple[str, str, Receipt]] = []
+        self.later_wake = asyncio.Event()
+        site = config.site
+        self.journal = Journal(
+            source=f"/campus/{site.id}/{site.gateway}",
+            site={"id": site.id, "name": site.name},
+            seq=start.seq,
+            head=start.head,
+        )
+        self.gateway = Device(
+            id=site.gateway,
+            name="校园安防网关",
+            place=site.name,
+            profile_id="",
+            family=GATEWAY_FAMILY,
+            link="gateway",
+            address={},
+            points={},
+        )
+        numbers = {entry.name: start.receivers[entry.name] for entry in config.uplinks}
+        router = Router(numbers, [(route.uplink, route.kinds) for route in config.routes])
+        self.intake = Intake(
+            store=store,
+            start=start,
+            journal=self.journal,
+            router=router,
+            devices=config.devices,
+            gateway=self.gateway,
+            escalation=config.escalation,
+            clock=clock,
+            metrics=self.metrics,
+        )
+        self.workers = [self._worker(entry, numbers[entry.name]) for entry in config.uplinks]
+        self.keeper = Housekeeping(
+            store, self.intake, clock, retention_days=config.store.retention_days
+        )
+        loops: dict[str, Callable[[], bool]] = {
+            "intake": _Progress(clock, lambda: self.intake.progress),
+            "housekeeping": _Progress(clock, lambda: self.keeper.progress),
+        }
+        for worker in self.workers:
+            loops[f"delivery.{worker.name}"] = _Progress(clock, _progress_of(worker))
+        self.loops = loops
+        self.desk = FrontDesk(
+            store=store,
+            intake=self.intake,
+            workers=self.workers,
+            kinds={entry.name: entry.kind for entry in config.uplinks},
+            devices=config.devices,
+            clock=clock,
+            loops=loops,
+        )
+        self.tokens = TokenBook(config.store.path / "tokens.json", clock)
+        self.links_up: dict[str, bool] = {}
+        self._gauges()
+
+    def _worker(self, entry: Any, number: int) -> Worker:  # noqa: ANN401
+        module = find_uplink(entry.kind)
+        site = self.config.site
+        settings = UplinkSettings(
+            name=entry.name,
+            site_id=site.id,
+            site_name=site.name,
+            gateway=site.gateway,
+            folder=self.config.folder,
+            options=entry.options,
+        )
+
+        def later(record_id: str, receipt: Receipt) -> None:
+            self.later.append((entry.name, record_id, receipt))
+            self.later_wake.set()
+
+        worker = Worker(
+            name=entry.name,
+            number=number,
+            uplink=module.Uplink(settings, self.clock, later),
+            store=self.store,
+            clock=self.clock,
+            metrics=self.metrics,
+            receipts=self.intake.receipts,
+            fault=self.intake.fault,
+        )
+        self.intake.listen(worker.committed)
+        return worker
+
+    # One life.
+
+    async def live(self, stop: asyncio.Event, watch: Watcher) -> None:
+        """Start in order, wait for stop, stop in order."""
+        running = Running(self.intake, self.desk, self.workers, self.tokens)
+        async with asyncio.TaskGroup() as group:
+            writer = group.create_task(self.intake.run())
+            await self.intake.command(lambda _ledger: None)
+            self._complain()
+            others = [
+                group.create_task(self._keep(f"delivery.{worker.name}", worker.run))
+                for worker in self.workers
+            ]
+            for name, part in (
+                ("housekeeping", self.keeper.run),
+                ("heartbeat", self._heartbeats),
+                ("receipts", self._take_later),
+                ("watchdog", self._watchdog),
+            ):
+                others.append(group.create_task(self._keep(name, part)))
+            others.append(group.create_task(self._console(running)))
+            sources = [group.create_task(self._source(link)) for link in self.config.links]
+            del self.desk.reasons["starting"]
+            watch(running)
+            gc.collect()
+            gc.freeze()
+            _notify("READY=1")
+            await stop.wait()
+            _notify("STOPPING=1")
+            log.info("stopping: links first, then what is in line")
+            await _end(sources)
+            self.intake.stop()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(STOP_S):
+                    await asyncio.shield(writer)
+            await _end([*others, writer])
+
+    async def _keep(self, name: str, part: Callable[[], Any]) -> None:
+        def failed(why: str) -> None:
+            self.metrics.counters["restarts_of_parts"] += 1
+            self.intake.fault(
+                f"part.{name}",
+                f"网关部件 {name} 出错,已自动重启 a part of the gateway failed and was restarted",
+                active=True,
+                attributes={"part": name, "why": why},
+            )
+
+        await keep_running(name, part, self.clock, failed)
+
+    def _complain(self) -> None:
+        """What was found at opening is a fault a person must see."""
+        for complaint in self.start.complaints:
+            log.error("store", complaint=complaint)
+        if self.start.complaints:
+            self.intake.fault(
+                "store",
+                "事件库曾损坏,已启用新库并恢复可读内容 the store was damaged; a new one is in use",
+                active=True,
+                attributes={
+                    f"complaint_{i}": text[:256]
+                    for i, text in enumerate(self.start.complaints[:8], start=1)
+                },
+            )
+
+    # Links.
+
+    async def _source(self, link: LinkSettings) -> None:
+        """A link's driver, behind its embedded broker if it has one."""
+        devices = [device for device in self.config.devices if device.link == link.name]
+        notice = self._notice(link.name)
+        entry = self.config.embedded.get(link.name)
+        async with asyncio.TaskGroup() as group:
+            broker = None
+            if entry is not None:
+                broker = _broker(entry, link, self.clock, notice)
+                link = dataclasses.replace(link, username=broker.username, password=broker.password)
+                group.create_task(self._keep(f"broker.{link.name}", broker.run))
+            try:
+                await self._drive(link, devices, broker, notice)
+            finally:
+                if broker is not None:
+                    await broker.stop()
+
+    async def _drive(
+        self,
+        link: LinkSettings,
+        devices: Sequence[Device],
+        broker: EmbeddedBroker | None,
+        notice: Notice,
+    ) -> None:
+        if broker is not None:
+            with contextlib.suppress(LinkDown):  # the driver tries again, and says so
+                await broker.wait_ready(30.0)
+        profiles = {}
+        for device in devices:
+            profile = self.config.shelf.get(device.profile_id)
+            if profile is not None:
+                profiles[device.profile_id] = profile
+        driver = find_driver(link.kind)(link, devices, profiles, self.clock)
+
+        async def watched(what: str, healthy: bool, text: str) -> None:  # noqa: FBT001 Notice
+            await notice(what, healthy, text)
+            if broker is not None and what == "link" and healthy:
+                await broker.admit()
+
+        async def part() -> None:
+            await driver.run(self.intake.emit, watched)
+
+        await self._keep(f"driver.{link.name}", part)
+
+    def _notice(self, link: str) -> Notice:
+        """Turn a link's health into faults of the gateway, and into what supervision knows."""
+
+        async def notice(what: str, healthy: bool, text: str) -> None:  # noqa: FBT001 Notice
+            if what == "session":
+                if not healthy:
+                    self.intake.forget_session(link)
+                return
+            if what == "link" and self.links_up.get(link) is not healthy:
+                self.links_up[link] = healthy
+                self.intake.post(
+                    lambda ledger: self.intake.supervision.link(
+                        link, healthy=healthy, ledger=ledger
+                    )
+                )
+            self.intake.fault(
+                f"{what}.{link}" if what in {"link", "broker"} else f"{link}.{what}",
+                f"链路 {link} 故障 link down" if what == "link" else text or what,
+                active=not healthy,
+                attributes={"link": link, "why": text[:256]},
+            )
+
+        return notice
+
+    # Smaller loops.
+
+    async def _console(self, running: Running) -> None:
+        console = self.config.console
+        site = self.config.site
+        app = build_app(
+            self.desk,
+            self.tokens,
+            self.metrics.registry,
+            site=ConsoleSite(id=site.id, name=site.name, gateway=site.gateway),
+            clock=self.clock,
+        )
+        settings = ServerSettings(
+            host=console.host,
+            port=console.port,
+            cert=console.cert,
+            key=console.key,
+            plain_allowed=console.behind_proxy,
+        )
+
+        def started(port: int) -> None:
+            running.port = port
+            log.info("console listens", host=console.host, port=port)
+
+        async def part() -> None:
+            await serve(app, settings, started)
+
+        await self._keep("console", part)
+
+    async def _heartbeats(self) -> None:
+        """To every receiver, from the start on: how much waits, how old, which clock."""
+        subject = self.intake.subject(self.gateway.id, "heartbeat")
+        while True:
+            now = self.clock.utc_ns()
+            async with asyncio.TaskGroup() as group:
+                for worker in self.workers:
+                    fields = {
+                        "queue_depth": worker.depth(),
+                        "oldest_age_s": round(worker.oldest_age_s(), 1),
+                        "last_seq": self.journal.seq,
+                        "open_alarms": len(self.intake.book),
+                        "clock": self.clock.quality,
+                        "disk_free_bytes": self.store.reserve.free_bytes,
+                        "interval_s": self.config.heartbeat_seconds,
+                    }
+                    body, record_id = self.journal.heartbeat(
+                        subject, now, self.clock.quality, fields
+                    )
+                    group.create_task(worker.heartbeat(body, record_id))
+                group.create_task(self.clock.sleep(self.config.heartbeat_seconds))
+
+    async def _take_later(self) -> None:
+        """Receipts that come after the delivery: accepted, dispatched, on scene, closed."""
+        while True:
+            await self.later_wake.wait()
+            self.later_wake.clear()
+            taken, self.later = self.later, []
+            for receiver, record_id, receipt in taken:
+                if not await self.desk.receipt(
+                    receiver, record_id, receipt.state, receipt.reference
+                ):
+                    log.warning("receipt for a record it never had", receiver=receiver)
+
+    async def _watchdog(self) -> None:
+        """Tell systemd we live only while every loop has made progress (reliability-facts 10)."""
+        while True:
+            if all(alive() for alive in self.loops.values()):
+                _notify("WATCHDOG=1")
+            await self.clock.sleep(5.0)
+
+    def _gauges(self) -> None:
+        metrics, workers = self.metrics, self.workers
+        metrics.gauge(
+            "campus_outbox_depth",
+            "records a receiver has not acknowledged",
+            "receiver",
+            lambda: [(worker.name, worker.depth()) for worker in workers],
+        )
+        metrics.gauge(
+            "campus_outbox_oldest_seconds",
+            "age of the oldest of them",
+            "receiver",
+            lambda: [(worker.name, worker.oldest_age_s()) for worker in workers],
+        )
+        metrics.gauge(
+            "campus_receiver_up",
+            "1 while the receiver answers",
+            "receiver",
+            lambda: [(worker.name, float(worker.state == "ok")) for worker in workers],
+        )
+        watches = self.intake.supervision.watches
+        code = {"offline": 0.0, "online": 1.0, "unknown": -1.0}
+        metrics.gauge(
+            "campus_device_state",
+            "1 online, 0 offline, -1 unknown",
+            "device",
+            lambda: [(name, code[watch.state]) for name, watch in list(watches.items())],
+        )
+        reserve = self.store.reserve
+        self._single("campus_disk_free_bytes", "free space", lambda: reserve.free_bytes)
+        self._single("campus_disk_reserve_bytes", "set aside", lambda: reserve.held_bytes)
+        self._single("campus_clock_trusted", "1 trusted", lambda: self.clock.quality == "trusted")
+        self._single("campus_open_alarms", "alarms and faults", lambda: len(self.intake.book))
+        self._single("campus_journal_seq", "newest record", lambda: self.journal.seq)
+
+    def _single(self, name: str, text: str, read: Callable[[], float]) -> None:
+        self.metrics.gauge(name, text, "", lambda: [("", float(read()))])
+
+
+class _Progress:
+    """True while a counter has moved within the last 20 s."""
+
+    def __init__(self, clock: SystemClock, read: Callable[[], int]) -> None:
+        self._clock = clock
+        self._read = read
+        self._last = -1
+        self._at = clock.mono_ns()
+
+    def __call__(self) -> bool:
+        now, value = self._clock.mono_ns(), self._read()
+        if value != self._last:
+            self._last, self._at = value, now
+        return now - self._at < 20_000_000_000
+
+
+def _progress_of(worker: Worker) -> Callable[[], int]:
+    return lambda: worker.progress
+
+
+def _broker(
+    entry: BrokerEntry, link: LinkSettings, clock: SystemClock, notice: Notice
+) -> EmbeddedBroker:
+    users: tuple[BrokerUser, ...] = ()
+    if entry.username is not None and entry.password is not None:
+        users = (BrokerUser(name=entry.username, password=entry.password),)
+    settings = BrokerSettings(
+        folder=entry.folder,
+        host=entry.listen_host,
+        port=entry.port,
+        devices=users,
+    )
+    if link.username is not None and link.password is not None:
+        settings = dataclasses.replace(settings, username=link.username, password=link.password)
+    return EmbeddedBroker(settings, clock, notice)
+
+
+async def _end(tasks: Sequence[asyncio.Task[Any]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _notify(state: str) -> None:
+    """Tell systemd (sd_notify(3)); does nothing when it did not start us."""
+    address = os.environ.get("NOTIFY_SOCKET")
+    if not address:
+        return
+    if address[0] == "@":
+        address = "\0" + address[1:]
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+        sock.sendto(state.encode(), address)

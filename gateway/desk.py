@@ -1,0 +1,319 @@
+"""The desk: what the console may see and do, over the store and the intake.
+
+Needs   gateway.console.desk for the protocol; store (reading), intake (deciding), delivery (lamps).
+Keeps   What is shown was committed; what a person decides is committed when the call returns.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import orjson
+
+from gateway.clock import Clock
+from gateway.console import desk as console
+from gateway.delivery import Worker
+from gateway.events import Device, Nature
+from gateway.intake import Intake, PointNow
+from gateway.rules.alarm import Alarm
+from gateway.rules.book import NoSuchAlarm, WrongState
+from gateway.rules.ledger import Ledger
+from gateway.store import STATES, DeliveryRow, Sealed, Store, rfc3339, seq_of
+
+STALE_S: Final = 3600.0
+Row = dict[str, Any]
+
+
+class FrontDesk:
+    """Implements gateway.console.desk.Desk."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        intake: Intake,
+        workers: Sequence[Worker],
+        kinds: Mapping[str, str],
+        devices: Sequence[Device],
+        clock: Clock,
+        loops: Mapping[str, Any],
+    ) -> None:
+        self._store = store
+        self._intake = intake
+        self._workers = {worker.number: worker for worker in workers}
+        self._kinds = kinds
+        self._devices = devices
+        self._clock = clock
+        self._loops = loops
+        self._head = intake.journal.seq
+        self._newer = asyncio.Event()
+        self.reasons: dict[str, str] = {"starting": "正在启动 starting"}
+        intake.listen(self._committed)
+
+    def _committed(self, records: Sequence[Sealed]) -> None:
+        self._head = records[-1].seq
+        self._newer.set()
+        self._newer = asyncio.Event()
+
+    # Reading.
+
+    async def events(self, after: int, limit: int) -> tuple[list[bytes], int]:
+        """See Desk."""
+        rows = await self._store.read(
+            "SELECT seq, body FROM record WHERE seq > ? ORDER BY seq LIMIT ?", after, limit
+        )
+        return [bytes(body) for _, body in rows], rows[-1][0] if rows else after
+
+    def head(self) -> int:
+        """See Desk."""
+        return self._head
+
+    async def wait_beyond(self, seq: int) -> int:
+        """See Desk."""
+        while self._head <= seq:
+            await self._newer.wait()
+        return self._head
+
+    async def alarms(self, *, open_only: bool, limit: int) -> list[Row]:
+        """See Desk."""
+        return await self._list("alarm", open_only=open_only, limit=limit)
+
+    async def faults(self, *, open_only: bool, limit: int) -> list[Row]:
+        """See Desk."""
+        return await self._list("fault", open_only=open_only, limit=limit)
+
+    async def _list(self, category: str, *, open_only: bool, limit: int) -> list[Row]:
+        only = "AND is_open = 1 " if open_only else ""
+        rows = await self._store.read(
+            f"SELECT doc FROM alarm WHERE category = ? {only}"  # noqa: S608 a constant
+            "ORDER BY raised_seq DESC LIMIT ?",
+            category,
+            limit,
+        )
+        found = [Alarm.from_doc(doc) for (doc,) in rows]
+        lamps = await self._lamps([alarm.raised_seq for alarm in found])
+        return [_alarm_row(alarm, lamps.get(alarm.raised_seq, [])) for alarm in found]
+
+    async def _lamps(self, seqs: Sequence[int]) -> dict[int, list[Row]]:
+        """Deliveries of some records, by sequence number."""
+        lamps: dict[int, list[Row]] = {}
+        for at in range(0, len(seqs), 500):
+            some = seqs[at : at + 500]
+            marks = ",".join("?" * len(some))
+            rows = await self._store.read(
+                "SELECT seq, receiver, state, attempts, at_ns, reference, reason FROM delivery"
+                f" WHERE seq IN ({marks})",  # noqa: S608 question marks
+                *some,
+            )
+            for seq, receiver, state, attempts, at_ns, reference, reason in rows:
+                worker = self._workers.get(receiver)
+                if worker is not None:
+                    lamps.setdefault(seq, []).append(
+                        {
+                            "receiver": worker.name,
+                            "state": STATES[state],
+                            "reference": reference or "",
+                            "reason": reason or "",
+                            "attempts": attempts,
+                            "at": _time(at_ns),
+                        }
+                    )
+        return lamps
+
+    async def deliveries(self, state: str | None, limit: int) -> list[Row]:
+        """See Desk."""
+        where = ""
+        if state is not None:
+            # Written out, so that SQLite uses the partial indexes of pending and parked.
+            where = f"WHERE d.state = {STATES.index(state)}"
+        rows = await self._store.read(
+            "SELECT d.seq, d.receiver, d.state, d.attempts, d.reference, d.reason, d.at_ns,"
+            f" r.stored_ns, r.body FROM delivery d JOIN record r ON r.seq = d.seq {where}"  # noqa: S608
+            " ORDER BY d.seq DESC LIMIT ?",
+            limit,
+        )
+        found = []
+        for seq, receiver, code, attempts, reference, reason, at_ns, stored_ns, body in rows:
+            record = orjson.loads(body)
+            worker = self._workers.get(receiver)
+            found.append(
+                {
+                    "id": record["id"],
+                    "seq": seq,
+                    "type": record["type"],
+                    "receiver": worker.name if worker else f"({receiver})",
+                    "state": STATES[code],
+                    "attempts": attempts,
+                    "reference": reference or "",
+                    "reason": reason or "",
+                    "stored_at": rfc3339(stored_ns),
+                    "answered_at": _time(at_ns),
+                }
+            )
+        return found
+
+    def devices(self) -> list[Row]:
+        """See Desk."""
+        watches = self._intake.supervision.watches
+        now_ns = self._clock.utc_ns()
+        return [
+            {
+                "id": device.id,
+                "name": device.name,
+                "place": device.place,
+                "profile": device.profile_id,
+                "family": device.family,
+                "link": device.link,
+                "state": watches[device.id].state,
+                "last_seen": _time(watches[device.id].utc_ns),
+                "points": [
+                    self._point(device, point.name, now, now_ns)
+                    for point, now in self._intake.device_points(device)
+                ],
+            }
+            for device in self._devices
+        ]
+
+    def _point(self, device: Device, name: str, now: PointNow | None, now_ns: int) -> Row:
+        point = device.points[name]
+        state = self._intake.supervision.watches[device.id].state
+        heard = now is not None and now.at_ns > 0
+        quality = "unknown"
+        if heard and now is not None:
+            stale = point.nature is Nature.MEASUREMENT and now_ns - now.at_ns > STALE_S * 1e9
+            quality = "good" if state == "online" and not stale else "stale"
+        return {
+            "name": name,
+            "kind": str(point.kind),
+            "active": now.machine.active if now is not None and quality != "unknown" else None,
+            "value": now.value if now is not None else None,
+            "unit": point.unit,
+            "quality": quality,
+            "at": _time(now.at_ns) if heard and now is not None else None,
+        }
+
+    def receivers(self) -> list[Row]:
+        """See Desk."""
+        rows = []
+        for worker in self._workers.values():
+            row = worker.snapshot()
+            row["kind"] = self._kinds[worker.name]
+            row["last_receipt_at"] = _time(row.pop("last_receipt_ns"))
+            rows.append(row)
+        return rows
+
+    def health(self) -> Mapping[str, Any]:
+        """See Desk."""
+        return {name: bool(alive()) for name, alive in self._loops.items()}
+
+    def ready(self) -> tuple[bool, list[str]]:
+        """See Desk."""
+        reasons = list(self.reasons.values())
+        if self._intake.disk_full and self._store.reserve.held_bytes == 0:
+            reasons.append("磁盘已满,备用空间已用完 disk full and reserve used up")
+        return not reasons, reasons
+
+    def clock_utc_ns(self) -> int:
+        """See Desk."""
+        return self._clock.utc_ns()
+
+    # Deciding.
+
+    async def acknowledge(self, alarm_id: str, who: str) -> Row:
+        """See Desk."""
+
+        def work(ledger: Ledger) -> Alarm:
+            return self._intake.book.acknowledge(ledger, alarm_id, who)
+
+        return await self._decide(alarm_id, work)
+
+    async def close(self, alarm_id: str, who: str, disposition: str, note: str) -> Row:
+        """See Desk."""
+
+        def work(ledger: Ledger) -> Alarm:
+            return self._intake.book.close(
+                ledger, alarm_id, who=who, disposition=disposition, note=note
+            )
+
+        return await self._decide(alarm_id, work)
+
+    async def _decide(self, alarm_id: str, work: Any) -> Row:  # noqa: ANN401
+        try:
+            alarm: Alarm = await self._intake.command(work)
+        except WrongState as error:
+            raise console.WrongState(str(error)) from error
+        except NoSuchAlarm as error:
+            ended = await self._store.read("SELECT doc FROM alarm WHERE alarm_id = ?", alarm_id)
+            if ended:
+                raise console.WrongState("已结束 it is closed already") from error
+            raise console.NoSuchAlarm(alarm_id) from error
+        lamps = await self._lamps([alarm.raised_seq])
+        return _alarm_row(alarm, lamps.get(alarm.raised_seq, []))
+
+    async def receipt(
+        self, receiver: str | None, record_id: str, state: str, reference: str
+    ) -> bool:
+        """See Desk."""
+        seq = seq_of(record_id)
+        if seq is None or state not in STATES[1:7]:
+            return False
+        rows = await self._store.read(
+            "SELECT d.receiver, d.state, d.attempts FROM delivery d JOIN record r ON r.seq = d.seq"
+            " WHERE d.seq = ? AND instr(r.body, ?) > 0",
+            seq,
+            f'"id":"{record_id}"'.encode(),
+        )
+        named = [
+            row
+            for row in rows
+            if row[0] in self._workers
+            and (receiver is None or self._workers[row[0]].name == receiver)
+        ]
+        if len(named) != 1:
+            return False
+        number, before, attempts = named[0]
+        code = STATES.index(state)
+        if before in {0, 7} or code > before:
+            row = DeliveryRow(number, seq, code, attempts, self._clock.utc_ns(), reference[:128])
+            await self._intake.command(lambda ledger: ledger.batch.deliveries.append(row))
+        return True
+
+
+def _time(at_ns: int | None) -> str | None:
+    return None if at_ns is None else rfc3339(at_ns)
+
+
+def _alarm_row(alarm: Alarm, lamps: list[Row]) -> Row:
+    return {
+        "alarm_id": alarm.alarm_id,
+        "kind": alarm.kind,
+        "priority": alarm.priority,
+        "mode": alarm.mode,
+        "state": alarm.state,
+        "latched": alarm.latched,
+        "device": {
+            "id": alarm.device,
+            "name": alarm.name,
+            "place": alarm.place,
+            "family": alarm.family,
+        },
+        "point": alarm.point,
+        "text": alarm.text,
+        "value": alarm.value,
+        "unit": alarm.unit,
+        "count": alarm.count,
+        "raised_at": rfc3339(alarm.raised_ns),
+        "last_at": rfc3339(alarm.last_ns),
+        "acknowledged_at": _time(alarm.acknowledged_ns),
+        "acknowledged_by": alarm.acknowledged_by,
+        "restored_at": _time(alarm.restored_ns),
+        "closed_at": _time(alarm.closed_ns),
+        "closed_by": alarm.closed_by,
+        "disposition": alarm.disposition,
+        "note": alarm.note,
+        "escalation_level": alarm.level,
+        "cause": alarm.cause,
+        "cameras": alarm.cameras,
+        "attributes": alarm.attributes,
+        "deliveries": lamps,
+    }

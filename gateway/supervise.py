@@ -1,0 +1,49 @@
+"""Keeps a part running: the supervisor's edge, the one place that catches everything.
+
+Keeps   A part that ends or fails is run again after a pause that doubles up to PAUSE_MOST_S, and
+        what happened is logged with the part's name and what is done next.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import structlog
+
+from gateway.clock import Clock
+from gateway.errors import ConfigError, StoreError
+
+PAUSE_FIRST_S: Final = 0.2
+PAUSE_MOST_S: Final = 30.0
+STABLE_S: Final = 60.0
+
+log = structlog.get_logger()
+
+
+async def keep_running(
+    name: str,
+    part: Callable[[], Awaitable[None]],
+    clock: Clock,
+    failed: Callable[[str], None] = lambda _why: None,
+) -> None:
+    """Run part for ever. Cancellation, ConfigError and StoreError pass; they end the gateway.
+
+    failed  told each time, with a sentence, before the pause
+    """
+    pause = PAUSE_FIRST_S
+    while True:
+        began = clock.mono_ns()
+        try:
+            await part()
+        except (ConfigError, StoreError):
+            raise
+        except Exception as error:
+            why = f"{type(error).__name__}: {error}"[:300]
+            log.exception("part failed; run again", part=name, again_in_s=round(pause, 1))
+        else:
+            why = "it ended by itself"
+            log.error("part ended; run again", part=name, again_in_s=round(pause, 1))
+        failed(why)
+        if (clock.mono_ns() - began) / 1e9 > STABLE_S:
+            pause = PAUSE_FIRST_S
+        await clock.sleep(pause)
+        pause = min(pause * 2, PAUSE_MOST_S)
