@@ -10,7 +10,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, Final
 
-from gateway.config.inspection import Inspection, Spot, both, close_to, one_of
+from gateway.config.inspection import Inspection, Spot, both, close_to, one_of, readable
 from gateway.config.overlap import clashes
 from gateway.config.tables import DevicesFile, DeviceTable
 from gateway.events import NEVER_FOLDED, Category, Device, Point
@@ -65,13 +65,24 @@ class DeviceCheck:
     def finish(self) -> None:
         """Look for messages that would belong to two devices, over all files."""
         by_link: dict[str, list[tuple[str, str]]] = {}
+        boards: set[tuple[object, ...]] = set()
+        parts: set[tuple[object, ...]] = set()
         for device in self.devices:
             profile = self._shelf.get(device.profile_id)
-            if profile is not None and profile.driver == "mqtt":
-                own = by_link.setdefault(device.link, [])
-                own.extend((device.id, text) for text in plan_mqtt(profile, device).filters)
-        for filters in by_link.values():
-            for clash in clashes(filters):
+            if profile is None or profile.driver != "mqtt":
+                continue
+            filters = plan_mqtt(profile, device).filters
+            board = (device.link, profile.id, filters)
+            part = (*board, _part_of(profile, device))
+            if board in boards and part[-1] and part not in parts:
+                parts.add(part)  # another input of a board that is known: the payload tells them
+                continue
+            boards.add(board)
+            parts.add(part)
+            own = by_link.setdefault(device.link, [])
+            own.extend((device.id, text) for text in filters)
+        for link_filters in by_link.values():
+            for clash in clashes(link_filters):
                 self._inspection.fault(
                     self._spots[clash.later].child("address"),
                     both(
@@ -91,7 +102,7 @@ class DeviceCheck:
         if isinstance(named, str):
             fresh = self._remember(named, numbered)
             # An id that is not unique would not say which entry is meant: then the number stays.
-            spot = root.item(named) if fresh and _printable(named) else numbered
+            spot = root.item(named) if fresh and readable(named) else numbered
         table = self._inspection.table(DeviceTable, entry, spot)
         profile = self._check_references(entry, spot)
         if table is None or profile is None or not fresh:
@@ -238,5 +249,20 @@ class DeviceCheck:
         return changed
 
 
-def _printable(name: str) -> bool:
-    return 0 < len(name) <= 64 and name.isprintable() and '"' not in name
+def _part_of(profile: Profile, device: Device) -> tuple[str, ...]:
+    """Return what tells a device from others on the same topics: the input of a board, say.
+
+    That is the values of the address keys which the profile looks for inside the payload.
+    """
+    keys = profile.compiled.get("parts")
+    if keys is None:
+        looked_for = repr(
+            [
+                (message.where, [(rule.where, rule.each, rule.value) for rule in message.set])
+                for message in profile.body.message
+            ]
+        )
+        keys = tuple(key for key in profile.address if f"{{{key}}}" in looked_for)
+        profile.compiled["parts"] = keys
+    full = profile.complete(device.address)
+    return tuple(f"{key}={full.get(key)!r}" for key in keys)

@@ -134,32 +134,22 @@ def _from_file(path: Path, spot: Spot, inspection: Inspection) -> str | None:
 
 
 def _read(path: Path, spot: Spot, most_bytes: int, inspection: Inspection) -> bytes | None:
-    problem = None
+    expected = both("网关用户可读的文件", "a file that the gateway's user can read")
     try:
-        if not path.is_file():  # a pipe or a device could hold us for ever
-            missing = not path.exists() and not path.is_symlink()
-            problem = (
-                both(f"没有文件 {path}", f"there is no file {path}")
-                if missing
-                else both(f"{path} 不是普通文件", f"{path} is no regular file")
-            )
-        else:
+        if stat.S_ISREG(path.stat().st_mode):
             with path.open("rb") as file:
                 raw = file.read(most_bytes + 1)
             if len(raw) <= most_bytes:
                 return raw
             problem = both(f"{path} 太大", f"{path} is too big")
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error)
-        problem = both(f"读不了 {path}：{reason}", f"cannot read {path}: {reason}")
-    inspection.fault(
-        spot,
-        problem,
-        both(
-            f"网关用户可读的文件，最大 {most_bytes} 字节",
-            f"a file the gateway's user can read, at most {most_bytes} bytes",
-        ),
-    )
+            expected = both(f"最大 {most_bytes} 字节", f"at most {most_bytes} bytes")
+        else:  # reading from a pipe or a device could hold us for ever
+            problem = both(f"{path} 不是普通文件", f"{path} is no regular file")
+    except FileNotFoundError:
+        problem = both(f"没有文件 {path}", f"there is no file {path}")
+    except OSError as error:
+        problem = both(f"读不了 {path}：{error.strerror}", f"cannot read {path}: {error.strerror}")
+    inspection.fault(spot, problem, expected)
     return None
 
 

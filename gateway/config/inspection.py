@@ -36,16 +36,21 @@ def both(chinese: str, english: str) -> str:
 
 def shown(value: object) -> str:
     """Return a value as an installer wrote it: one line, at most MAX_SHOWN_CHARS characters."""
-    if isinstance(value, Mapping):
-        return both("一个表", "a table")
-    if isinstance(value, list):
-        return both(f"{len(value)} 项的列表", f"a list of {len(value)}")
     if isinstance(value, bool):
         return "true" if value else "false"
     text = f'"{value}"' if isinstance(value, str) else str(value)
     text = _USERINFO.sub("//***@", text)
     text = "".join(char if char.isprintable() else "?" for char in text)
     return text if len(text) <= MAX_SHOWN_CHARS else text[: MAX_SHOWN_CHARS - 1] + "…"
+
+
+def written(value: object) -> str:
+    """Return "写成了 5 / is 5": what stands where something else is expected."""
+    if isinstance(value, Mapping):
+        return both("写成了一个表", "is a table")
+    if isinstance(value, list):
+        return both(f"写成了 {len(value)} 项的列表", f"is a list of {len(value)}")
+    return both(f"写成了 {shown(value)}", f"is {shown(value)}")
 
 
 def one_of(names: Iterable[str]) -> str:
@@ -63,6 +68,11 @@ def close_to(name: str, names: Iterable[str]) -> tuple[str, str]:
     if not near:
         return "", ""
     return f"，是不是 `{near[0]}`", f", did you mean `{near[0]}`"
+
+
+def readable(name: str) -> bool:
+    """Return whether a name can stand in a key path: one line of at most 64 characters."""
+    return 0 < len(name) <= 64 and name.isprintable() and '"' not in name
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,17 +128,16 @@ class Inspection:
     ) -> Model | None:
         """Check one table against its model; None when it does not hold (its faults are noted)."""
         if not isinstance(raw, Mapping):
-            self.fault(
-                spot,
-                both(f"写成了 {shown(raw)}", f"is {shown(raw)}"),
-                both("一个表", "a table"),
-            )
+            self.fault(spot, written(raw), both("一个表", "a table"))
             return None
         try:
             return model.model_validate(raw, context=dict(context) if context else None)
         except ValidationError as error:
-            for detail in error.errors(include_url=False, include_context=False):
-                self._translate(model, raw, spot, detail)
+            details = error.errors(include_url=False, include_context=False)
+            meant = _meant(model, details)
+            for detail in details:
+                if detail["type"] != "missing" or detail["loc"][:1] not in meant:
+                    self._translate(model, raw, spot, detail)
             return None
 
     def tables(self, raw: object, spot: Spot) -> list[tuple[Mapping[str, Any], Spot]]:
@@ -138,7 +147,7 @@ class Inspection:
         if not isinstance(raw, list):
             self.fault(
                 spot,
-                both(f"写成了 {shown(raw)}", f"is {shown(raw)}"),
+                written(raw),
                 both(f"[[{spot.key}]]，两层方括号", f"[[{spot.key}]] with double brackets"),
             )
             return []
@@ -147,11 +156,7 @@ class Inspection:
             if isinstance(entry, Mapping):
                 found.append((entry, spot.item(index)))
             else:
-                self.fault(
-                    spot.item(index),
-                    both(f"写成了 {shown(entry)}", f"is {shown(entry)}"),
-                    both("一个表", "a table"),
-                )
+                self.fault(spot.item(index), written(entry), both("一个表", "a table"))
         return found
 
     def unknown_key(self, spot: Spot, key: str, known: Iterable[str]) -> None:
@@ -180,19 +185,40 @@ class Inspection:
             self.unknown_key(spot, str(path[0]), _keys_of(model))
             return
         described = _expected(model, path, detail["msg"])
+        problem = written(detail["input"])
         if detail["type"] == "missing":
             problem = both("没有写", "missing")
         elif detail["type"] in {"value_error", "assertion_error"}:
             # A validator's own sentence; the value may be a secret, so it is not shown.
             problem, _, wanted = _PYDANTIC_LEAD.sub("", detail["msg"]).partition(", expected ")
             described = wanted or described
-        else:
-            value = shown(detail["input"])
-            problem = both(f"写成了 {value}", f"is {value}")
-        where = spot.below(path)
-        if not path and len(raw) == 1:  # a rule about the whole table that has one key
-            where = spot.child(next(iter(raw)))
-        self.fault(where, problem, described)
+        if not path:
+            key, problem = _culprit(raw, problem)
+            path = (key,) if key else ()
+        self.fault(spot.below(path), problem, described)
+
+
+def _culprit(raw: Mapping[str, Any], problem: str) -> tuple[str, str]:
+    """Return which key a rule about a whole table speaks of, if one, and what it says.
+
+    It names the key in front ("url: …"), or repeats what is written there.
+    """
+    lead, colon, rest = problem.partition(": ")
+    if colon and lead in raw:
+        return lead, rest
+    cited = [
+        key
+        for key, value in raw.items()
+        if isinstance(value, str) and len(value) >= 3 and value in problem
+    ]
+    return (cited[0] if len(cited) == 1 else ""), problem
+
+
+def _meant(model: type[BaseModel], details: list[ErrorDetails]) -> set[tuple[int | str, ...]]:
+    """Return the keys that unknown ones were probably meant for: not missing, but misspelt."""
+    keys = _keys_of(model)
+    strange = [str(d["loc"][0]) for d in details if d["type"] == "extra_forbidden"]
+    return {(near,) for key in strange for near in difflib.get_close_matches(key, keys, n=1)}
 
 
 def _keys_of(model: type[BaseModel]) -> list[str]:
@@ -203,6 +229,8 @@ def _expected(model: type[BaseModel], path: tuple[int | str, ...], message: str)
     for name, field in model.model_fields.items():
         if path and path[0] in {name, field.alias} and field.description:
             return field.description
+    if message == "Field required":
+        return both("必须写", "it: the key is required")
     if message.startswith("Input should be "):
         return message.removeprefix("Input should be ")
     return both("见 gateway.example.toml 中的说明", "what gateway.example.toml describes")

@@ -20,7 +20,16 @@ from urllib.parse import SplitResult, urlsplit
 from pydantic import BaseModel
 
 from gateway.config.files import existing_file, private_file, secret
-from gateway.config.inspection import Inspection, Spot, both, close_to, one_of, shown
+from gateway.config.inspection import (
+    Inspection,
+    Spot,
+    both,
+    close_to,
+    one_of,
+    readable,
+    shown,
+    written,
+)
 from gateway.config.settings import EmbeddedBroker, Site
 from gateway.config.tables import LinkTable, own_keys
 from gateway.driver import LinkSettings, find_driver
@@ -54,10 +63,10 @@ def check_links(
     names: dict[str, Spot] = {}
     clients: dict[tuple[str, str], str] = {}
     for entry, entry_spot in entries[:MAX_LINKS]:
-        table = inspection.table(LinkTable, entry, entry_spot)
-        if table is None or not unique(table.name, entry_spot, names, inspection):
+        where = named(entry, entry_spot, spot, names, inspection)
+        table = inspection.table(LinkTable, entry, where)
+        if table is None or where is entry_spot:
             continue
-        where = spot.item(table.name)
         link = _link(table, where, site, inspection)
         if link is None:
             continue
@@ -75,18 +84,29 @@ def check_links(
     return links, embedded
 
 
-def unique(name: str, spot: Spot, names: dict[str, Spot], inspection: Inspection) -> bool:
-    """Return whether a name is new, and remember it; note a fault when it is not."""
-    first = names.setdefault(name, spot)
-    if first is spot:
-        return True
-    elsewhere = first.key if first.file == spot.file else f"{first.file}: {first.key}"
+def named(
+    entry: Mapping[str, Any],
+    numbered: Spot,
+    root: Spot,
+    names: dict[str, Spot],
+    inspection: Inspection,
+) -> Spot:
+    """Return the spot of a table by its name, link["field"]; remembers the name.
+
+    Without a name, or when the name is taken (a fault), the spot stays the numbered one, link[1].
+    """
+    name = entry.get("name")
+    if not isinstance(name, str) or not readable(name):
+        return numbered
+    first = names.setdefault(name, numbered)
+    if first is numbered:
+        return root.item(name)
     inspection.fault(
-        spot.child("name"),
-        both(f"`{name}` 已被 {elsewhere} 用了", f"`{name}` is already used by {elsewhere}"),
+        numbered.child("name"),
+        both(f"`{name}` 已被 {first.key} 用了", f"`{name}` is already used by {first.key}"),
         both("不重复的名字", "a name of its own"),
     )
-    return False
+    return numbered
 
 
 def listen_address(text: str, spot: Spot, inspection: Inspection) -> tuple[str, int] | None:
@@ -100,7 +120,7 @@ def listen_address(text: str, spot: Spot, inspection: Inspection) -> tuple[str, 
     if not host or not port or not plain:
         inspection.fault(
             spot,
-            both(f"写成了 {shown(text)}", f"is {shown(text)}"),
+            written(text),
             both(
                 "主机:端口，端口 1 至 65535",
                 "host:port with a port from 1 to 65535, 127.0.0.1:8800",
@@ -125,7 +145,7 @@ def _link(
     package = _driver_package(table.kind, spot.child("kind"), inspection)
     options: dict[str, Any] = {}
     if package is not None:
-        schemes = getattr(package, "SCHEMES", None) or SCHEMES_OF_CONTRACT.get(table.kind)
+        schemes = tuple(getattr(package, "SCHEMES", SCHEMES_OF_CONTRACT.get(table.kind, ())))
         check_url(table.url, schemes, spot.child("url"), inspection)
         options = _options(package, table, spot, inspection)
     _check_tls(table, spot, inspection)
@@ -194,7 +214,7 @@ def check_url(
         problem = both(f"端口不对：{shown(url)}", f"the port does not fit in {shown(url)}")
         expected = both("端口 1 至 65535", "a port from 1 to 65535")
     elif not parts.scheme or (parts.scheme != "serial" and not parts.hostname):
-        problem = both(f"写成了 {shown(url)}", f"is {shown(url)}")
+        problem = written(url)
         expected = one_of(allowed) if allowed else expected
     elif parts.scheme.startswith("mqtt") and (parts.path.strip("/") or parts.query):
         problem = both(f"主机后面多了内容：{shown(url)}", f"has more than a host in {shown(url)}")
@@ -299,7 +319,7 @@ def _embedded(
         username=table.device_username,
         password=password,
     )
-    return broker if _can_run(broker, spot.child("broker"), inspection) else None
+    return broker if _can_run(broker, spot, inspection) else None
 
 
 def _can_run(broker: EmbeddedBroker, spot: Spot, inspection: Inspection) -> bool:
@@ -307,11 +327,18 @@ def _can_run(broker: EmbeddedBroker, spot: Spot, inspection: Inspection) -> bool
     users: tuple[BrokerUser, ...] = ()
     if broker.username is not None:
         users = (BrokerUser(name=broker.username, password=broker.password or ""),)
-    try:
-        find_server()
-        check_users(BrokerSettings(folder=broker.folder, devices=users))
-    except ConfigError as error:
-        for fault in error.faults:
-            inspection.fault(spot, fault.problem, fault.expected)
-        return False
-    return True
+    sound = True
+    for key, question in (
+        ("broker", find_server),
+        (
+            "device_username",
+            lambda: check_users(BrokerSettings(folder=broker.folder, devices=users)),
+        ),
+    ):
+        try:
+            question()
+        except ConfigError as error:
+            sound = False
+            for fault in error.faults:
+                inspection.fault(spot.child(key), fault.problem, fault.expected)
+    return sound

@@ -149,7 +149,9 @@ class _Head:
         for key, model in (("site", SiteTable), ("store", StoreTable)):
             if key not in self._raw:
                 self._inspection.fault(
-                    self._spot.child(key), both("没有写", "missing"), f"a [{key}] table"
+                    self._spot.child(key),
+                    both("没有写", "missing"),
+                    both(f"一个 [{key}] 表", f"a [{key}] table"),
                 )
                 continue
             table = self._table(model, key)

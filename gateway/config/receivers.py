@@ -14,7 +14,7 @@ from pydantic import BaseModel
 
 from gateway.config.files import refuse_world_readable
 from gateway.config.inspection import Inspection, Spot, both, close_to, one_of
-from gateway.config.links import unique
+from gateway.config.links import named
 from gateway.config.settings import Route, UplinkEntry
 from gateway.config.tables import RouteTable, UplinkTable, own_keys
 from gateway.events import Kind
@@ -33,14 +33,11 @@ def check_uplinks(
     uplinks: list[UplinkEntry] = []
     names: dict[str, Spot] = {}
     for entry, entry_spot in entries[:MAX_UPLINKS]:
-        table = inspection.table(UplinkTable, entry, entry_spot)
-        if table is None:
-            if isinstance(entry.get("name"), str):
-                names.setdefault(entry["name"], entry_spot)
+        where = named(entry, entry_spot, spot, names, inspection)
+        table = inspection.table(UplinkTable, entry, where)
+        if table is None or where is entry_spot:
             continue
-        if not unique(table.name, entry_spot, names, inspection):
-            continue
-        options = _options(table, spot.item(table.name), inspection)
+        options = _options(table, where, inspection)
         if options is not None:
             uplinks.append(UplinkEntry(name=table.name, kind=table.kind, options=options))
     return uplinks, set(names)
