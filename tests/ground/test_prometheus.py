@@ -45,6 +45,13 @@ def test_a_rule_asks_for_metrics_that_exist(rule: str) -> None:
     assert names - have == set()
 
 
+def test_a_rule_names_stages_that_are_measured() -> None:
+    source = "\n".join(text for path, text in texts() if path.parts[0] == "gateway")
+    stages = re.findall(r'stage="([a-z_]+)"', ALERTS)
+    assert stages
+    assert [stage for stage in stages if f'stages["{stage}"]' not in source] == []
+
+
 def test_the_gateways_disappearance_is_an_alert() -> None:
     assert 'up{job="campus-gateway"} == 0' in ALERTS
     assert "job_name: campus-gateway" in (FOLDER / "scrape.yml").read_text(encoding="utf-8")
