@@ -24,7 +24,7 @@ from gateway.clock import Clock
 from gateway.console import shapes
 from gateway.console.desk import Desk, NoSuchAlarm, WrongState
 from gateway.console.feed import HEARTBEAT_S, Feed
-from gateway.console.gate import Door, Gate, cookie_of, is_page
+from gateway.console.gate import BODY_S, Door, Gate, cookie_of, is_page
 from gateway.console.page import Page, Site
 from gateway.console.problems import Problem, from_http, from_validation, inside
 from gateway.console.rights import Right, everybody, needs, refuse_undeclared
@@ -56,12 +56,14 @@ def build_app(
     site: Site,
     clock: Clock,
     heartbeat_s: float = HEARTBEAT_S,
+    body_s: float = BODY_S,
 ) -> FastAPI:
     """Return the whole console.
 
     metrics      read in a thread of its own, one scrape at a time: its collectors must bear that
     site         what the page's head says
     heartbeat_s  longest silence of a stream, seconds
+    body_s       within which a request's body must have come, seconds
     The feed is at app.state.feed: whoever stops the server closes it first.
     """
     door = Door(tokens, clock)
@@ -99,7 +101,7 @@ def build_app(
     app.add_exception_handler(HTTPException, on_http)
     app.add_exception_handler(RequestValidationError, on_invalid)
     app.add_exception_handler(Exception, on_bug)
-    app.add_middleware(Gate, door=door, refuse=refuse)
+    app.add_middleware(Gate, door=door, refuse=refuse, body_s=body_s)
     refuse_undeclared(app)
     return app
 
@@ -321,14 +323,17 @@ def _route(app: FastAPI, path: str, endpoint: Endpoint, shape: Shape, method: st
 
 
 def _json(body: object, status: int = 200) -> Response:
-    return Response(orjson.dumps(body), status, media_type="application/json")
+    return _answer(orjson.dumps(body), status)
 
 
 def _frozen(bodies: Sequence[bytes], next_seq: int) -> Response:
-    whole = b'{"events":[%b],"next":%d}' % (b",".join(bodies), next_seq)
+    return _answer(b'{"events":[%b],"next":%d}' % (b",".join(bodies), next_seq))
+
+
+def _answer(whole: bytes, status: int = 200) -> Response:
     if len(whole) <= CHUNK_BYTES:
-        return Response(whole, media_type="application/json")
-    return StreamingResponse(_pieces(whole), media_type="application/json")
+        return Response(whole, status, media_type="application/json")
+    return StreamingResponse(_pieces(whole), status, media_type="application/json")
 
 
 async def _pieces(whole: bytes) -> AsyncIterator[bytes]:

@@ -46,7 +46,7 @@ class Desk(Protocol):
         """Return the newest committed seq as soon as it is greater than `seq`."""
 
     async def alarms(self, *, open_only: bool, limit: int) -> list[Row]:
-        """Return at most `limit` alarms.
+        """Return at most `limit` alarms; open ones most urgent first, so that none of them is cut.
 
         Members: alarm_id, kind, priority, mode, state, latched, device {id, name, place, family},
         point, text, value, unit, count, raised_at, last_at, acknowledged_at, acknowledged_by,

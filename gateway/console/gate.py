@@ -65,9 +65,11 @@ class Gate:
     """ASGI middleware around the whole application.
 
     refuse  makes the answer to a refused request, HTML or JSON
+    body_s  within which a body must have come, seconds
     """
 
-    def __init__(self, app: ASGIApp, *, door: Door, refuse: Refuse) -> None:
+    def __init__(self, app: ASGIApp, *, door: Door, refuse: Refuse, body_s: float = BODY_S) -> None:
+        self._body_s = body_s
         self._app = app
         self._door = door
         self._refuse = refuse
@@ -83,7 +85,8 @@ class Gate:
         except Problem as problem:
             await self._refuse(request, problem)(scope, receive, guarded_send)
             return
-        await self._app(scope, _bounded(request.headers, receive), guarded_send)
+        bounded = _bounded(request.headers, receive, self._body_s)
+        await self._app(scope, bounded, guarded_send)
 
     def _admit(self, request: Request) -> None:
         headers = request.headers
@@ -188,13 +191,13 @@ def _refuse_long_body(headers: Headers) -> None:
         raise Problem.too_large(MAX_BODY_BYTES)
 
 
-def _bounded(headers: Headers, receive: Receive) -> Receive:
-    """Count a body while it comes, and give its sender BODY_S for all of it."""
+def _bounded(headers: Headers, receive: Receive, body_s: float) -> Receive:
+    """Count a body while it comes, and give its sender body_s for all of it."""
     if "content-length" not in headers and "transfer-encoding" not in headers:
         return receive  # nothing will come but the news that the client left
     got = 0
     complete = False
-    deadline = asyncio.get_running_loop().time() + BODY_S
+    deadline = asyncio.get_running_loop().time() + body_s
 
     async def counted() -> Message:
         nonlocal got, complete
@@ -209,7 +212,7 @@ def _bounded(headers: Headers, receive: Receive) -> Receive:
                 "too_slow",
                 "请求内容未及时到达",
                 "the body did not arrive in time",
-                f"send it within {BODY_S:.0f} s",
+                f"send it within {body_s:.0f} s",
                 close=True,
             ) from error
         got += len(message.get("body", b""))

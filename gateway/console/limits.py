@@ -11,7 +11,11 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Final
 
+import structlog
+
 from gateway.clock import Clock
+
+log = structlog.get_logger()
 
 RATE_PER_S: Final = 50.0
 BURST: Final = 200.0
@@ -86,11 +90,14 @@ class FailureLimit:
         if waiting_ns > 0:
             # Asking again too early costs nothing more, so the wait is never without an end.
             return waiting_ns / 1e9
-        entry.count, entry.last_ns = entry.count + 1, now
+        entry.count, entry.last_ns, entry.until_ns = entry.count + 1, now, now
         if entry.count > FREE_FAILURES:
             steps = min(entry.count - FREE_FAILURES - 1, 16)
             entry.until_ns = now + int(min(LONGEST_WAIT_S, math.ldexp(1.0, steps)) * 1e9)
-        return max(0, entry.until_ns - now) / 1e9
+        wait_s = (entry.until_ns - now) / 1e9
+        # One line for each that counts: whoever floods is counted once a wait.
+        log.warning("wrong token refused", address=key, failures=entry.count, must_wait_s=wait_s)
+        return wait_s
 
 
 def _network(address: str) -> str:

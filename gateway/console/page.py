@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 from urllib.parse import parse_qs
 
+import structlog
 from fastapi import FastAPI, Request
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.responses import RedirectResponse, Response
@@ -26,6 +27,8 @@ from gateway.console.rights import RIGHTS, Right, everybody, needs, require
 from gateway.console.sessions import COOKIE, SESSION_S, Session
 from gateway.console.shapes import MAX_NOTE_CHARS, CloseIn
 from gateway.console.tokens import Identity
+
+log = structlog.get_logger()
 
 REFRESH_S: Final = 5
 MAX_ALARMS: Final = 100
@@ -184,6 +187,7 @@ class Page:
                 raise Problem.too_often(wait_s)
             return self._login_page("令牌无效 · the token is not valid", 401)
         require(identity, Right.SIGN_IN)
+        log.info("signed in", name=identity.name, role=identity.role, address=peer(request))
         answer = _to_duty()
         answer.set_cookie(
             COOKIE,

@@ -4,9 +4,10 @@ Owns    the words of the page, Chinese first.
 Needs   nothing of ours.
 Keeps   1. Text that came from a device is bounded, and cannot turn the direction of a line.
         2. Unknown is never shown as normal; a lamp never promises more than a receiver said.
-        3. Most urgent first, then the one that has waited longest.
+        3. Live breaks through drill; then the most urgent, then the one that waited longest.
 """
 
+import heapq
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -37,6 +38,9 @@ MODES: Final = {
     "commissioning": ("调试", "Commissioning"),
     "historical": ("补报", "Late report"),
 }
+REHEARSED: Final = frozenset({"drill", "selftest", "commissioning"})
+"""Modes in which nobody is in danger: shown after everything live, and never in red."""
+
 DISPOSITIONS: Final = {
     "real": ("真警", "Real"),
     "accidental": ("误触", "Accidental"),
@@ -90,6 +94,7 @@ class Line:
     state_zh: str
     state_en: str
     mode: tuple[str, str] | None
+    rehearsed: bool
     latched: bool
     place: str
     device: str
@@ -165,6 +170,7 @@ def alarm_line(row: Mapping[str, Any], now: datetime) -> Line:
         state_zh=state_zh,
         state_en=state_en,
         mode=MODES.get(str(row.get("mode"))),
+        rehearsed=_is_rehearsed(row),
         latched=bool(row.get("latched")),
         place=plain(device.get("place")),
         device=plain(device.get("name") or device.get("id")),
@@ -185,9 +191,15 @@ def _level(row: Mapping[str, Any]) -> int:
 
 
 def alarm_lines(rows: Iterable[Mapping[str, Any]], now: datetime) -> list[Line]:
-    """Return open alarms, most urgent first, then oldest first."""
-    ordered = sorted(rows, key=lambda row: (_level(row), str(row.get("raised_at"))))
+    """Return open alarms: live before rehearsed, most urgent first, then oldest first."""
+    ordered = sorted(
+        rows, key=lambda row: (_is_rehearsed(row), _level(row), str(row.get("raised_at")))
+    )
     return [alarm_line(row, now) for row in ordered]
+
+
+def _is_rehearsed(row: Mapping[str, Any]) -> bool:
+    return str(row.get("mode")) in REHEARSED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,32 +208,33 @@ class DeviceLine:
 
     place: str
     name: str
-    mark: Mark
+    marks: Sequence[Mark]
     seen: str
-    points: str
 
 
 def device_lines(rows: Sequence[Mapping[str, Any]], now: datetime) -> list[DeviceLine]:
     """Return at most MAX_DEVICES devices, those that are not online first, then by place."""
-    ordered = sorted(
-        rows, key=lambda row: (row.get("state") == "online", str(row.get("place")), str(row["id"]))
+    first = heapq.nsmallest(
+        MAX_DEVICES,
+        rows,
+        key=lambda row: (row.get("state") == "online", str(row.get("place")), str(row["id"])),
     )
-    return [_device_line(row, now) for row in ordered[:MAX_DEVICES]]
+    return [_device_line(row, now) for row in first]
 
 
 def _device_line(row: Mapping[str, Any], now: datetime) -> DeviceLine:
-    doubtful = [point for point in row.get("points") or [] if point.get("quality") != "good"]
     look, sign, zh, en = LINKS.get(str(row.get("state")), UNKNOWN)
-    points = f"{len(doubtful)} 个点位未知" if doubtful else ""
+    marks = [Mark(look=look, sign=sign, zh=zh, en=en)]
+    doubtful = sum(point.get("quality") != "good" for point in row.get("points") or [])
     if look == "good" and doubtful:
-        # The device answers, but not all of what it watches is known: that is not normal.
-        look, sign = "unknown", "?"
+        # It answers, but not all of what it watches is known: two facts, two marks.
+        look, sign, _, en = UNKNOWN
+        marks.append(Mark(look=look, sign=sign, zh=f"{doubtful} 个点位无数据", en=en))
     return DeviceLine(
         place=plain(row.get("place")),
         name=plain(row.get("name") or row.get("id")),
-        mark=Mark(look=look, sign=sign, zh=zh, en=en),
+        marks=marks,
         seen=clock_text(row.get("last_seen"), now),
-        points=points,
     )
 
 

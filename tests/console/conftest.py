@@ -108,7 +108,7 @@ async def running(app: FastAPI, settings: ServerSettings) -> AsyncIterator[int]:
 async def start_console(tmp_path: Path) -> AsyncIterator[StartConsole]:
     async with AsyncExitStack() as stack:
 
-        async def start(heartbeat_s: float = 15.0, **limits: Any) -> Console:
+        async def start(heartbeat_s: float = 15.0, body_s: float = 15.0, **limits: Any) -> Console:
             clock = FakeClock()
             desk = MemoryDesk(clock)
             book = TokenBook(tmp_path / "tokens.json", clock)
@@ -122,6 +122,7 @@ async def start_console(tmp_path: Path) -> AsyncIterator[StartConsole]:
                 site=Site(id="320612-0001", name="示范小学", gateway="gw-1"),
                 clock=clock,
                 heartbeat_s=heartbeat_s,
+                body_s=body_s,
             )
             port = await stack.enter_async_context(running(app, ServerSettings(port=0, **limits)))
             http = await stack.enter_async_context(

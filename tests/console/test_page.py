@@ -295,9 +295,15 @@ async def test_faults_receivers_devices_and_the_clock_are_shown(console: Console
         assert words in page.text
     looks = [span["class"] for span in page.all("span") if "lamp" in (span["class"] or "")]
     assert looks == ["lamp bad", "lamp unknown", "lamp good"]
-    local = console.desk.clock_utc_ns()
-    assert local
     assert re.search(r"2026-11-2\d \d\d:00:00", page.text)
+
+
+async def test_a_drill_does_not_look_like_an_emergency(console: Console) -> None:
+    console.desk.rows += [alarm("a-1", mode="drill"), alarm("a-2")]
+    page = Elements((await (await Browser(console).sign_in()).open()).text)
+    looks = [item["class"] for item in page.all("li")]
+    assert looks == ["alarm p1 unack_active", "alarm p1 unack_active notlive"]
+    assert "演练" in page.text
 
 
 async def test_a_flood_of_alarms_keeps_the_page_short_and_says_so(console: Console) -> None:

@@ -103,6 +103,14 @@ async def test_a_body_is_not_asked_for_before_its_sender_is_known(console: Conso
     writer.close()
 
 
+async def test_a_body_that_does_not_come_is_not_waited_for(start_console: StartConsole) -> None:
+    console = await start_console(body_s=0.2)
+    lines = ["Content-Type: application/json", "Content-Length: 100"]
+    answer = await console.raw(head(console, *lines) + b'{"disposition"')
+    assert status(answer) == 408
+    assert b"connection: close" in answer.lower()
+
+
 async def test_a_head_that_never_ends_is_cut_off(start_console: StartConsole) -> None:
     console = await start_console(head_s=0.3)
     reader, writer = await asyncio.open_connection("127.0.0.1", console.port)

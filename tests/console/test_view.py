@@ -107,15 +107,30 @@ def test_a_lamp_shows_the_receivers_own_number_and_why_it_failed() -> None:
 @pytest.mark.parametrize("state", ["offline", "unknown", "", None, "ONLINE"])
 def test_a_device_is_shown_as_normal_only_when_it_is_online(state: Any) -> None:
     (line,) = view.device_lines([device("a", state)], NOW)
-    assert line.mark.look != "good"
+    assert "good" not in [mark.look for mark in line.marks]
 
 
-def test_a_device_whose_points_are_unknown_is_not_shown_as_normal() -> None:
-    point = {"name": "gas", "quality": "unknown"}
-    (line,) = view.device_lines([device("a", "online", points=[point])], NOW)
-    assert (line.mark.look, line.points) == ("unknown", "1 个点位未知")
+def test_what_a_device_watches_is_marked_unknown_beside_that_it_answers() -> None:
+    points = [{"quality": "unknown"}, {"quality": "stale"}, {"quality": "good"}]
+    (line,) = view.device_lines([device("a", "online", points=points)], NOW)
+    assert [(mark.look, mark.zh) for mark in line.marks] == [
+        ("good", "在线"),
+        ("unknown", "2 个点位无数据"),
+    ]
     (line,) = view.device_lines([device("a", "online", points=[{"quality": "good"}])], NOW)
-    assert (line.mark.look, line.points) == ("good", "")
+    assert [mark.look for mark in line.marks] == ["good"]
+
+
+def test_live_breaks_through_drill_and_a_late_report_is_live() -> None:
+    rows = [
+        alarm("drill", mode="drill", priority=1),
+        alarm("late", mode="historical", priority=3),
+        alarm("test", mode="selftest", priority=1),
+        alarm("real", mode="live", priority=2),
+    ]
+    lines = view.alarm_lines(rows, NOW)
+    assert [line.id for line in lines] == ["real", "late", "drill", "test"]
+    assert [line.rehearsed for line in lines] == [False, False, True, True]
 
 
 def test_devices_that_are_not_in_order_come_first_and_the_list_is_bounded() -> None:
