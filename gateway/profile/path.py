@@ -63,6 +63,14 @@ def compile_path(text: str) -> Read:
     return _spread(steps)
 
 
+def single_member(text: str) -> str | None:
+    """Return the name when a path is one member of the top object, for the shortest way there."""
+    if text[:1] in {"$", "@", "+"}:
+        return None
+    steps = _steps(text)
+    return steps[0] if len(steps) == 1 and isinstance(steps[0], str) else None
+
+
 def _steps(text: str) -> list[Any]:
     """Split a path into member names (str), indexes (int) and any-element (Ellipsis)."""
     steps: list[Any] = []
