@@ -13,7 +13,7 @@ import contextlib
 import errno
 import socket
 import ssl
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -93,6 +93,7 @@ class _Tap:
         self.sock = sock
         self.splitter = Splitter(protocol)
         self.out = bytearray()
+        self.before_close: Callable[[], None] = lambda: None
 
     def recv(self, size: int) -> bytes:
         others = self.splitter.others
@@ -129,8 +130,11 @@ class _Tap:
 
     def close(self) -> None:
         """Called by paho right after it wrote DISCONNECT, which must still go out: no will then."""
+        if self.sock.fileno() < 0:
+            return
         with contextlib.suppress(OSError):
             self.flush()
+        self.before_close()  # a number that is still watched when it is given out again goes deaf
         self.sock.close()
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 whatever else paho asks of a socket
@@ -243,6 +247,7 @@ class MqttConnection:
         if self._client.tap is None:
             raise LinkDown(f"{where}: the connection closed at once")
         self._tap = self._client.tap
+        self._tap.before_close = self._unwatch
         self._loop.add_reader(self._tap.fileno(), self._readable)
         self._flush()
         self._misc = self._loop.call_later(1.0, self._tick)
@@ -278,10 +283,7 @@ class MqttConnection:
             more = self._tap.read()
             splitter = self._tap.splitter
             if splitter.others:
-                while splitter.others and self._client.socket() is not None:
-                    self._client.loop_read()
-                self._client.loop_write()
-                self._flush_soon()
+                self._let_paho_read()
         except (OSError, LinkDown) as error:
             self._end(error if isinstance(error, LinkDown) else LinkDown(str(error)))
             return
@@ -296,6 +298,20 @@ class MqttConnection:
                 return
         if more and self._lost is None:
             self._loop.call_soon(self._read_on)
+
+    def _let_paho_read(self) -> None:
+        """Hand paho its packets; bytes it cannot parse raise whatever its parser stumbles over."""
+        others = self._tap.splitter.others
+        try:
+            while others and self._client.socket() is not None:
+                self._client.loop_read()
+            self._client.loop_write()
+        except OSError:
+            raise
+        except Exception as error:
+            # A 3.1.1 broker's refusal of MQTT 5 is such a packet: it ends this connection only.
+            raise LinkDown(f"not the packet MQTT {self.protocol} has there: {error!r}") from error
+        self._flush_soon()
 
     def _read_on(self) -> None:
         if self._lost is None and not self._paused:
@@ -341,6 +357,10 @@ class MqttConnection:
                 if waiter.left == 0 and not waiter.done.done():
                     waiter.done.set_result(None)
 
+    def _unwatch(self) -> None:
+        self._loop.remove_reader(self._tap.fileno())
+        self._loop.remove_writer(self._tap.fileno())
+
     def _end(self, why: LinkDown) -> None:
         if self._lost is not None:
             return
@@ -349,12 +369,8 @@ class MqttConnection:
             self._misc.cancel()
         if not self._connected.done():
             self._connected.set_result((False, str(why), -1))
-        tap = self._client.tap
-        if tap is not None:
-            with contextlib.suppress(ValueError, OSError):
-                self._loop.remove_reader(tap.fileno())
-                self._loop.remove_writer(tap.fileno())
-            tap.close()
+        if self._client.tap is not None:
+            self._client.tap.close()
         for waiter in {waiter for waiter, _ in self._waiting.values()}:
             if not waiter.done.done():
                 waiter.done.set_exception(why)

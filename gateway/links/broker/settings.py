@@ -212,7 +212,7 @@ def render(settings: BrokerSettings, *, password: str, warden: str, admit: bool)
         "mqtt": {
             "host": settings.host,
             "port": settings.port,
-            "ack_wait": "30s",
+            "ack_wait": "2s",  # what a killed gateway had not acknowledged comes again after this
             "max_ack_pending": 1024,  # the gateway's in-flight window, and so its largest commit
         },
     }
