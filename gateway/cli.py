@@ -31,6 +31,7 @@ EXIT_INTERRUPTED: Final = 130
 ROLES: Final = ("guard", "installer", "platform", "auditor")
 MAX_SAMPLE_BYTES: Final = 1024 * 1024
 MAX_PRESSES: Final = 1000
+DEMO_DATA: Final = Path("demo-data")
 
 app = typer.Typer(
     name="campus-gateway",
@@ -73,7 +74,7 @@ def run(config: ConfigFolder) -> None:
 def demo(
     data: Annotated[
         Path, typer.Option(metavar="DIR", help="数据目录 / where the data live")
-    ] = Path("demo-data"),
+    ] = DEMO_DATA,
     port: Annotated[int, typer.Option(min=1, max=65_535, help="网页端口 / the page's port")] = 8800,
 ) -> None:
     """Show everything on one machine: broker, buttons, gateway, police and bureau."""
@@ -111,7 +112,7 @@ def verify(config: ConfigFolder) -> None:
     typer.echo("完好 / sound")
 
 
-@app.command(help=text.API_TOKEN)
+@app.command(help=text.ACCESS)
 def token(
     config: ConfigFolder,
     role: Annotated[
@@ -220,6 +221,36 @@ def profile_decode(
         raise typer.Exit(EXIT_FAILED)
 
 
+@simulate_app.command("press", help=text.SIMULATE_PRESS)
+def simulate_press(
+    device: Annotated[
+        str | None, typer.Option(metavar="ID", help="哪个设备 / which device; the first button")
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option("--config", metavar="DIR", help="配置目录 / the configuration")
+    ] = None,
+    data: Annotated[
+        Path, typer.Option(metavar="DIR", help="演示的数据目录 / the demo's data")
+    ] = DEMO_DATA,
+    count: Annotated[int, typer.Option(min=1, max=MAX_PRESSES, help="按几次 / how often")] = 1,
+) -> None:
+    """Publish presses over MQTT, as the device would."""
+    checked = _load(config if config is not None else _demo_config(data))
+    pressing: Any = importlib.import_module("gateway.press")
+    mqtt: Any = importlib.import_module("simulators.mqtt")
+    chosen = pressing.choose(checked, device)
+    try:
+        topic = asyncio.run(pressing.press(checked, chosen, SystemClock(), count, mqtt))
+    except (TimeoutError, OSError, mqtt.BrokerRefused) as error:
+        _advise(
+            "代理没有收下：{why}。网关或代理在运行吗？",
+            "the broker did not take it: {why}. Is it running?",
+            why=error or type(error).__name__,
+        )
+        raise typer.Exit(EXIT_FAILED) from error
+    typer.echo(f"{chosen.id} {chosen.name}: {topic} × {count}")
+
+
 def _load(folder: Path) -> Any:  # noqa: ANN401 a Config, whose module is not imported for --help
     from gateway.config import load_config  # noqa: PLC0415 see check
 
@@ -271,6 +302,16 @@ def _shelf(folder: Path | None) -> Any:  # noqa: ANN401 see _load
 
     own = folder / "profiles" if folder is not None else None
     return Shelf.load(shipped_folder(), *([own] if own is not None and own.is_dir() else []))
+
+
+def _demo_config(data: Path) -> Path:
+    """Return where the demo keeps its configuration: its data folder, or config/ in it."""
+    for folder in (data, data / "config"):
+        if (folder / "gateway.toml").is_file():
+            return folder
+    raise typer.BadParameter(
+        f"{data}: 演示没有运行过 / no demo was started there: campus-gateway demo, or give --config"
+    )
 
 
 def _profile_of(file: str) -> Any:  # noqa: ANN401 see _load

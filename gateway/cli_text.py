@@ -71,7 +71,7 @@ Check the store and its hash chain; names the first thing that does not match.
 例 / example: campus-gateway verify --config /etc/campus-gateway
 """
 
-API_TOKEN: Final = """\
+ACCESS: Final = """\
 发一个接口令牌（只显示一次），或列出、作废。
 
 Make an API token (shown once), or list or revoke tokens. Takes effect at once, without restart.
@@ -110,4 +110,15 @@ Decode one message with a profile and see what the gateway would make of it.
 
 \b
 例 / example: campus-gateway profile decode generic/json_button --json '{"pressed": true}'
+"""
+
+SIMULATE_PRESS: Final = """\
+按下一个已配置的设备：像它自己那样用 MQTT 发布，等代理收下。
+
+Press a configured device: publishes over MQTT as the device would, waits until the broker took it.
+
+\b
+例 / example: campus-gateway simulate press                        演示中的第一个按钮 / the demo
+              campus-gateway simulate press --config DIR --device btn-gate-west --count 3
+注意 / note:  对真实配置，警方会收到真的报警 / with a real configuration the police get a real alarm
 """

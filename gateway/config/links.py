@@ -44,6 +44,12 @@ SCHEMES_OF_CONTRACT: Final[Mapping[str, tuple[str, ...]]] = {
 
 TLS_SCHEMES: Final = frozenset({"mqtts", "tls", "https"})
 DEFAULT_PORTS: Final = {"mqtt": 1883, "mqtts": 8883}
+BROKER_KEYS: Final = (
+    "broker_listen",
+    "device_username",
+    "device_password_file",
+    "device_password_env",
+)
 MAX_LINKS: Final = 256
 
 
@@ -149,6 +155,8 @@ def _link(
         check_url(table.url, schemes, spot.child("url"), inspection)
         options = _options(package, table, spot, inspection)
     _check_tls(table, spot, inspection)
+    _check_account(table, "username", "password", spot, inspection)
+    _check_account(table, "device_username", "device_password", spot, inspection)
     ca = existing_file(table.ca, spot.child("ca"), inspection)
     cert = existing_file(table.cert, spot.child("cert"), inspection)
     key = private_file(table.key, spot.child("key"), inspection)
@@ -261,11 +269,31 @@ def _check_tls(table: LinkTable, spot: Spot, inspection: Inspection) -> None:
             )
 
 
+def _check_account(
+    table: LinkTable, user_key: str, secret_key: str, spot: Spot, inspection: Inspection
+) -> None:
+    """A password without a name is never sent; a device's name without password is no account."""
+    user = getattr(table, user_key)
+    secrets = [getattr(table, f"{secret_key}_{source}") for source in ("file", "env")]
+    if user is None and secrets != [None, None]:
+        inspection.fault(
+            spot.child(user_key),
+            both("没有写，只有密码", "missing, there is only a password"),
+            both("用户名", "the user name that goes with it"),
+        )
+    elif user is not None and secrets == [None, None] and user_key == "device_username":
+        inspection.fault(
+            spot.child(f"{secret_key}_file"),
+            both("没有写，只有用户名", "missing, there is only a user name"),
+            f"`{secret_key}_file` = a file, or `{secret_key}_env` = the name of a variable",
+        )
+
+
 def _embedded(
     table: LinkTable, link: LinkSettings, spot: Spot, store: Path | None, inspection: Inspection
 ) -> EmbeddedBroker | None:
     if table.broker is None:
-        for name in ("broker_listen", "device_username", "device_password_file"):
+        for name in BROKER_KEYS:
             if getattr(table, name) is not None:
                 inspection.fault(
                     spot.child(name),

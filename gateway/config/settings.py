@@ -44,7 +44,7 @@ class EmbeddedBroker:
 
     listen_host, port  where devices connect
     folder             where it keeps what it acknowledged
-    username           what devices must present; None: anyone, which is allowed on loopback only
+    username           what devices present; None: only the gateway's own account is let in
     """
 
     link: str
