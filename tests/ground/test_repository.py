@@ -1,6 +1,8 @@
 """What a reader may rely on in every file of the repository."""
 
+import ast
 import re
+import sys
 import tomllib
 from importlib import metadata
 from pathlib import Path
@@ -147,6 +149,35 @@ def test_the_three_files_agree() -> None:
     ]
     assert differences == []
     assert set(pins("run")) <= set(everything) | {"colorama"}
+
+
+def imported(folders: set[str]) -> set[str]:
+    """Return the top-level modules of others that the Python files of these folders import."""
+    modules = set()
+    for path, text in texts():
+        if path.suffix != ".py" or path.parts[0] not in folders:
+            continue
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.Import):
+                modules |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                modules.add(node.module.split(".")[0])
+    return modules - set(sys.stdlib_module_names) - TOP_LEVEL
+
+
+@pytest.mark.parametrize(
+    ("file", "folders"),
+    [("run", {"gateway", "drivers", "simulators"}), ("dev", {"tests", "bench"})],
+)
+def test_whatever_is_imported_is_pinned(file: str, folders: set[str]) -> None:
+    providers = metadata.packages_distributions()
+    pinned = set(pins(file))
+    loose = {
+        module
+        for module in imported(folders)
+        if not {canonicalize_name(name) for name in providers.get(module, ())} & pinned
+    }
+    assert loose == set(), "declare it in pyproject.toml and run `make lock`"
 
 
 def licence_of(package: str) -> set[str]:

@@ -100,13 +100,29 @@ async def bound_stream(port: int, warden: str, stream: str, max_bytes: int) -> B
     async with _connection("127.0.0.1", port) as (reader, writer):
         await _sign_in(reader, writer, warden)
         found = await _request(reader, writer, f"$JS.API.STREAM.INFO.{stream}", b"")
-        config = found["config"]
+        config = found.config
         if config.get("max_bytes") != max_bytes or config.get("discard") != "new":
-            config |= {"max_bytes": max_bytes, "discard": "new"}
-            body = json.dumps(config).encode()
+            body = json.dumps({**config, "max_bytes": max_bytes, "discard": "new"}).encode()
             found = await _request(reader, writer, f"$JS.API.STREAM.UPDATE.{stream}", body)
-        state = found["state"]
-        return Backlog(messages=state["messages"], used_bytes=state["bytes"], max_bytes=max_bytes)
+        return Backlog(messages=found.messages, used_bytes=found.used_bytes, max_bytes=max_bytes)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Stream:
+    config: dict[str, Any]
+    messages: int
+    used_bytes: int
+
+
+def _read_stream(subject: str, raw: bytes) -> _Stream:
+    """Read JetStream's answer; raises LinkDown when it is an error or nothing of the kind."""
+    match json.loads(raw):
+        case {"error": {"description": str(why)}}:
+            raise LinkDown(f"{subject}: {why}")
+        case {"config": dict(config), "state": {"messages": int(messages), "bytes": int(size)}}:
+            return _Stream(config=config, messages=messages, used_bytes=size)
+        case _:
+            raise LinkDown(f"{subject}: no stream in the answer")
 
 
 async def _sign_in(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, warden: str) -> None:
@@ -128,7 +144,7 @@ async def _sign_in(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, w
 
 async def _request(
     reader: asyncio.StreamReader, writer: asyncio.StreamWriter, subject: str, body: bytes
-) -> dict[str, Any]:
+) -> _Stream:
     inbox = f"_INBOX.{secrets.token_hex(8)}"
     writer.write(f"SUB {inbox} 1\r\nUNSUB 1 1\r\nPUB {subject} {inbox} {len(body)}\r\n".encode())
     writer.write(body + b"\r\n")
@@ -138,10 +154,7 @@ async def _request(
             size = int(line.split()[-1])
             if size > MAX_ANSWER_BYTES:
                 raise LinkDown(f"an answer of {size} bytes")
-            answer: dict[str, Any] = json.loads((await reader.readexactly(size + 2))[:-2])
-            if "error" in answer:
-                raise LinkDown(f"{subject}: {answer['error'].get('description')}")
-            return answer
+            return _read_stream(subject, (await reader.readexactly(size + 2))[:-2])
         if line.startswith(b"PING"):
             writer.write(b"PONG\r\n")
         elif line.startswith(b"-ERR") or not line:

@@ -31,6 +31,11 @@ _OWN_SUBJECTS: Final = ("$JS.>", "$MQTT.>", "$SYS.>", "$KV.>", "$O.>", "_INBOX.>
 _USER_NAME: Final = re.compile(r"[A-Za-z0-9_.@-]{1,64}")
 
 
+ANYONE: Final = "campus-anyone"
+"""The account of those who show none."""
+LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BrokerUser:
     """One device's account on the broker.
@@ -54,6 +59,7 @@ class BrokerSettings:
     username           the gateway's own account
     password           its password; None: one is made and kept in gateway.secret
     devices            the accounts of the devices; let in by EmbeddedBroker.admit
+    anonymous          let in who shows no account; on a loopback host only
     max_message_bytes  a larger MQTT packet closes its sender's connection, with a log line
     max_backlog_bytes  what may wait for the gateway; beyond it nothing is acknowledged
     max_retained_bytes what retained messages may take, likewise
@@ -66,6 +72,7 @@ class BrokerSettings:
     username: str = "gateway"
     password: str | None = field(default=None, repr=False)
     devices: tuple[BrokerUser, ...] = ()
+    anonymous: bool = False
     max_message_bytes: int = 256 * 1024
     max_backlog_bytes: int = 1024 * 1024 * 1024
     max_retained_bytes: int = 32 * 1024 * 1024
@@ -82,6 +89,8 @@ def check_users(settings: BrokerSettings) -> None:
     faults = []
     own = BrokerUser(name=settings.username, password=settings.password or "generated")
     seen: set[str] = set()
+    if settings.anonymous and settings.host not in LOOPBACK:
+        faults.append(_fault("broker", "is open to the network", "accounts for the devices"))
     for user in (own, *settings.devices):
         key = f"broker.users.{user.name[:64]!r}"
         if not _USER_NAME.fullmatch(user.name) or user.name == WARDEN:
@@ -180,6 +189,9 @@ def render(settings: BrokerSettings, *, password: str, warden: str, admit: bool)
     users = [_mqtt_user(settings.username, password, ())]
     if admit:
         users += [_mqtt_user(user.name, user.password, user.topics) for user in settings.devices]
+    nobody = settings.anonymous and admit
+    if nobody:
+        users.append(_mqtt_user(ANYONE, secrets.token_urlsafe(24), ()))
     users.append(
         {
             "user": WARDEN,
@@ -216,6 +228,8 @@ def render(settings: BrokerSettings, *, password: str, warden: str, admit: bool)
             "max_ack_pending": 1024,  # the gateway's in-flight window, and so its largest commit
         },
     }
+    if nobody:
+        config["no_auth_user"] = ANYONE  # not in the mqtt part, which cannot be reloaded
     # nats-server's language holds JSON; it knows no \u escapes, hence ensure_ascii.
     return json.dumps(config, ensure_ascii=False, indent=2) + "\n"
 
