@@ -81,7 +81,7 @@ class Uplink:
             late = f"{self._where}: no answer within {self._options.total_timeout_s:g} s"
             outcomes.append(UplinkUnavailable(f"{late}; will be sent again"))
         missing = len(parcels) - len(outcomes)
-        return outcomes + outcomes[-1:] * missing
+        return (outcomes + outcomes[-1:] * missing)[: len(parcels)]
 
     def _grouped(self, parcels: Sequence[Parcel]) -> Iterator[Sequence[Parcel]]:
         """Cut into requests: an alarm alone, others up to `batch` and MAX_BATCH_BYTES together."""
