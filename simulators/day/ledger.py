@@ -137,7 +137,9 @@ def _events(sent: list[Sent], received: list[Received]) -> Iterator[str]:
         if len(copies) > message.copies:
             yield f"{mark} came under {len(copies)} ids: {', '.join(each.id for each in copies)}"
     firsts = [(known[mark], copies[0]) for mark, copies in ids.items() if mark in known]
-    yield from _order(firsts, "arrived")
+    for priority in (1, 2, 3, 4):  # urgent records may overtake: order holds among equals
+        equals = [pair for pair in firsts if pair[1].data.get("priority") == priority]
+        yield from _order(equals, "arrived")
     yield from _order(sorted(firsts, key=lambda pair: pair[1].seq), "was stored")
 
 
