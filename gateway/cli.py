@@ -78,8 +78,8 @@ def demo(
     port: Annotated[int, typer.Option(min=1, max=65_535, help="网页端口 / the page's port")] = 8800,
 ) -> None:
     """Show everything on one machine: broker, buttons, gateway, police and bureau."""
-    gateway_app: Any = importlib.import_module("gateway.app")
-    _finish(asyncio.run(gateway_app.demo(data, port)))
+    gateway_demo: Any = importlib.import_module("gateway.demo")
+    _finish(asyncio.run(gateway_demo.demo(data, port)))
 
 
 @app.command(help=text.CHECK)

@@ -20,7 +20,6 @@ from gateway.config import Config
 from gateway.driver import LinkSettings
 from gateway.errors import BadFrame, GatewayError
 from gateway.events import Category, Device, Nature
-from gateway.links.broker.settings import BrokerSettings, own_password
 from gateway.profile import Profile, plan_mqtt
 from gateway.profile.tool import sample_payload, sample_topic
 
@@ -106,10 +105,7 @@ def way_to(config: Config, device: Device) -> Way:
     username, password = link.username, link.password
     broker = config.embedded.get(link.name)
     if broker is not None:
-        username, password = broker.username, broker.password
-        if username is None:
-            settings = BrokerSettings(folder=broker.folder)
-            username, password = settings.username, own_password(settings)
+        username, password = broker.username or username, broker.password or password
     secure = parts.scheme == "mqtts"
     if secure and link.ca is None:
         raise CannotPress(f"{link.name}: 需要写 ca / give the link a ca first")

@@ -34,7 +34,6 @@ from gateway.config.settings import EmbeddedBroker, Site
 from gateway.config.tables import LinkTable, own_keys
 from gateway.driver import LinkSettings, find_driver
 from gateway.errors import ConfigError
-from gateway.links.broker.settings import BrokerSettings, BrokerUser, check_users, find_server
 
 SCHEMES_OF_CONTRACT: Final[Mapping[str, tuple[str, ...]]] = {
     "mqtt": ("mqtt", "mqtts"),
@@ -156,7 +155,6 @@ def _link(
         options = _options(package, table, spot, inspection)
     _check_tls(table, spot, inspection)
     _check_account(table, "username", "password", spot, inspection)
-    _check_account(table, "device_username", "device_password", spot, inspection)
     ca = existing_file(table.ca, spot.child("ca"), inspection)
     cert = existing_file(table.cert, spot.child("cert"), inspection)
     key = private_file(table.key, spot.child("key"), inspection)
@@ -301,6 +299,7 @@ def _embedded(
                     'broker = "embedded"',
                 )
         return None
+    _check_account(table, "device_username", "device_password", spot, inspection)
     parts = urlsplit(link.url)
     if parts.scheme != "mqtt" or not is_loopback(parts.hostname or ""):
         inspection.fault(
@@ -315,14 +314,16 @@ def _embedded(
             ),
         )
         return None
-    default = f"{parts.hostname}:{parts.port or DEFAULT_PORTS['mqtt']}"
-    listen = listen_address(table.broker_listen or default, spot.child("broker_listen"), inspection)
+    port = parts.port or DEFAULT_PORTS["mqtt"]
+    listen: tuple[str, int] | None = (parts.hostname or "", port)
+    if table.broker_listen is not None:
+        listen = listen_address(table.broker_listen, spot.child("broker_listen"), inspection)
     password = secret(
         table.device_password_file, table.device_password_env, spot, "device_password", inspection
     )
     if listen is None or store is None:
         return None
-    if listen[1] != (parts.port or DEFAULT_PORTS["mqtt"]):
+    if listen[1] != port:
         inspection.fault(
             spot.child("broker_listen"),
             both(f"端口 {listen[1]} 与 url 不同", f"port {listen[1]} is not the url's"),
@@ -352,15 +353,17 @@ def _embedded(
 
 def _can_run(broker: EmbeddedBroker, spot: Spot, inspection: Inspection) -> bool:
     """Ask the broker's own code for its program and its rules about accounts."""
-    users: tuple[BrokerUser, ...] = ()
-    if broker.username is not None:
-        users = (BrokerUser(name=broker.username, password=broker.password or ""),)
+    from gateway.links.broker import settings as rules  # noqa: PLC0415 costs 0.3 s, few need it
+
+    users: tuple[rules.BrokerUser, ...] = ()
+    if broker.username is not None and broker.password is not None:
+        users = (rules.BrokerUser(name=broker.username, password=broker.password),)
     sound = True
     for key, question in (
-        ("broker", find_server),
+        ("broker", rules.find_server),
         (
             "device_username",
-            lambda: check_users(BrokerSettings(folder=broker.folder, devices=users)),
+            lambda: rules.check_users(rules.BrokerSettings(folder=broker.folder, devices=users)),
         ),
     ):
         try:

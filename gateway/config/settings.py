@@ -44,7 +44,8 @@ class EmbeddedBroker:
 
     listen_host, port  where devices connect
     folder             where it keeps what it acknowledged
-    username           what devices present; None: only the gateway's own account is let in
+    username           what devices present; None: who shows no account is let in, on loopback
+                       only, and only while the link has no username of its own
     """
 
     link: str

@@ -9,7 +9,9 @@ from tests.config.conftest import GATEWAY, Installation
 @pytest.fixture
 def secret(installation: Installation) -> Installation:
     """The installation with a password file, in a place that every user may enter."""
-    installation.gateway(GATEWAY.replace("url = ", 'password_file = "mqtt"\nurl = ', 1))
+    installation.gateway(
+        GATEWAY.replace("url = ", 'username = "g"\npassword_file = "mqtt"\nurl = ', 1)
+    )
     installation.write("mqtt", "kept-to-ourselves\n").chmod(0o640)
     return installation
 
@@ -28,7 +30,9 @@ def test_a_secret_may_come_from_the_environment(
     installation: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CAMPUS_MQTT", "from-outside")
-    installation.gateway(GATEWAY.replace("url = ", 'password_env = "CAMPUS_MQTT"\nurl = ', 1))
+    installation.gateway(
+        GATEWAY.replace("url = ", 'username = "g"\npassword_env = "CAMPUS_MQTT"\nurl = ', 1)
+    )
     assert installation.load().links[0].password == "from-outside"
 
 
