@@ -88,7 +88,7 @@ class MemoryDesk:
 
     async def acknowledge(self, alarm_id: str, who: str) -> Row:
         row = self._find(alarm_id)
-        if row["state"] != "unack_active":
+        if row["state"] not in {"unack_active", "rtn_unack"}:
             raise WrongState(f"it is {row['state']}")
         row.update(state="ack_active", acknowledged_by=who)
         return row
