@@ -1,0 +1,139 @@
+"""`python -m bench`: measure, print the table.
+
+Keeps   1. A row that cannot be measured says why, and the next one is tried.
+        2. The whole run ends within --limit-s; then what was measured so far is printed.
+        3. Every process and every file of it is gone at the end, also after Ctrl-C.
+"""
+
+import argparse
+import os
+import platform
+import shutil
+import signal
+import sqlite3
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from bench.machine import BenchError
+from bench.rig import Rig
+from bench.rows import FULL, QUICK, Size, flow, raw, safety
+from bench.rows.flow import Measure
+from bench.table import Row, merge, render
+
+MEASURES: dict[str, Measure] = raw.ALL | flow.ALL | safety.ALL
+LIMIT_S = {"quick": 300, "full": 3600}
+
+
+class OutOfTime(BaseException):
+    """The run took longer than it may; no row may swallow it."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Return 0 when every target that was measured is met, 1 otherwise, 2 for wrong usage."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    names = [name for name in MEASURES if _wanted(name, options.only)]
+    if not names:
+        parser.error(f"--only: {' '.join(MEASURES)}")
+    if options.list:
+        print("\n".join(names))
+        return 0
+    limit_s = options.limit_s or LIMIT_S["full" if options.full else "quick"]
+    rows: dict[str, Row] = {}
+    signal.signal(signal.SIGALRM, _out_of_time)
+    signal.signal(signal.SIGTERM, _interrupted)
+    signal.alarm(limit_s)
+    folder = Path(tempfile.mkdtemp(prefix="campus-bench-", dir=options.folder))
+    print(_where(folder), file=sys.stderr)
+    try:
+        _measure(names, FULL if options.full else QUICK, options.repeat, folder, rows)
+    except OutOfTime:
+        print(f"stopped after {limit_s} s (--limit-s); the rest is not measured", file=sys.stderr)
+    except KeyboardInterrupt:
+        print("interrupted; this is what was measured", file=sys.stderr)
+    finally:
+        signal.alarm(0)
+        if options.keep:
+            print(f"kept: {folder}", file=sys.stderr)
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
+    print(render(rows))
+    if options.repeat > 1:
+        print(f"best of {options.repeat} runs each; of losses the worst")
+    return int(any(row.verdict in {"MISSED", "NOT MEASURED"} for row in rows.values()))
+
+
+def _measure(
+    names: Sequence[str], size: Size, repeat: int, folder: Path, rows: dict[str, Row]
+) -> None:
+    rig = Rig(folder)
+    for name in names:
+        said = []
+        for turn in range(repeat):
+            began = time.monotonic()
+            try:
+                merge(rows, MEASURES[name](rig, size))
+                told = "measured"
+            except (BenchError, OSError, ValueError, sqlite3.Error) as error:
+                told = f"{type(error).__name__}: {error}"
+                said.append(told)
+            took = f"{time.monotonic() - began:.0f} s"
+            print(f"{name} {turn + 1}/{repeat}: {told} ({took})", file=sys.stderr, flush=True)
+        if len(said) == repeat:
+            note = said[0][:300]
+            group = "could not be measured"
+            merge(
+                rows, [Row(group=group, name=name, value=None, unit="", note=note, required=True)]
+            )
+
+
+def _wanted(name: str, only: Sequence[str]) -> bool:
+    return not only or any(name == part or name.startswith(f"{part}-") for part in only)
+
+
+def _where(folder: Path) -> str:
+    load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
+    return (
+        f"{os.cpu_count()} cores, load {load}; Python {platform.python_version()},"
+        f" SQLite {sqlite3.sqlite_version}, Linux {platform.release()}; files in {folder.parent}"
+    )
+
+
+def _out_of_time(*_: object) -> None:
+    raise OutOfTime
+
+
+def _interrupted(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m bench",
+        description="测量网关、对照和本机极限 / the gateway, its peers and this machine's limits",
+    )
+    size = parser.add_mutually_exclusive_group()
+    size.add_argument("--quick", action="store_true", help="五分钟以内（默认）/ under five minutes")
+    size.add_argument("--full", action="store_true", help="一百万事件 / a million events")
+    parser.add_argument(
+        "--only",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="只测这些 / only these, see --list",
+    )
+    parser.add_argument("--list", action="store_true", help="列出名称 / list the names")
+    parser.add_argument(
+        "--repeat", type=int, default=1, help="每项测几次 / runs of each, best kept"
+    )
+    parser.add_argument("--limit-s", type=int, help="总时限 / seconds for everything")
+    parser.add_argument("--folder", type=Path, help="临时文件放哪里 / where temporary files go")
+    parser.add_argument("--keep", action="store_true", help="保留文件 / keep the files")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

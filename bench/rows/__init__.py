@@ -1,0 +1,28 @@
+"""What is measured: each module here has functions that take (rig, size) and return rows."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Size:
+    """How much of everything; QUICK is for every day, FULL for the figures of a release.
+
+    slow, fast     messages at 100/s and at 1,000/s
+    burst          messages as fast as they go
+    lost           messages while the carrier is killed and the receiver away
+    backlog        messages behind which an urgent one is sent
+    many           events after which memory is read and a start is timed
+    devices        configured devices in the row that compares many with ten
+    """
+
+    slow: int = 800
+    fast: int = 10_000
+    burst: int = 20_000
+    lost: int = 6_000
+    backlog: int = 20_000
+    many: int = 100_000
+    devices: int = 10_000
+
+
+QUICK = Size()
+FULL = Size(slow=6_000, fast=30_000, many=1_000_000)
