@@ -25,9 +25,9 @@ from gateway.clock import SystemClock
 from gateway.config import Config
 from gateway.config.settings import EmbeddedBroker as BrokerEntry
 from gateway.console.api import build_app
+from gateway.console.page import Site as ConsoleSite
 from gateway.console.server import ServerSettings, serve
 from gateway.console.tokens import TokenBook
-from gateway.console.page import Site as ConsoleSite
 from gateway.delivery import Worker
 from gateway.desk import FrontDesk
 from gateway.driver import LinkSettings, Notice, find_driver
@@ -46,6 +46,7 @@ SWITCH_INTERVAL_S: Final = 0.0005
 """How long one thread may keep the interpreter from another: the committing thread needs it for
 moments, between two waits for the disk, and must not wait Python's usual 5 ms for each."""
 STOP_S: Final = 10.0
+LINKS_S: Final = 15.0
 
 log = structlog.get_logger()
 
@@ -57,7 +58,7 @@ class Running:
     intake: Intake
     desk: FrontDesk
     workers: list[Worker]
-    tokens: TokenBook
+    clock: SystemClock
     port: int = 0
 
 
@@ -183,6 +184,8 @@ class _House:
         )
         self.tokens = TokenBook(config.store.path / "tokens.json", clock)
         self.links_up: dict[str, bool] = {}
+        for link in config.links:
+            self.desk.reasons[f"link.{link.name}"] = f"链路 {link.name} 连接中 link connecting"
         self._gauges()
 
     def _worker(self, entry: Any, number: int) -> Worker:  # noqa: ANN401
@@ -218,7 +221,7 @@ class _House:
 
     async def live(self, stop: asyncio.Event, watch: Watcher) -> None:
         """Start in order, wait for stop, stop in order."""
-        running = Running(self.intake, self.desk, self.workers, self.tokens)
+        running = Running(self.intake, self.desk, self.workers, self.clock)
         async with asyncio.TaskGroup() as group:
             writer = group.create_task(self.intake.run())
             await self.intake.command(lambda _ledger: None)
@@ -237,6 +240,7 @@ class _House:
             others.append(group.create_task(self._console(running)))
             sources = [group.create_task(self._source(link)) for link in self.config.links]
             del self.desk.reasons["starting"]
+            await self._links_answered(stop)
             watch(running)
             gc.collect()
             gc.freeze()
@@ -250,6 +254,14 @@ class _House:
                 async with asyncio.timeout(STOP_S):
                     await asyncio.shield(writer)
             await _end([*others, writer])
+
+    async def _links_answered(self, stop: asyncio.Event) -> None:
+        """Ready means that every link listens or has reported its failure; at most LINKS_S."""
+        began = self.clock.mono_ns()
+        while self.desk.reasons and not stop.is_set():
+            if self.clock.mono_ns() - began > LINKS_S * 1e9:
+                self.desk.reasons.clear()
+            await self.clock.sleep(0.02)
 
     async def _keep(self, name: str, part: Callable[[], Any]) -> None:
         def failed(why: str) -> None:
@@ -289,13 +301,14 @@ class _House:
             broker = None
             if entry is not None:
                 broker = _broker(entry, link, self.clock, notice)
-                link = dataclasses.replace(link, username=broker.username, password=broker.password)
+                link = dataclasses.replace(
+                    link,
+                    username=broker.username,
+                    password=broker.password,
+                    options={**link.options, "protocol": "3.1.1"},  # it speaks no other
+                )
                 group.create_task(self._keep(f"broker.{link.name}", broker.run))
-            try:
-                await self._drive(link, devices, broker, notice)
-            finally:
-                if broker is not None:
-                    await broker.stop()
+            await self._drive(link, devices, broker, notice)
 
     async def _drive(
         self,
@@ -334,6 +347,7 @@ class _House:
                 return
             if what == "link" and self.links_up.get(link) is not healthy:
                 self.links_up[link] = healthy
+                self.desk.reasons.pop(f"link.{link}", None)
                 self.intake.post(
                     lambda ledger: self.intake.supervision.link(
                         link, healthy=healthy, ledger=ledger
@@ -488,6 +502,7 @@ def _broker(
         host=entry.listen_host,
         port=entry.port,
         devices=users,
+        anonymous=entry.username is None and link.username is None,
     )
     if link.username is not None and link.password is not None:
         settings = dataclasses.replace(settings, username=link.username, password=link.password)

@@ -59,7 +59,8 @@ class BrokerSettings:
     username           the gateway's own account
     password           its password; None: one is made and kept in gateway.secret
     devices            the accounts of the devices; let in by EmbeddedBroker.admit
-    anonymous          let in who shows no account; on a loopback host only
+    anonymous          let in who shows no account, from the first moment (nats-server cannot change
+                       that while it runs); on a loopback host only
     max_message_bytes  a larger MQTT packet closes its sender's connection, with a log line
     max_backlog_bytes  what may wait for the gateway; beyond it nothing is acknowledged
     max_retained_bytes what retained messages may take, likewise
@@ -189,8 +190,7 @@ def render(settings: BrokerSettings, *, password: str, warden: str, admit: bool)
     users = [_mqtt_user(settings.username, password, ())]
     if admit:
         users += [_mqtt_user(user.name, user.password, user.topics) for user in settings.devices]
-    nobody = settings.anonymous and admit
-    if nobody:
+    if settings.anonymous:
         users.append(_mqtt_user(ANYONE, secrets.token_urlsafe(24), ()))
     users.append(
         {
@@ -228,8 +228,8 @@ def render(settings: BrokerSettings, *, password: str, warden: str, admit: bool)
             "max_ack_pending": 1024,  # the gateway's in-flight window, and so its largest commit
         },
     }
-    if nobody:
-        config["no_auth_user"] = ANYONE  # not in the mqtt part, which cannot be reloaded
+    if settings.anonymous:
+        config["no_auth_user"] = ANYONE
     # nats-server's language holds JSON; it knows no \u escapes, hence ensure_ascii.
     return json.dumps(config, ensure_ascii=False, indent=2) + "\n"
 

@@ -166,7 +166,7 @@ class EmbeddedBroker:
         if self._admitted:
             return
         self._admitted = True
-        if self._child is not None and (self._settings.devices or self._settings.anonymous):
+        if self._child is not None and self._settings.devices:
             self._write_config()
             with suppress(ProcessLookupError):
                 self._child.send_signal(signal.SIGHUP)
