@@ -20,6 +20,20 @@ from yarl import URL
 MAX_SECRET_BYTES: Final = 4096
 MAX_SHOWN_BYTES: Final = 200
 
+AGAIN: Final = "会继续重发 / will be sent again"
+PARKED: Final = "已搁置，请人处理 / parked"
+"""What happens next, as every outcome that is no receipt ends for the person who reads it."""
+
+
+def wrong(chinese: str, english: str, *, wanted: tuple[str, str], key: str = "") -> ValueError:
+    """Make the error of a wrong option, in both languages, with what would be right.
+
+    wanted  the same two languages
+    key     the option at fault, where pydantic cannot know it because several are weighed together
+    """
+    lead = f"{key}: " if key else ""
+    return ValueError(f"{lead}{chinese} / {english}, expected {' / '.join(wanted)}")
+
 
 def _beside_configuration(path: Path, info: ValidationInfo) -> Path:
     """Make a path absolute (validation context: {"folder": Path}) and prove that it can be read."""
@@ -29,7 +43,11 @@ def _beside_configuration(path: Path, info: ValidationInfo) -> Path:
         with found.open("rb") as file:
             file.read(1)
     except OSError as error:
-        raise ValueError(f"{found}: {error.strerror}, expected a readable file") from None
+        raise wrong(
+            f"{found} 读不了（{error.strerror}）",
+            f"cannot be read ({error.strerror})",
+            wanted=("一个可读的文件", "a readable file"),
+        ) from None
     return found.absolute()
 
 
@@ -44,19 +62,29 @@ def read_secret(file: Path | None, env: str | None) -> str | None:
     raises   ValueError, without the secret, when both are, or the one has nothing in it
     """
     if file is not None and env is not None:
-        raise ValueError("both a file and an environment variable are given, expected one of them")
+        raise wrong(
+            "文件和环境变量都写了",
+            "both a file and an environment variable are given",
+            wanted=("只写其中一个", "one of them"),
+        )
     if file is not None:
         with file.open("rb") as opened:
             raw = opened.read(MAX_SECRET_BYTES + 1)
         if len(raw) > MAX_SECRET_BYTES:
-            raise ValueError(f"{file}: over {MAX_SECRET_BYTES} bytes, expected one secret")
+            raise wrong(
+                f"{file} 超过 {MAX_SECRET_BYTES} 字节",
+                f"longer than {MAX_SECRET_BYTES} bytes",
+                wanted=("只有一个密码的文件", "one secret"),
+            )
         secret, origin = raw.decode("utf-8", "replace").strip(), str(file)
     elif env is not None:
         secret, origin = os.environ.get(env, "").strip(), f"environment variable {env}"
     else:
         return None
     if not secret or "\ufffd" in secret:
-        raise ValueError(f"{origin}: empty or not text, expected a secret")
+        raise wrong(
+            f"{origin} 为空或不是文字", "empty or not text", wanted=("一个密码", "a secret")
+        )
     return secret
 
 
@@ -67,18 +95,34 @@ def tls_context(ca: Path | None, cert: Path | None, key: Path | None) -> ssl.SSL
     raises ValueError when one of the files is no PEM, the key does not fit or wants a password
     """
     if key is not None and cert is None:
-        raise ValueError("key is given without cert, expected both")
+        raise wrong(
+            "写了 key，没有写 cert",
+            "key is given without cert",
+            wanted=("两个都写", "both"),
+            key="key",
+        )
     try:
         context = ssl.create_default_context(cafile=ca)
     except OSError as error:
-        raise ValueError(f"ca {ca}: {error}, expected PEM certificates") from None
+        raise wrong(
+            f"{ca} 不能用（{error}）",
+            f"unusable ({error})",
+            wanted=("PEM 证书", "PEM certificates"),
+            key="ca",
+        ) from None
     if cert is not None:
         try:
             # The empty answer keeps OpenSSL from asking for a password on the terminal at start.
             context.load_cert_chain(cert, key, password=lambda: b"")
         except (OSError, ValueError) as error:
-            raise ValueError(
-                f"cert {cert}: {error}, expected a PEM certificate and its key without a password"
+            raise wrong(
+                f"{cert} 不能用（{error}）",
+                f"unusable ({error})",
+                wanted=(
+                    "PEM 证书和不带密码的私钥",
+                    "a PEM certificate and its key without a password",
+                ),
+                key="cert",
             ) from None
     return context
 
@@ -96,14 +140,20 @@ def parse_url(text: str, schemes: tuple[str, ...]) -> URL:
 
     raises ValueError, without the URL: what is wrong with it may be a password
     """
+    starts = " or ".join(schemes)
+    form = (f"{' 或 '.join(schemes)}主机[:端口]", f"{starts}host[:port]")
     try:
         url = URL(text)
     except ValueError:
-        raise ValueError(f"not a URL, expected {' or '.join(schemes)}host[:port]") from None
+        raise wrong("不是网址", "not a URL", wanted=form) from None
     if f"{url.scheme}://" not in schemes or not url.host:
-        raise ValueError(f"not usable here, expected {' or '.join(schemes)}host[:port]")
+        raise wrong("这里不能用这种网址", "not usable here", wanted=form)
     if url.user is not None or url.password is not None:
-        raise ValueError("a name or password is in the URL, expected it in a file or environment")
+        raise wrong(
+            "网址里写了用户名或密码",
+            "a name or password is in the URL",
+            wanted=("写在文件或环境变量里", "it in a file or environment"),
+        )
     return url
 
 

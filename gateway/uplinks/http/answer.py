@@ -19,7 +19,7 @@ from yarl import URL
 
 from gateway.errors import UplinkError, UplinkRejected, UplinkUnavailable
 from gateway.uplink import RECEIPT_STATES, Outcome, Receipt
-from gateway.uplinks import plain
+from gateway.uplinks import AGAIN, PARKED, plain
 
 MAX_RETRY_AFTER_S: Final = 3600.0
 MAX_REFERENCE_CHARS: Final = 128
@@ -59,16 +59,17 @@ def judge(
     error: UplinkError
     if answer.status in RETRIED or 500 <= answer.status <= 599:
         error = UplinkUnavailable(
-            f"{where}: HTTP {answer.status}{_shown(answer.body)}; will be sent again",
+            f"{where}: HTTP {answer.status}{_shown(answer.body)}; {AGAIN}",
             retry_after_s=read_retry_after(answer.retry_after, now_s),
         )
     elif 300 <= answer.status <= 399:
         target = _without_secrets(answer.location)
         error = UplinkRejected(
-            f"{where}: HTTP {answer.status} redirects to {target}, which is not followed; parked"
+            f"{where}: HTTP {answer.status} 是跳转，不跟随 / redirects to {target}, "
+            f"which is not followed; {PARKED}"
         )
     else:
-        error = UplinkRejected(f"{where}: HTTP {answer.status}{_shown(answer.body)}; parked")
+        error = UplinkRejected(f"{where}: HTTP {answer.status}{_shown(answer.body)}; {PARKED}")
     return [error] * len(ids)
 
 
@@ -97,13 +98,15 @@ def _read_receipts(
     """Judge a 2xx by its body: JSON null, scalars and objects without an id name nobody."""
     head = f"{where}: HTTP {answer.status}"
     if not answer.complete:
-        return _rejected(ids, f"{head} with an endless body is no receipt; parked")
+        return _rejected(ids, f"{head} 正文没完没了 / with an endless body is no receipt; {PARKED}")
     text = answer.body.removeprefix(BOM).strip()
     try:
         content = orjson.loads(text) if text else None
     except orjson.JSONDecodeError:
         return _rejected(
-            ids, f"{head} with a body that is not JSON is no receipt{_shown(text)}; parked"
+            ids,
+            f"{head} 正文不是 JSON / with a body that is not JSON is no receipt{_shown(text)}; "
+            f"{PARKED}",
         )
     items = content if isinstance(content, list) else [content]
     named: dict[str, Receipt] = {}
@@ -134,10 +137,13 @@ def _one(
         return named[each]
     if others:
         return UplinkRejected(
-            f"{head} names another record ({plain(min(others), 64)}), not this one; parked"
+            f"{head} 回执写的是别的记录 / names another record ({plain(min(others), 64)}), "
+            f"not this one; {PARKED}"
         )
     if name_demanded:
-        return UplinkRejected(f"{head} does not name this record, which is demanded; parked")
+        return UplinkRejected(
+            f"{head} 没有写明本记录编号 / does not name this record, which is demanded; {PARKED}"
+        )
     return unnamed or RECEIVED
 
 

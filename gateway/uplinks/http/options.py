@@ -8,17 +8,21 @@ Keeps   The signing key is a private attribute: in no repr, no schema, no error.
 import base64
 import binascii
 import ssl
+from pathlib import Path
 from typing import Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator, model_validator
 from yarl import URL
 
-from gateway.uplinks import ReadableFile, is_loopback, parse_url, read_secret, tls_context
+from gateway.uplinks import ReadableFile, is_loopback, parse_url, read_secret, tls_context, wrong
 
 SECRET_PREFIX: Final = "whsec_"  # noqa: S105 the form Standard Webhooks gives to all secrets
 MIN_KEY_BYTES: Final = 16
 MAX_KEY_BYTES: Final = 256
 """Standard Webhooks recommends 24 to 64; only what is guessable or no key at all is refused."""
+
+SECRET_FORM: Final = ("whsec_ 后接 base64", "whsec_ and base64")
+PLAIN_ALLOWED: Final = "https://, or allow_plain_http = true"
 
 
 class Options(BaseModel):
@@ -66,20 +70,47 @@ class Options(BaseModel):
     def _usable_proxy(cls, text: str | None) -> str | None:
         return None if text is None else str(parse_url(text, ("http://",)))
 
+    @field_validator("secret_file")
+    @classmethod
+    def _usable_secret_file(cls, file: Path | None) -> Path | None:
+        secret = read_secret(file, None)
+        if secret is not None:
+            decode_secret(secret)
+        return file
+
+    @field_validator("secret_env")
+    @classmethod
+    def _usable_secret_env(cls, name: str | None) -> str | None:
+        secret = read_secret(None, name)
+        if secret is not None:
+            decode_secret(secret)
+        return name
+
     @model_validator(mode="after")
     def _read_files(self) -> Self:
         url = URL(self.url)
         here = is_loopback(url.host or "")
         if url.scheme == "http" and not (here or self.allow_plain_http):
-            raise ValueError(
-                "url: http:// to another machine can be read and changed on the way, "
-                "expected https://, or allow_plain_http = true"
+            raise wrong(
+                "发往另一台机器的 http:// 途中可被偷看和篡改",
+                "http:// to another machine can be read and changed on the way",
+                wanted=("https:// 或写明 allow_plain_http = true", PLAIN_ALLOWED),
+                key="url",
             )
         if url.scheme == "http" and (self.ca or self.cert or self.key):
-            raise ValueError("ca, cert, key: of no use with http://, expected https:// in url")
+            raise wrong(
+                "http:// 用不到 ca、cert、key",
+                "ca, cert and key are of no use with http://",
+                wanted=("url 用 https://", "https:// in url"),
+                key="url",
+            )
         secret = read_secret(self.secret_file, self.secret_env)
         if secret is None and not here:
-            raise ValueError("no secret, expected secret_file or secret_env to sign the records")
+            raise wrong(
+                "没有签名密钥",
+                "no secret to sign the records with",
+                wanted=("secret_file 或 secret_env", "secret_file or secret_env"),
+            )
         self._signing_key = None if secret is None else decode_secret(secret)
         self._tls = tls_context(self.ca, self.cert, self.key) if url.scheme == "https" else None
         return self
@@ -98,11 +129,18 @@ class Options(BaseModel):
 def decode_secret(secret: str) -> bytes:
     """Return the key in a Standard Webhooks secret; raises ValueError, without the secret."""
     if not secret.startswith(SECRET_PREFIX):
-        raise ValueError(f"the secret does not begin with {SECRET_PREFIX}, expected whsec_…")
+        raise wrong("密钥不是 whsec_ 开头", "the secret begins otherwise", wanted=SECRET_FORM)
     try:
         key = base64.b64decode(secret.removeprefix(SECRET_PREFIX), validate=True)
     except (ValueError, binascii.Error):
-        raise ValueError("the secret does not decode, expected base64 after whsec_") from None
+        raise wrong("密钥解不开", "the secret does not decode", wanted=SECRET_FORM) from None
     if not MIN_KEY_BYTES <= len(key) <= MAX_KEY_BYTES:
-        raise ValueError(f"the secret has {len(key)} bytes, expected {MIN_KEY_BYTES} or more")
+        raise wrong(
+            f"密钥有 {len(key)} 字节",
+            f"the secret has {len(key)} bytes",
+            wanted=(
+                f"{MIN_KEY_BYTES} 到 {MAX_KEY_BYTES} 字节",
+                f"{MIN_KEY_BYTES} to {MAX_KEY_BYTES} bytes",
+            ),
+        )
     return key

@@ -19,7 +19,7 @@ from yarl import URL
 from gateway.clock import Clock
 from gateway.errors import UplinkRejected, UplinkUnavailable
 from gateway.uplink import LaterReceipt, Outcome, Parcel, UplinkSettings
-from gateway.uplinks import plain
+from gateway.uplinks import AGAIN, PARKED, plain
 from gateway.uplinks.http.answer import judge
 from gateway.uplinks.http.options import Options
 from gateway.uplinks.http.wire import Wire, WireError
@@ -78,8 +78,9 @@ class Uplink:
                     if isinstance(outcomes[-1], UplinkUnavailable):
                         break
         except TimeoutError:
-            late = f"{self._where}: no answer within {self._options.total_timeout_s:g} s"
-            outcomes.append(UplinkUnavailable(f"{late}; will be sent again"))
+            within = f"{self._options.total_timeout_s:g} s"
+            why = f"{self._where}: {within} 内没有答复 / no answer within {within}; {AGAIN}"
+            outcomes.append(UplinkUnavailable(why))
         missing = len(parcels) - len(outcomes)
         return (outcomes + outcomes[-1:] * missing)[: len(parcels)]
 
@@ -109,7 +110,7 @@ class Uplink:
         ids = [parcel.id for parcel in group]
         body, name, content_type, late_s = _wrapped(group)
         if not (name.isascii() and name.isprintable()):
-            why = f"the id {plain(name, 64)} cannot stand in a header; parked"
+            why = f"编号不能放进报头 / the id {plain(name, 64)} cannot stand in a header; {PARKED}"
             return [UplinkRejected(why)] * len(ids)
         try:
             try:
@@ -123,7 +124,7 @@ class Uplink:
                     self._headers(body, name, content_type, late_s), body
                 )
         except WireError as error:
-            why = f"{self._where}: {plain(str(error))}; will be sent again"
+            why = f"{self._where}: {plain(str(error))}; {AGAIN}"
             return [UplinkUnavailable(why)] * len(ids)
         return judge(
             answer,

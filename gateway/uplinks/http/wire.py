@@ -218,6 +218,8 @@ class Wire:
 
         A look-up cannot be called off, so whoever comes meanwhile waits for the one under way.
         """
+        if self._closed:
+            raise OSError("the gateway is stopping")
         if self._asking is None or self._asking.done():
             if self._names is None:
                 self._names = ThreadPoolExecutor(1, f"names of {self._host}")

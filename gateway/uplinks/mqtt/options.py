@@ -6,12 +6,13 @@ Keeps   The password is a private attribute: in no repr, no schema, no error.
 """
 
 import ssl
+from pathlib import Path
 from typing import Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator, model_validator
 from yarl import URL
 
-from gateway.uplinks import ReadableFile, parse_url, read_secret, tls_context
+from gateway.uplinks import ReadableFile, parse_url, read_secret, tls_context, wrong
 from gateway.uplinks.mqtt.words import OF_GATEWAY, OF_RECORD, check_template
 
 PLAIN_PORT: Final = 1883
@@ -55,7 +56,11 @@ class Options(BaseModel):
     def _usable_url(cls, text: str) -> str:
         url = parse_url(text, ("mqtts://", "mqtt://"))
         if url.path not in {"", "/"} or url.query_string:
-            raise ValueError("more than host and port is in the URL, expected mqtts://host[:port]")
+            raise wrong(
+                "网址里不只有主机和端口",
+                "more than host and port is in the URL",
+                wanted=("mqtts://主机[:端口]", "mqtts://host[:port]"),
+            )
         return str(url)
 
     @field_validator("topic")
@@ -68,14 +73,35 @@ class Options(BaseModel):
     def _usable_own_topic(cls, text: str) -> str:
         return text and check_template(text, OF_GATEWAY)
 
+    @field_validator("password_file")
+    @classmethod
+    def _usable_password_file(cls, file: Path | None) -> Path | None:
+        read_secret(file, None)
+        return file
+
+    @field_validator("password_env")
+    @classmethod
+    def _usable_password_env(cls, name: str | None) -> str | None:
+        read_secret(None, name)
+        return name
+
     @model_validator(mode="after")
     def _read_files(self) -> Self:
         secure = URL(self.url).scheme == "mqtts"
         if not secure and (self.ca or self.cert or self.key):
-            raise ValueError("ca, cert, key: of no use with mqtt://, expected mqtts:// in url")
+            raise wrong(
+                "mqtt:// 用不到 ca、cert、key",
+                "ca, cert and key are of no use with mqtt://",
+                wanted=("url 用 mqtts://", "mqtts:// in url"),
+                key="url",
+            )
         self._password = read_secret(self.password_file, self.password_env)
         if self._password is not None and self.username is None:
-            raise ValueError("a password is given without a name, expected username")
+            raise wrong(
+                "有密码没有用户名",
+                "a password is given without a name",
+                wanted=("写 username", "username"),
+            )
         self._tls = tls_context(self.ca, self.cert, self.key) if secure else None
         return self
 

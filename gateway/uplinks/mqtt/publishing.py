@@ -23,7 +23,7 @@ from gateway.errors import LinkDown, UplinkRejected, UplinkUnavailable
 from gateway.links.mqtt import MqttConnection, MqttSettings, Outgoing, Will
 from gateway.links.mqtt_wire import Message
 from gateway.uplink import LaterReceipt, Outcome, Parcel, Receipt, UplinkSettings
-from gateway.uplinks import plain
+from gateway.uplinks import AGAIN, PARKED, plain
 from gateway.uplinks.mqtt.options import Options
 from gateway.uplinks.mqtt.words import (
     CONTENT_TYPE,
@@ -123,7 +123,7 @@ class Uplink:
                     raise LinkDown(f"no time left after {len(outcomes)} records")  # noqa: TRY301
                 outcomes += await self._publish(connection, some, min(ACKNOWLEDGE_S, left_s))
         except LinkDown as error:
-            why = f"{self._where}: {plain(str(error))}; will be sent again"
+            why = f"{self._where}: {plain(str(error))}; {AGAIN}"
             outcomes += [UplinkUnavailable(why)] * (len(parcels) - len(outcomes))
         return outcomes
 
@@ -169,8 +169,8 @@ class Uplink:
             return RECEIVED
         said = f"{self._where}: PUBACK 0x{reason:02x} ({REASONS.get(reason, 'refused')})"
         if reason in TEMPORARY:
-            return UplinkUnavailable(f"{said}; will be sent again")
-        return UplinkRejected(f"{said}; parked")
+            return UplinkUnavailable(f"{said}; {AGAIN}")
+        return UplinkRejected(f"{said}; {PARKED}")
 
     def _fill_topic(self, kind: str, record_type: str, device: str, priority: int) -> str:
         values = self._who | {

@@ -13,7 +13,7 @@ from typing import Any, Final
 import orjson
 
 from gateway.uplink import RECEIPT_STATES, Receipt
-from gateway.uplinks import plain
+from gateway.uplinks import plain, wrong
 
 OF_GATEWAY: Final = frozenset({"site", "gateway"})
 OF_RECORD: Final = OF_GATEWAY | {"kind", "event", "device", "priority"}
@@ -33,15 +33,30 @@ def check_template(text: str, known: frozenset[str]) -> str:
     try:
         parts = list(string.Formatter().parse(text))
     except ValueError:
-        raise ValueError(f"braces do not match, expected only {names}") from None
+        raise wrong(
+            "花括号不成对", "braces do not match", wanted=(f"只有 {names}", f"only {names}")
+        ) from None
     for literal, name, form, conversion in parts:
         if name is not None and (name not in known or form or conversion):
-            raise ValueError(f"{{{plain(name)}}} is not known here, expected only {names}")
+            raise wrong(
+                f"这里没有 {{{plain(name)}}}",
+                f"{{{plain(name)}}} is not known here",
+                wanted=(f"只有 {names}", f"only {names}"),
+            )
         if any(char in "+#" or not char.isprintable() for char in literal):
-            raise ValueError("a wildcard or a control character, expected a topic to publish to")
+            raise wrong(
+                "有通配符或控制字符",
+                "a wildcard or a control character",
+                wanted=("可以发布的主题", "a topic to publish to"),
+            )
     if not text or len(text) > MAX_TOPIC_CHARS or text.startswith(("$", "/")):
-        raise ValueError(
-            f"expected a topic of 1 to {MAX_TOPIC_CHARS} characters, the first neither $ nor /"
+        raise wrong(
+            "为空、过长，或以 $ 或 / 开头",
+            "empty, too long, or with $ or / in front",
+            wanted=(
+                f"1 到 {MAX_TOPIC_CHARS} 个字符的主题",
+                f"a topic of 1 to {MAX_TOPIC_CHARS} characters",
+            ),
         )
     return text
 

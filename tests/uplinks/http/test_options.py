@@ -1,6 +1,7 @@
 """Wrong configuration does not start, and says what was expected (promise 11)."""
 
 import base64
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -58,25 +59,24 @@ def test_the_secret_is_in_no_repr_no_dump_and_no_schema(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("table", "expected"),
     [
-        ({"url": "http://110.example/alarms"}, "expected https://, or allow_plain_http = true"),
-        ({"url": "ftp://110.example"}, "expected https:// or http://"),
-        ({"url": "110.example"}, "expected https:// or http://"),
-        ({"url": "https:///alarms"}, "expected https:// or http://"),
-        ({"url": "https://me:hunter2@110.example/"}, "expected it in a file or environment"),
-        ({"secret_file": None}, "expected secret_file or secret_env"),
-        ({"secret_file": "nowhere"}, "expected a readable file"),
-        ({"secret_file": "."}, "expected a readable file"),
-        ({"secret_env": "ALSO"}, "expected one of them"),
-        ({"secret_file": None, "secret_env": "UNSET_HERE"}, "expected a secret"),
+        ({"url": "http://110.example/alarms"}, "https://, or allow_plain_http = true"),
+        ({"url": "ftp://110.example"}, "https:// or http://"),
+        ({"url": "110.example"}, "https:// or http://"),
+        ({"url": "https:///alarms"}, "https:// or http://"),
+        ({"url": "https://me:hunter2@110.example/"}, "it in a file or environment"),
+        ({"secret_file": None}, "secret_file or secret_env"),
+        ({"secret_file": "nowhere"}, "a readable file"),
+        ({"secret_file": "."}, "a readable file"),
+        ({"secret_file": None, "secret_env": "UNSET_HERE"}, "a secret"),
         ({"receipt": "maybe"}, "'status' or 'body'"),
         ({"total_timeout_s": 60}, "less than or equal to 14"),
         ({"concurrency": 0}, "greater than or equal to 1"),
-        ({"proxy": "http://me:hunter2@proxy:3128"}, "expected it in a file or environment"),
-        ({"proxy": "socks5://proxy:1080"}, "expected http://"),
+        ({"proxy": "http://me:hunter2@proxy:3128"}, "it in a file or environment"),
+        ({"proxy": "socks5://proxy:1080"}, "http://"),
         ({"key": "pem/client.pem"}, "key is given without cert"),
-        ({"ca": "police"}, "expected PEM certificates"),
-        ({"cert": "pem/ca.pem"}, "expected a PEM certificate and its key"),
-        ({"url": "http://127.0.0.1/", "ca": "pem/ca.pem"}, "expected https:// in url"),
+        ({"ca": "police"}, "PEM certificates"),
+        ({"cert": "pem/ca.pem"}, "a PEM certificate and its key"),
+        ({"url": "http://127.0.0.1/", "ca": "pem/ca.pem"}, "https:// in url"),
         ({"colour": "red"}, "Extra inputs are not permitted"),
     ],
 )
@@ -118,7 +118,22 @@ def test_plain_http_is_for_this_machine_or_for_who_allows_it(folder: Path) -> No
 def test_only_a_receiver_on_this_machine_may_get_unsigned_records(folder: Path) -> None:
     assert check(folder, url="http://127.0.0.1:8080/a", secret_file=None).signing_key is None
     said = complaint(folder, url="http://10.0.0.9/", allow_plain_http=True, secret_file=None)
-    assert "expected secret_file or secret_env" in said
+    assert "secret_file or secret_env" in said
+
+
+def test_file_and_environment_together_are_refused(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("POLICE_SECRET", SECRET)
+    assert "one of them" in complaint(folder, secret_env="POLICE_SECRET")
+
+
+def test_every_complaint_of_ours_is_chinese_first_and_says_what_would_be_right(
+    folder: Path,
+) -> None:
+    for table in ({"url": "http://110.example/"}, {"secret_file": "nowhere"}, {"key": "police"}):
+        said = complaint(folder, **table)
+        assert re.search(r"[\u4e00-\u9fff].* / .*, expected .*[\u4e00-\u9fff].* / ", said), said
 
 
 def test_an_absolute_path_is_left_as_it_is(folder: Path, tmp_path: Path) -> None:

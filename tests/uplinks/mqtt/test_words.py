@@ -57,7 +57,7 @@ def test_a_topic_that_cannot_be_published_to_is_refused(template: str) -> None:
     "template", ["{kind.__class__}", "{kind!r}", "{kind:>9999999}", "{kind[0]}"]
 )
 def test_a_template_reaches_nothing_but_its_values(template: str) -> None:
-    with pytest.raises(ValueError, match="expected only"):
+    with pytest.raises(ValueError, match="only"):
         check_template(template, OF_RECORD)
 
 
