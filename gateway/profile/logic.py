@@ -262,21 +262,25 @@ class PointMachine:
         return self.point.accept_retained and self.point.kind not in NEVER_RETAINED
 
     def _note_value(self, reading: Reading) -> None:
+        """Keep the value for the disk: what JSON cannot carry (NaN, beyond 64 bits) is left out."""
         value = reading.value
-        if isinstance(value, float) and not math.isfinite(value):
-            value = None
-        self._value = value
+        if isinstance(value, float):
+            good = math.isfinite(value)
+        else:
+            good = not isinstance(value, int) or -(2**63) <= value < 2**64
+        self._value = value if good else None
 
     def _level(self, reading: Reading) -> bool | None:
         """Whether this reading says active, inactive, or nothing.
 
         The profile's own word comes first. Between the two thresholds the last level stands.
-        Infinity is beyond any threshold but never back from it; NaN and text say nothing.
+        Infinity is beyond any threshold but never back from it; text says nothing. NaN compares
+        false with everything, so it is beyond no threshold and back from none.
         """
         if reading.active is not None or self.point.nature is Nature.STATE:
             return reading.active
         value = reading.value
-        if isinstance(value, (bool, str)) or value is None or value != value:  # noqa: PLR0124 NaN
+        if isinstance(value, (bool, str)) or value is None:
             return None
         point = self.point
         above, below = point.alarm_above, point.alarm_below

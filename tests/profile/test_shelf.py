@@ -103,7 +103,7 @@ CASES = [
     ('form = "unix_s"', 'form = "local"', "message[0].time.utc_offset"),
     ('form = "unix_s"', 'form = "local", utc_offset = "Beijing"', "message[0].time.utc_offset"),
     ('value = "temp_c"', 'value = "temp..c"', "message[0].set[1].value"),
-    ('value = "temp_c"', 'valu = "temp_c"', "message[0].set[1].valu"),
+    ('value = "temp_c"', 'worth = "temp_c"', "message[0].set[1].worth"),
     ('value = "temp_c"', "", "message[0].set[1].value"),
     ('value = "temp_c"', 'value = "temp_c"\ninvert = true', "message[0].set[1].invert"),
     ('value = "water" ', 'value = "water"\nscale = 2 ', "message[0].set[0].scale"),
@@ -112,7 +112,7 @@ CASES = [
         'value = "water"\ntrue_when = [1]\nfalse_when = [1] ',
         "message[0].set[0].false_when",
     ),
-    ('point = "battery"\nvalue', 'point = "batery"\nvalue', "message[0].set[2].point"),
+    ('point = "battery"\nvalue', 'point = "cell"\nvalue', "message[0].set[2].point"),
     ('offline = ["offline"]', 'offline = ["Online"]', "availability[0].offline"),
     ('topic = "{topic}/status"\nonline', 'topic = "+/status"\nonline', "availability[0].topic"),
 ]
@@ -131,7 +131,7 @@ def test_a_fault_names_its_key(tmp_path: Path, old: str, new: str, key: str) -> 
 TLV_CASES = [
     ("type = 0x2E", "type = 0x12E", "message[0].tlv[1].type"),
     ("channel = 0xFF\ntype = 0x2E", "channel = 0x01\ntype = 0x75", "message[0].tlv[1]"),
-    ('value = "@press"', 'value = "@pres"', "message[0].set[0].value"),
+    ('value = "@press"', 'value = "@pressed"', "message[0].set[0].value"),
     ('encoding = "base64"', 'encoding = "base65"', "message[0].bytes.encoding"),
     ('bytes = { path = "data", encoding = "base64" }', "", "message[0].tlv"),
     ('pattern = "[0-9a-f]{16}"', 'pattern = "[0-9"', "address.dev_eui.pattern"),
