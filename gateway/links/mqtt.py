@@ -39,6 +39,7 @@ CONNECT_TIMEOUT_S: Final = 5.0
 ANSWER_TIMEOUT_S: Final = 10.0
 FILTERS_PER_SUBSCRIBE: Final = 100
 _READ_BYTES: Final = 256 * 1024
+_QUICKACK: Final[int | None] = getattr(socket, "TCP_QUICKACK", None)  # Linux
 _FIRST_MID: Final = 0x8000  # below: paho's own packet ids for SUBSCRIBE
 
 
@@ -111,6 +112,9 @@ class _Tap:
         """Move bytes from the socket to the splitter; True when there may be more at once."""
         try:
             data = self.sock.recv(_READ_BYTES)
+            # A broker with Nagle holds the next PUBACK until this one's TCP ACK, delayed by 40 ms.
+            if _QUICKACK is not None:
+                self.sock.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
         except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError, InterruptedError):
             return False
         if not data:
@@ -149,7 +153,24 @@ class _Session(paho.Client):
     def _create_socket(self) -> Any:  # noqa: ANN401 paho's own type is a private protocol
         protocol = 5 if self._protocol == paho.MQTTv5 else 4
         self.tap = _Tap(super()._create_socket(), protocol)  # type: ignore[arg-type]
+        self.tap.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return self.tap
+
+    def _ssl_wrap_socket(self, tcp_sock: Any) -> Any:  # noqa: ANN401 as above
+        """As paho does, but a socket whose handshake failed is closed and not left to Python."""
+        context = self._ssl_context
+        if context is None:
+            raise ValueError("TLS without a context")
+        wrapped = context.wrap_socket(
+            tcp_sock, server_hostname=self._host, do_handshake_on_connect=False
+        )
+        try:
+            wrapped.settimeout(CONNECT_TIMEOUT_S)
+            wrapped.do_handshake()
+        except BaseException:
+            wrapped.close()
+            raise
+        return wrapped
 
 
 class _Waiter:
