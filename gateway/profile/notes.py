@@ -6,6 +6,7 @@ Keeps   At most MAX_ATTRIBUTES values of at most MAX_ATTRIBUTE_CHARS characters,
 """
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, Final
 
 from gateway.events import MAX_ATTRIBUTE_CHARS, MAX_ATTRIBUTES, Scalar
@@ -38,7 +39,12 @@ def compile_observed(
         return None
     read = compile_path(substitute(message.time.path, paths))
     offset = message.time.utc_offset
-    zone = None if offset is None else offset_of(substitute(offset, words))
+    zone = None
+    if offset is not None:
+        # A pattern of the address key may let through what is no offset: that costs the device's
+        # time (a local time without zone is none), not the message.
+        with suppress(ValueError):
+            zone = offset_of(substitute(offset, words))
     convert = device_time(message.time.form, zone)
 
     def observed(scope: Scope) -> int | None:

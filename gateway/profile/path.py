@@ -18,9 +18,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-MAX_VALUES: Final = 256
-"""Values one [*] may give; what is beyond is not looked at, and the rule says it is garbled."""
-
 _STEP: Final = re.compile(
     r"""(?:^|(?<=.))(?:(?P<dot>\.)?(?:"(?P<quoted>[^"\\]*)"|(?P<plain>[^.\[\]"@+$\s][^.\[\]"]*))"""
     r"""|\[(?:(?P<index>\d{1,4})|(?P<any>\*))\])"""
@@ -116,12 +113,12 @@ def _straight(steps: list[Any]) -> Read:
 
 
 def _spread(steps: list[Any]) -> Read:
+    # As many values as the document has elements at most, and its bytes are bounded.
     def read(scope: Scope) -> list[Any]:
         values = [scope.root]
         for step in steps:
             if step is ...:
                 values = [each for value in values if isinstance(value, list) for each in value]
-                del values[MAX_VALUES:]
             else:
                 values = [_down(value, step) for value in values]
         return [value for value in values if value is not None]

@@ -62,7 +62,12 @@ class Shelf:
                     ConfigFault(str(folder), "", problem, "文件夹 / a folder of profiles")
                 )
                 continue
-            for path in sorted(folder.rglob("*.toml"))[:MAX_FILES]:
+            found_files = sorted(folder.rglob("*.toml"))
+            if len(found_files) > MAX_FILES:
+                limit = f"最多 {MAX_FILES} 个 / {MAX_FILES} at most"
+                faults.append(ConfigFault(str(folder), "", "文件过多 / too many files", limit))
+                continue
+            for path in found_files:
                 files[path.relative_to(folder).with_suffix("").as_posix()] = path
         profiles: dict[str, Profile] = {}
         for profile_id, path in files.items():
@@ -123,17 +128,8 @@ def _explain(name: str, error: ValidationError) -> list[ConfigFault]:
     return list(faults.values())
 
 
-_BRANCHES: Final = (
-    "function-",
-    "literal[",
-    "list[",
-    "constrained-",
-    "Match",
-    "bool",
-    "int",
-    "float",
-    "str",
-)
+_BRANCHES: Final = ("function-", "literal[", "list[", "dict[", "constrained-")
+_BRANCH_NAMES: Final = frozenset({"Match", "bool", "int", "float", "str"})
 
 
 def _dotted(location: tuple[int | str, ...]) -> str:
@@ -142,7 +138,7 @@ def _dotted(location: tuple[int | str, ...]) -> str:
     for at, part in enumerate(location):
         if isinstance(part, int):
             key += f"[{part}]"
-        elif at == 0 or not part.startswith(_BRANCHES):
+        elif at == 0 or not (part.startswith(_BRANCHES) or part in _BRANCH_NAMES):
             key += f".{part}" if key else part
     return key
 

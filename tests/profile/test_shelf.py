@@ -128,6 +128,12 @@ def test_a_fault_names_its_key(tmp_path: Path, old: str, new: str, key: str) -> 
     assert all(fault.problem and fault.expected for fault in found)
 
 
+def test_a_key_that_begins_like_a_type_keeps_its_name(tmp_path: Path) -> None:
+    text = SENSOR.replace("[address.topic]", "[address.interval]").replace('type = "topic"', "")
+    write(tmp_path, text)
+    assert [fault.key for fault in faults_of(tmp_path)] == ["address.interval.type"]
+
+
 TLV_CASES = [
     ("type = 0x2E", "type = 0x12E", "message[0].tlv[1].type"),
     ("channel = 0xFF\ntype = 0x2E", "channel = 0x01\ntype = 0x75", "message[0].tlv[1]"),
