@@ -86,6 +86,11 @@ def compare(
     return lines
 
 
+def may_still_heal(complaint: str) -> bool:
+    """Whether waiting can help: something did not arrive yet. Order and doubles never heal."""
+    return any(words in complaint for words in (" is missing", "only the", " accepted, "))
+
+
 def _bounded(lines: Iterable[str]) -> Iterator[str]:
     rest = 0
     for number, line in enumerate(lines):

@@ -23,7 +23,7 @@ import aiohttp
 from simulators.brokers import Broker, Mosquitto, MosquittoSettings, NatsMqtt, free_port
 from simulators.bureau import Bureau
 from simulators.buttons import Device, Hand, make
-from simulators.day.ledger import Ledger, compare
+from simulators.day.ledger import Ledger, compare, may_still_heal
 from simulators.day.plan import Planned
 from simulators.day.player import Handles
 from simulators.inbox import Inbox
@@ -194,11 +194,13 @@ address = {{ {address} }}
         await self.start_gateway()
 
     async def settled(self, ledger: Ledger, arrive_s: float = 60.0) -> list[str]:
-        """Wait until nothing is missing any more, at most arrive_s; return what compare says."""
+        """Wait until nothing is under way any more, at most arrive_s; return all complaints."""
         complaints = self.compared(ledger)
         with suppress(TimeoutError):
             async with asyncio.timeout(arrive_s):
-                while complaints:  # looked at again: what is under way arrives without a signal
+                while any(
+                    map(may_still_heal, complaints)
+                ):  # looked at again: what is under way arrives without a signal
                     await asyncio.sleep(0.5)
                     complaints = self.compared(ledger)
         return complaints

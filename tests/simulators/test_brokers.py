@@ -8,7 +8,7 @@ import pytest
 
 from simulators import brokers
 from simulators.brokers import BrokerFailed, BrokerMissing, Mosquitto, NatsMqtt
-from simulators.mqtt import BrokerRefused, Listener, Message, Publisher, Session
+from simulators.mqtt import Address, BrokerRefused, Listener, Message, Publisher, Session
 from tests.conftest import Certificates, MosquittoFactory, NatsFactory
 
 
@@ -71,7 +71,7 @@ async def test_a_broker_with_passwords_refuses_a_stranger(mosquitto: MosquittoFa
     broker = await mosquitto(passwords={"gateway": "for this test only"})
     async with Publisher(broker.address, client_id="button") as button:
         await button.publish("t/1", b"let in")
-    stranger = brokers.Address(port=broker.port, username="gateway", password="guessed")
+    stranger = Address(port=broker.port, username="gateway", password="guessed")
     with pytest.raises(BrokerRefused):
         async with Publisher(stranger, client_id="stranger"):
             pass
@@ -104,7 +104,7 @@ async def test_a_broker_that_wants_certificates_lets_in_only_who_shows_one(
     )
     async with Publisher(broker.address, client_id="button") as button:
         await button.publish("t/1", b"over TLS")
-    bare = Publisher(brokers.Address(port=broker.port, ca=certificates.ca), client_id="bare")
+    bare = Publisher(Address(port=broker.port, ca=certificates.ca), client_id="bare")
     await bare.open(wait=False)
     with pytest.raises(TimeoutError):
         await bare.connected(timeout_s=0.5)
@@ -152,7 +152,7 @@ async def test_a_stopped_broker_leaves_no_process(mosquitto: MosquittoFactory) -
 
 
 async def test_a_session_gives_up_when_nobody_listens() -> None:
-    nobody = Publisher(brokers.Address(port=brokers.free_port()), client_id="x")
+    nobody = Publisher(Address(port=brokers.free_port()), client_id="x")
     assert isinstance(nobody, Session)
     await nobody.open(wait=False)
     with pytest.raises(TimeoutError):
