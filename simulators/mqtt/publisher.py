@@ -1,11 +1,14 @@
 """A device that publishes and knows which of its messages the broker has answered for.
 
 Needs   simulators.mqtt.session.
-Keeps   1. A message leaves `waiting` by its PUBACK or by `close`; a new connection sends it again.
+Keeps   1. A message leaves by its PUBACK or by `close`; a new connection sends it again.
+        2. Order: paho would send a message it is given between CONNECT and CONNACK before the older
+           ones it repeats, so new ones are held until all the repeated ones are acknowledged.
 """
 
 import asyncio
 import time
+from collections import deque
 from dataclasses import dataclass
 from typing import Final
 
@@ -38,7 +41,7 @@ class _Waiting:
     message: Message
     future: asyncio.Future[Accepted]
     since_s: float
-    losses: int
+    losses: int | None = None
 
 
 class Publisher(Session):
@@ -69,13 +72,14 @@ class Publisher(Session):
             will=will,
         )
         self._waiting: dict[int, _Waiting] = {}
-        self._unpowered = 0
+        self._held: deque[_Waiting] = deque()
+        self._repeated: set[int] = set()
         self.accepted_count = 0
 
     @property
     def waiting_count(self) -> int:
         """Messages the device has, and the broker has not answered for."""
-        return len(self._waiting)
+        return len(self._waiting) + len(self._held)
 
     def post(self, message: Message) -> asyncio.Future[Accepted]:
         """Put a message into the device's queue; the future is done when the broker has it.
@@ -85,16 +89,19 @@ class Publisher(Session):
         the socket, which promises nothing.
         raises DeviceFull     the queue is full
         """
-        if len(self._waiting) >= MAX_WAITING:
+        if self.waiting_count >= MAX_WAITING:
             raise DeviceFull(f"{self.client_id}: {MAX_WAITING} messages already wait")
         future: asyncio.Future[Accepted] = asyncio.get_running_loop().create_future()
-        waiting = _Waiting(message, future, time.monotonic(), self.losses)
-        if self._client is None:
-            self._unpowered -= 1
-            self._waiting[self._unpowered] = waiting
-        else:
-            self._hand_over(self._client, waiting)
+        self._held.append(_Waiting(message, future, time.monotonic()))
+        self._send_held()
         return future
+
+    def _send_held(self) -> None:
+        """Give paho what is held, if it has a connection and nothing left to repeat."""
+        while self._client is not None and self._held and not self._repeated:
+            if not (self.is_connected and self._link.is_set()):
+                return
+            self._hand_over(self._client, self._held.popleft())
 
     def _hand_over(self, client: paho.Client, waiting: _Waiting) -> None:
         message = waiting.message
@@ -107,17 +114,27 @@ class Publisher(Session):
         )
         if info.rc not in {MQTTErrorCode.MQTT_ERR_SUCCESS, MQTTErrorCode.MQTT_ERR_NO_CONN}:
             raise DeviceFull(f"{self.client_id}: {paho.error_string(info.rc)}")
+        if waiting.losses is None:
+            waiting.losses = self.losses
         # The PUBACK may already be here, but it reaches us through the loop, so after this line.
         self._waiting[info.mid] = waiting
 
     def _build(self) -> paho.Client:
-        """As every session; then everything that waits, in the order in which it was pressed."""
+        """As every session; what the old power-up left unacknowledged goes before all else."""
         client = super()._build()
         client.on_publish = self._on_publish
-        waiting, self._waiting = self._waiting, {}
-        for one in waiting.values():
-            self._hand_over(client, one)
+        self._held.extendleft(reversed(self._waiting.values()))
+        self._waiting.clear()
+        self._repeated.clear()
         return client
+
+    def _note_up(self, refused: str | None) -> None:
+        super()._note_up(refused)
+        self._send_held()
+
+    def _note_down(self) -> None:
+        super()._note_down()
+        self._repeated = set(self._waiting)
 
     async def publish(
         self,
@@ -140,9 +157,10 @@ class Publisher(Session):
     async def close(self) -> None:
         """See above; what the broker has not acknowledged is forgotten, its futures cancelled."""
         await super().close()
-        for waiting in self._waiting.values():
+        for waiting in (*self._waiting.values(), *self._held):
             waiting.future.cancel()
         self._waiting.clear()
+        self._held.clear()
 
     def _on_publish(
         self,
@@ -156,8 +174,12 @@ class Publisher(Session):
 
     def _acknowledged(self, packet_id: int, refused: str | None) -> None:
         waiting = self._waiting.pop(packet_id, None)
-        if waiting is None or waiting.future.done():
-            return
+        self._repeated.discard(packet_id)
+        if waiting is not None and not waiting.future.done():
+            self._resolve(waiting, refused)
+        self._send_held()
+
+    def _resolve(self, waiting: _Waiting, refused: str | None) -> None:
         if refused is not None:
             waiting.future.set_exception(BrokerRefused(f"{waiting.message.topic}: {refused}"))
             return

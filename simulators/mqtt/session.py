@@ -105,6 +105,7 @@ class Session:
         self._inbox: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()
         self._scheduled = threading.Event()
         self._up = asyncio.Event()
+        self._link = threading.Event()
         self._window = window
         self._will = will
         self._client: paho.Client | None = None
@@ -230,6 +231,8 @@ class Session:
         reason: ReasonCode,
         _properties: Properties | None,
     ) -> None:
+        if not reason.is_failure:
+            self._link.set()
         self._tell(self._note_up, str(reason) if reason.is_failure else None)
 
     def _on_disconnect(
@@ -240,6 +243,7 @@ class Session:
         _reason: ReasonCode,
         _properties: Properties | None,
     ) -> None:
+        self._link.clear()
         self._tell(self._note_down)
 
     def _note_up(self, refused: str | None) -> None:

@@ -51,6 +51,37 @@ async def test_a_press_while_the_broker_is_down_is_accepted_when_it_is_back(
     assert [m.payload for m in arrived] == [b"before", *(b"%d" % n for n in range(50))]
 
 
+async def test_presses_keep_their_order_while_the_broker_comes_and_goes(
+    mosquitto: MosquittoFactory,
+) -> None:
+    broker = await mosquitto(max_inflight=0, max_queued=0)
+    async with (
+        Listener(broker.address, "t/#", client_id="l") as listener,
+        Publisher(broker.address, client_id="p", window=5) as device,
+    ):
+        waiting = []
+
+        async def press() -> None:
+            for n in range(600):
+                waiting.append(device.post(Message(topic="t/1", payload=b"%d" % n)))
+                await asyncio.sleep(0.003)
+
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(press())
+            for _ in range(4):
+                await broker.restart(away_s=0.1)
+        accepted = await asyncio.gather(*waiting)
+        found: list[int] = []
+        while len(set(found)) < 600:
+            message = await listener.next()
+            if not message.duplicate:  # DUP: only our own answer got lost
+                found.append(int(message.payload))
+        firsts = list(dict.fromkeys(found))
+        assert firsts == list(range(600))
+        twice = {n for n in found if found.count(n) > 1}
+        assert twice <= {n for n, one in enumerate(accepted) if one.resent}
+
+
 async def test_no_press_is_called_accepted_by_a_broker_that_is_down(
     mosquitto: MosquittoFactory,
 ) -> None:
