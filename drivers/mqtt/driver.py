@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 import structlog
 from pydantic import BaseModel, ConfigDict, Field
 
+from gateway import crash
 from gateway.clock import Clock
 from gateway.driver import Emit, LinkSettings, Notice
 from gateway.errors import BadFrame, LinkDown
@@ -252,4 +253,6 @@ async def _hand_over(
 ) -> None:
     if arrivals:
         await emit(arrivals)
+    crash.here("ack.before")
     connection.acknowledge(messages)
+    crash.here("ack.after")
