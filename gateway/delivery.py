@@ -22,6 +22,7 @@ from typing import Any, Final
 import orjson
 import structlog
 
+from gateway import crash
 from gateway.clock import Clock
 from gateway.errors import StoreError, UplinkError, UplinkUnavailable
 from gateway.events import NEVER_FOLDED, Scalar
@@ -30,7 +31,7 @@ from gateway.rules.routing import LANES, URGENT
 from gateway.store import PARKED, STATES, DeliveryRow, Sealed, Store
 from gateway.uplink import Outcome, Parcel, Receipt, Uplink
 
-LANE_ITEMS: Final = 2000
+LANE_ITEMS: Final = 8000
 REFILL_ROWS: Final = 1000
 LOOKAHEAD: Final = 256
 LATE_S: Final = 120
@@ -146,7 +147,7 @@ class Worker:
         self._busy: dict[tuple[str, int], int] = {}
         self._memory: set[int] = set()
         self._batch = min(uplink.batch, 32)
-        self._ordered = bool(getattr(uplink, "ordered", False))
+        self._ordered = uplink.ordered
         self._failures = 0
         self._try_at_ns = 0
         self._failing_since: int | None = None
@@ -335,8 +336,9 @@ class Worker:
             if item.stored_ns < late_ns:
                 item.late_s = int((late_ns - item.stored_ns) / 1e9) + LATE_S
             self._flying[item.seq] = item
-            key = (item.device, item.lane)
-            self._busy[key] = self._busy.get(key, 0) + 1
+            if not self._ordered:
+                key = (item.device, item.lane)
+                self._busy[key] = self._busy.get(key, 0) + 1
         self._calls += 1
         if batch[-1].lane != URGENT:
             self._routine_calls += 1
@@ -345,7 +347,9 @@ class Worker:
         began = self._clock.mono_ns()
         try:
             async with asyncio.timeout(CALL_MOST_S):
+                crash.here("deliver.before")
                 outcomes = await self._uplink.deliver(batch)
+                crash.here("deliver.after")
         except TimeoutError:
             outcomes = [UplinkUnavailable(f"no outcome within {CALL_MOST_S} s")] * len(batch)
         except Exception as error:
@@ -358,6 +362,8 @@ class Worker:
             self._routine_calls -= 1
         for item in batch:
             del self._flying[item.seq]
+            if self._ordered:
+                continue
             key = (item.device, item.lane)
             left = self._busy[key] - 1
             if left:
@@ -386,11 +392,10 @@ class Worker:
                 rows.append(self._park(item, outcome, utc))
                 answered = True  # it said something: the way is open
         self._count(rows, len(again))
-        histogram = self._metrics.stages["sent_to_receipt"]
-        whole = self._metrics.stages["received_to_receipt"]
-        for item, outcome in zip(batch, outcomes, strict=True):
-            if isinstance(outcome, Receipt):
-                histogram.observe(took_s)
+        if answered:
+            self._metrics.stages["sent_to_receipt"].observe(took_s, len(batch) - len(again))
+            whole = self._metrics.stages["received_to_receipt"]
+            for item in batch:
                 whole.observe(max((utc - item.stored_ns) / 1e9, 0.0))
         if answered:
             self._recovered()
@@ -398,6 +403,7 @@ class Worker:
         if failed is not None:
             self._failed(again, failed, alone=not answered)
         if rows:
+            crash.here("receipt.before")
             self._receipts(rows)
 
     def _count(self, rows: Sequence[DeliveryRow], failed: int) -> None:

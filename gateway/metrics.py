@@ -32,10 +32,10 @@ class Histogram:
         self.counts = [0] * (len(BOUNDS_S) + 1)
         self.total_s = 0.0
 
-    def observe(self, seconds: float) -> None:
-        """Count one."""
-        self.counts[bisect_left(BOUNDS_S, seconds)] += 1
-        self.total_s += seconds
+    def observe(self, seconds: float, times: int = 1) -> None:
+        """Count one, or as many as took the same time."""
+        self.counts[bisect_left(BOUNDS_S, seconds)] += times
+        self.total_s += seconds * times
 
     def buckets(self) -> list[tuple[str, float]]:
         """Cumulative, as Prometheus wants them."""
@@ -98,19 +98,19 @@ class Metrics(Collector):
         commit.add_metric([], self.commit.buckets(), self.commit.total_s)
         yield commit
         records = CounterMetricFamily("campus_records", "records stored", labels=["type"])
-        for kind, count in self.records.items():
+        for kind, count in list(self.records.items()):
             records.add_metric([kind], count)
         yield records
         quarantine = CounterMetricFamily(
             "campus_quarantine", "messages that did not decode", labels=["device"]
         )
-        for device, count in self.quarantined.items():
+        for device, count in list(self.quarantined.items()):
             quarantine.add_metric([device], count)
         yield quarantine
         deliveries = CounterMetricFamily(
             "campus_deliveries", "attempts by receiver and outcome", labels=["receiver", "outcome"]
         )
-        for (receiver, outcome), count in self.deliveries.items():
+        for (receiver, outcome), count in list(self.deliveries.items()):
             deliveries.add_metric([receiver, outcome], count)
         yield deliveries
         for name, count in self.counters.items():

@@ -88,16 +88,19 @@ class Uplink(Protocol):
     batch        most parcels one call of deliver takes (for records that are no alarms; alarms
                  come in batches too when alarms_in_batches is true)
     concurrency  most calls of deliver under way at once
+    ordered      what is handed over first arrives first, also across calls under way at once, and
+                 calls fail together (one connection); otherwise the worker keeps a device's order
     """
 
     batch: int
     concurrency: int
     alarms_in_batches: bool
+    ordered: bool
 
     def __init__(self, settings: UplinkSettings, clock: Clock, later: LaterReceipt) -> None: ...
 
     async def run(self) -> None:
-        """Keep whatever must be kept open until cancelled; returns at once when there is nothing."""
+        """Keep open what must be kept open, until cancelled; returns at once if nothing must."""
 
     async def deliver(self, parcels: Sequence[Parcel]) -> list[Outcome]:
         """Send and return one outcome for each parcel, in order; takes at most 15 s.

@@ -11,7 +11,8 @@ from gateway.store.batch import (
 )
 from gateway.store.fsck import verify
 from gateway.store.journal import Draft, Journal, Sealed, Subject, rfc3339, seq_of
-from gateway.store.store import Start, Store
+from gateway.store.opening import Start
+from gateway.store.store import Store
 
 __all__ = [
     "PARKED",

@@ -1,18 +1,23 @@
-"""What one transaction writes, and how. Plain SQL on a plain connection, run in the writer's thread.
+"""What one transaction writes, and how: plain SQL on a plain connection, in the writer's thread.
 
 Needs   gateway.store.journal for the records' form.
 Keeps   1. Everything in a Batch is committed together or not at all.
         2. Rows go in by statements of many rows, because each statement gives up and takes back the
            interpreter's lock once (decision 0007).
-        3. Every statement can be run again after an unknown outcome: the same batch, the same rows.
+        3. A batch can be written again after an unknown outcome: the same batch, the same rows.
+        4. A sequence number that is taken is never passed over in silence (invariant 1): the alarm
+           in it would count as stored and be nowhere.
+        5. A delivery that was acknowledged never becomes pending or parked again (invariant 4).
 """
 
+import contextlib
 import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Final
 
+from gateway.errors import StoreDamaged
 from gateway.events import Scalar
 from gateway.store.journal import Sealed
 
@@ -32,6 +37,8 @@ STATES: Final = (
 
 QUARANTINE_PER_DEVICE: Final = 100
 _ROWS_PER_STATEMENT: Final = (128, 32, 8, 1)
+_NO_LANE: Final = 9
+"""Marks a row that progress was reported for and that was not there: gone before the commit."""
 
 
 @dataclass(slots=True)
@@ -74,6 +81,7 @@ class Batch:
     """One transaction.
 
     readings  (at_ns, device, point, value): left out first when the disk is full
+    tried     write() has begun with it at least once, so its rows may be there already
     """
 
     records: list[Sealed] = field(default_factory=list)
@@ -86,6 +94,7 @@ class Batch:
     quarantine: list[QuarantineRow] = field(default_factory=list)
     readings: list[tuple[int, str, str, Scalar | None]] = field(default_factory=list)
     meta: dict[str, str] = field(default_factory=dict)
+    tried: bool = False
 
     def is_empty(self) -> bool:
         """True when there is nothing to write."""
@@ -103,11 +112,14 @@ class Batch:
         )
 
 
-def write(db: sqlite3.Connection, batch: Batch) -> None:
-    """Commit the batch with one sync; on any error roll back and raise sqlite3's exception."""
+@contextlib.contextmanager
+def transaction(db: sqlite3.Connection) -> Iterator[None]:
+    """All of it or nothing, and never a transaction left open for the next one to stumble over."""
+    if db.in_transaction:
+        db.execute("ROLLBACK")
     db.execute("BEGIN IMMEDIATE")
     try:
-        _write_rows(db, batch)
+        yield
         db.execute("COMMIT")
     except BaseException:
         if db.in_transaction:
@@ -115,23 +127,56 @@ def write(db: sqlite3.Connection, batch: Batch) -> None:
         raise
 
 
+def write(db: sqlite3.Connection, batch: Batch) -> None:
+    """Commit the batch with one sync; on any error roll back and raise it.
+
+    An error means "unknown": a commit whose sync failed may be found applied afterwards
+    (reliability-facts section 3). So a second attempt first looks whether the batch is there.
+    Raises sqlite3.Error, and StoreDamaged when another record has one of its sequence numbers.
+    """
+    again, batch.tried = batch.tried, True
+    with transaction(db):
+        if again:
+            if _is_stored(db, batch):
+                return
+            _leave_out_stored(db, batch)
+        _write_rows(db, batch)
+
+
+def _is_stored(db: sqlite3.Connection, batch: Batch) -> bool:
+    """A batch is there whole or not at all, so its last record answers for all of it."""
+    if not batch.records:
+        return False
+    last = batch.records[-1]
+    found = db.execute("SELECT body FROM record WHERE seq = ?", (last.seq,)).fetchone()
+    return found is not None and found[0] == last.body
+
+
+def _leave_out_stored(db: sqlite3.Connection, batch: Batch) -> None:
+    """Rows without a key of their own would be there twice; the others replace themselves."""
+    batch.readings = [
+        row
+        for row in batch.readings
+        if not db.execute(
+            "SELECT 1 FROM reading WHERE device = ? AND point = ? AND at_ns = ? AND value IS ?",
+            (row[1], row[2], row[0], row[3]),
+        ).fetchone()
+    ]
+    batch.quarantine = [
+        row
+        for row in batch.quarantine
+        if not db.execute(
+            "SELECT 1 FROM quarantine WHERE device = ? AND at_ns = ? AND raw = ?",
+            (row.device, row.at_ns, row.raw),
+        ).fetchone()
+    ]
+
+
 def _write_rows(db: sqlite3.Connection, batch: Batch) -> None:
     if batch.forget_inbox:
         _rows(db, "DELETE FROM inbox WHERE link IN", 1, [(x,) for x in batch.forget_inbox], "(?)")
-    records = batch.records
-    if records:
-        _insert(
-            db,
-            "INSERT OR IGNORE INTO record (seq, stored_ns, alarm_id, body)",
-            [(r.seq, r.stored_ns, r.alarm_id, r.body) for r in records],
-        )
-        _insert(
-            db,
-            "INSERT OR IGNORE INTO delivery (receiver, seq, lane)",
-            [(receiver, r.seq, r.lane) for r in records for receiver in r.receivers],
-        )
-    if batch.inbox:
-        _insert(db, "INSERT OR REPLACE INTO inbox (link, mid, digest)", batch.inbox)
+    if batch.records:
+        _write_records(db, batch.records)
     if batch.alarms:
         _insert(
             db,
@@ -142,32 +187,60 @@ def _write_rows(db: sqlite3.Connection, batch: Batch) -> None:
             ],
         )
     if batch.deliveries:
-        _insert(
-            db,
-            "INSERT INTO delivery (receiver, seq, lane, state, attempts, at_ns, reference, reason)",
-            [
-                (d.receiver, d.seq, 9, d.state, d.attempts, d.at_ns, d.reference, d.reason)
-                for d in batch.deliveries
-            ],
-            # A row that retention already removed is not brought back: lane 9 marks it, and goes.
-            " ON CONFLICT (receiver, seq) DO UPDATE SET state = excluded.state, attempts ="
-            " excluded.attempts, at_ns = excluded.at_ns, reference = excluded.reference,"
-            " reason = excluded.reason",
-        )
-    if batch.points:
-        _insert(
-            db,
-            "INSERT OR REPLACE INTO point (device, name, doc)",
-            [(device, name, doc) for (device, name), doc in batch.points.items()],
-        )
-    if batch.seen:
-        _insert(db, "INSERT OR REPLACE INTO seen (device, at_ns)", list(batch.seen.items()))
-    if batch.readings:
-        _insert(db, "INSERT INTO reading (at_ns, device, point, value)", batch.readings)
+        _write_progress(db, batch.deliveries)
     if batch.quarantine:
         _write_quarantine(db, batch.quarantine)
-    if batch.meta:
-        _insert(db, "INSERT OR REPLACE INTO meta (key, value)", list(batch.meta.items()))
+    points = [(device, name, doc) for (device, name), doc in batch.points.items()]
+    _insert(db, "INSERT OR REPLACE INTO point (device, name, doc)", points)
+    _insert(db, "INSERT OR REPLACE INTO inbox (link, mid, digest)", batch.inbox)
+    _insert(db, "INSERT OR REPLACE INTO seen (device, at_ns)", list(batch.seen.items()))
+    _insert(db, "INSERT INTO reading (at_ns, device, point, value)", batch.readings)
+    _insert(db, "INSERT OR REPLACE INTO meta (key, value)", list(batch.meta.items()))
+
+
+def _write_records(db: sqlite3.Connection, records: list[Sealed]) -> None:
+    try:
+        _insert(
+            db,
+            "INSERT INTO record (seq, stored_ns, alarm_id, body)",
+            [(r.seq, r.stored_ns, r.alarm_id, r.body) for r in records],
+        )
+    except sqlite3.IntegrityError as error:
+        raise StoreDamaged(
+            f"sequence numbers {records[0].seq} to {records[-1].seq} are partly taken: {error}"
+        ) from error
+    _insert(
+        db,
+        "INSERT OR IGNORE INTO delivery (receiver, seq, lane)",
+        [(receiver, r.seq, r.lane) for r in records for receiver in r.receivers],
+    )
+
+
+def _write_progress(db: sqlite3.Connection, deliveries: list[DeliveryRow]) -> None:
+    """Update what is there; a row that retention has removed is not brought back."""
+    latest: dict[tuple[int, int], DeliveryRow] = {}
+    for row in deliveries:
+        known = latest.get((row.receiver, row.seq))
+        if known is None or not (_is_done(known.state) and not _is_done(row.state)):
+            latest[row.receiver, row.seq] = row
+    _insert(
+        db,
+        "INSERT INTO delivery (receiver, seq, lane, state, attempts, at_ns, reference, reason)",
+        [
+            (d.receiver, d.seq, _NO_LANE, d.state, d.attempts, d.at_ns, d.reference, d.reason)
+            for d in latest.values()
+        ],
+        # An acknowledged delivery stays so, whatever an older attempt reports (invariant 4).
+        " ON CONFLICT (receiver, seq) DO UPDATE SET state = excluded.state, attempts ="
+        " excluded.attempts, at_ns = excluded.at_ns, reference = excluded.reference,"
+        f" reason = excluded.reason WHERE delivery.state IN ({PENDING}, {PARKED})"
+        f" OR excluded.state NOT IN ({PENDING}, {PARKED})",
+    )
+    db.execute(f"DELETE FROM delivery WHERE lane = {_NO_LANE}")  # noqa: S608 a constant of ours
+
+
+def _is_done(state: int) -> bool:
+    return state not in {PENDING, PARKED}
 
 
 def _write_quarantine(db: sqlite3.Connection, rows: list[QuarantineRow]) -> None:

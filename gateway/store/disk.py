@@ -8,11 +8,12 @@ Source  reliability-facts sections 3 and 4: DELETE fails on a full disk, unlinki
 import contextlib
 import os
 import shutil
+import stat
 from pathlib import Path
 from typing import Final
 
 STEPS: Final = 4
-"""The reserve is given back in this many parts, so that there is something left for the next hour."""
+"""The reserve is given back in this many parts: something is left for the next hour."""
 
 
 def write_file(path: Path, content: bytes, mode: int = 0o640) -> None:
@@ -20,7 +21,9 @@ def write_file(path: Path, content: bytes, mode: int = 0o640) -> None:
     temporary = path.with_name(path.name + ".tmp")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
     try:
-        os.write(descriptor, content)
+        rest = memoryview(content)
+        while rest:  # a disk that is nearly full takes a part and refuses only the next call
+            rest = rest[os.write(descriptor, rest) :]
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
@@ -40,6 +43,8 @@ def sync_folder(folder: Path) -> None:
 class Reserve:
     """Blocks set aside for alarms on the day the disk is full.
 
+    Never raises: a reserve that cannot be had is a fault for a person, no reason to take no alarms.
+
     size_bytes  what it should hold; held_bytes what it holds now
     """
 
@@ -51,39 +56,51 @@ class Reserve:
     def held_bytes(self) -> int:
         """How much can still be given back."""
         try:
-            return self.path.stat().st_size
+            found = self.path.stat()
         except OSError:
             return 0
+        # Blocks, not length: a sparse file of that length would give nothing back.
+        return min(found.st_size, found.st_blocks * 512) if stat.S_ISREG(found.st_mode) else 0
 
     @property
     def free_bytes(self) -> int:
-        """Room on the file system, without the reserve."""
-        return shutil.disk_usage(self.path.parent).free
+        """Room on the file system, without the reserve; 0 when it cannot be asked."""
+        try:
+            return shutil.disk_usage(self.path.parent).free
+        except OSError:
+            return 0
 
     def fill(self) -> bool:
         """Take the reserve again if there is ample room; True when it is whole."""
-        missing = self.size_bytes - self.held_bytes
+        held = self.held_bytes
+        missing = self.size_bytes - held
         if missing <= 0:
             return True
         if self.free_bytes < missing + self.size_bytes:
             return False
-        descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        try:
+            descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        except OSError:
+            return False
         try:
             os.posix_fallocate(descriptor, 0, self.size_bytes)
             os.fsync(descriptor)
-        except OSError:
+        except OSError:  # a file size limit, or a disk that filled meanwhile
             with contextlib.suppress(OSError):
-                os.ftruncate(descriptor, 0)  # a file size limit or a disk that filled meanwhile
+                os.ftruncate(descriptor, held)
             return False
         finally:
             os.close(descriptor)
         return True
 
     def release(self) -> int:
-        """Give back one part; returns its bytes, 0 when there is nothing left."""
+        """Give back one part; returns its bytes, 0 when there is none or it cannot be had."""
         held = self.held_bytes
         if held == 0:
             return 0
         part = min(held, max(self.size_bytes // STEPS, 1))
-        os.truncate(self.path, held - part)
+        try:
+            os.truncate(self.path, held - part)
+        except OSError:
+            return 0
         return part

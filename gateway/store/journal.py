@@ -4,12 +4,13 @@ Keeps   1. A record's bytes never change after seal(): the same for every attemp
         2. seq rises by one from record to record; prev_hash is the hash of the record before.
         3. hash is the SHA-256 of every byte of the record before `,"hash":`; it is the last member,
            so whoever has the bytes can check it with any tool.
-        4. At most MAX_BODY_BYTES: attributes are shortened, then left out, before anything else.
+        4. At most MAX_BODY_BYTES: attributes are shortened, then left out, then value, notes and
+           text are cut. Names and places come from the configuration, which bounds them.
 """
 
 import hashlib
-import os
-from dataclasses import dataclass, field
+import random
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Final
@@ -20,6 +21,11 @@ MAX_BODY_BYTES: Final = 20_000
 GENESIS: Final = "0" * 64
 _HASH_MARK: Final = b',"hash":"'
 _SEQ_BITS: Final = 38
+_SEQ_MASK: Final = (1 << _SEQ_BITS) - 1
+_DICE: Final = random.Random()  # noqa: S311 ids must differ, they need not be secret
+_MAX_HEAD_BYTES: Final = MAX_BODY_BYTES - 80  # the hash member and the closing braces
+_SEQ_MARK: Final = b',"seq":'
+_HEX: Final = frozenset(b"0123456789abcdef")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,10 +34,9 @@ class Subject:
 
     device_id: str
     point: str
-    subject: str
-    device: str
-    point_json: str
+    before_text: str
     cameras: str
+    subject_json: str
     place: str
     name: str
     family: str
@@ -53,10 +58,9 @@ class Subject:
         return cls(
             device_id=device_id,
             point=point,
-            subject=_json(f"{device_id}/{point}"),
-            device=_json(device),
-            point_json=_json(point),
-            cameras=_json(list(cameras)),
+            subject_json=_json(f"{device_id}/{point}"),
+            before_text=f'"device":{_json(device)},"point":{_json(point)},"text":',
+            cameras=f'"cameras":{_json(list(cameras))},"attributes":',
             place=place,
             name=name,
             family=family,
@@ -118,8 +122,8 @@ class Journal:
     """
 
     def __init__(self, *, source: str, site: dict[str, str], seq: int, head: str) -> None:
-        self._source = _json(source)
-        self._site = _json(site)
+        self._source = f'"source":{_json(source)},"type":"campus.'
+        self._site = f'"site":{_json(site)},'
         self.seq = seq
         self.hash = head
 
@@ -127,12 +131,10 @@ class Journal:
         """Give the draft its place; the caller commits it or retries it, but never forgets it."""
         seq = self.seq + 1
         record_id = uuid7(stored_ns, seq)
-        attributes = orjson.dumps(draft.attributes).decode() if draft.attributes else "{}"
+        attributes = _json(draft.attributes) if draft.attributes else "{}"
         head = self._head(draft, seq, record_id, stored_ns, attributes)
-        if len(head) > MAX_BODY_BYTES - 80:
-            head = self._head(draft, seq, record_id, stored_ns, _shortened(draft.attributes))
-        if len(head) > MAX_BODY_BYTES - 80:
-            head = self._head(draft, seq, record_id, stored_ns, "{}")
+        if len(head) > _MAX_HEAD_BYTES:
+            head = self._fitted(draft, seq, record_id, stored_ns)
         digest = hashlib.sha256(head).hexdigest()
         self.seq, self.hash = seq, digest
         return Sealed(
@@ -149,6 +151,19 @@ class Journal:
             draft.receivers,
         )
 
+    def _fitted(self, draft: Draft, seq: int, record_id: str, stored_ns: int) -> bytes:
+        """The same record made shorter until it fits: attributes first, its text last."""
+        shorter = replace(draft)
+        for chars in (64, 0):
+            attributes = _shortened(draft.attributes, chars) if chars else "{}"
+            head = self._head(shorter, seq, record_id, stored_ns, attributes)
+            if len(head) <= _MAX_HEAD_BYTES:
+                return head
+        shorter.value, shorter.unit = _cut(draft.value, 256), _cut(draft.unit, 64)
+        shorter.extra = {name: _cut(value, 512) for name, value in draft.extra.items()}
+        shorter.text = _cut(draft.text, 512)
+        return self._head(shorter, seq, record_id, stored_ns, "{}")
+
     def _head(
         self, draft: Draft, seq: int, record_id: str, stored_ns: int, attributes: str
     ) -> bytes:
@@ -159,16 +174,14 @@ class Journal:
         observed = "null" if draft.observed_ns is None else f'"{rfc3339(draft.observed_ns)}"'
         extra = _json(draft.extra)[1:-1] + "," if draft.extra else ""
         return (
-            f'{{"specversion":"1.0","id":"{record_id}","source":{self._source},'
-            f'"type":"campus.{draft.type}.v1","subject":{subject.subject},'
-            f'"time":"{rfc3339(stored_ns)}","datacontenttype":"application/json",'
-            f'"seq":{seq},"mode":"{draft.mode}","data":{{"alarm_id":{alarm_id},'
-            f'"kind":"{draft.kind}","priority":{draft.priority},"site":{self._site},'
-            f'"device":{subject.device},"point":{subject.point_json},"text":{_json(draft.text)},'
+            f'{{"specversion":"1.0","id":"{record_id}",{self._source}{draft.type}.v1",'
+            f'"subject":{subject.subject_json},"time":"{rfc3339(stored_ns)}",'
+            f'"datacontenttype":"application/json","seq":{seq},"mode":"{draft.mode}",'
+            f'"data":{{"alarm_id":{alarm_id},"kind":"{draft.kind}","priority":{draft.priority},'
+            f"{self._site}{subject.before_text}{_text_json(draft.text)},"
             f'"value":{value},"unit":{unit},"observed_at":{observed},'
             f'"received_at":"{rfc3339(draft.received_ns)}","clock":"{draft.quality}",'
-            f'"cameras":{subject.cameras},"attributes":{attributes},{extra}'
-            f'"prev_hash":"{self.hash}"'
+            f'{subject.cameras}{attributes},{extra}"prev_hash":"{self.hash}"'
         ).encode()
 
     def heartbeat(
@@ -207,9 +220,29 @@ def check(body: bytes, previous: str | None) -> str | None:
 
 
 def hash_of(body: bytes) -> str:
-    """The hash a record carries."""
+    """The hash a record carries; of one that carries none any more, the hash of all its bytes.
+
+    So what follows a damaged record still has something well-formed to name.
+    """
     at = body.rfind(_HASH_MARK)
-    return body[at + len(_HASH_MARK) : at + len(_HASH_MARK) + 64].decode("ascii", "replace")
+    claimed = body[at + len(_HASH_MARK) : at + len(_HASH_MARK) + 64] if at >= 0 else b""
+    if len(claimed) == 64 and _HEX.issuperset(claimed):
+        return claimed.decode("ascii")
+    return hashlib.sha256(body).hexdigest()
+
+
+def claimed_seq(body: bytes) -> int | None:
+    """The sequence number a record carries; None when there is none to be read.
+
+    The first `,"seq":` is the member itself: before it there are only strings, and a quotation mark
+    inside a string is written with a backslash.
+    """
+    at = body.find(_SEQ_MARK)
+    if at < 0:
+        return None
+    start = at + len(_SEQ_MARK)
+    digits = body[start : body.find(b",", start)]
+    return int(digits) if digits.isdigit() and len(digits) < 19 else None
 
 
 def uuid7(now_ns: int, seq: int) -> str:
@@ -217,12 +250,10 @@ def uuid7(now_ns: int, seq: int) -> str:
 
     So the number can be had back from an id without an index; the other 36 free bits are random.
     """
-    random = int.from_bytes(os.urandom(5), "big")
-    value = (now_ns // 1_000_000 & 0xFFFFFFFFFFFF) << 80
-    value |= 0x7 << 76 | (random >> 28 & 0xFFF) << 64
-    value |= 0b10 << 62 | (random & 0xFFFFFF) << _SEQ_BITS | (seq & (1 << _SEQ_BITS) - 1)
-    text = f"{value:032x}"
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+    bits = _DICE.getrandbits(36)
+    stamp = f"{now_ns // 1_000_000 & 0xFFFFFFFFFFFF:012x}"
+    tail = f"{(0x2 << 24 | bits & 0xFFFFFF) << _SEQ_BITS | seq & _SEQ_MASK:016x}"
+    return f"{stamp[:8]}-{stamp[8:]}-7{bits >> 24:03x}-{tail[:4]}-{tail[4:]}"
 
 
 def seq_of(record_id: str) -> int | None:
@@ -231,7 +262,7 @@ def seq_of(record_id: str) -> int | None:
     if len(digits) != 32:
         return None
     try:
-        return int(digits, 16) & (1 << _SEQ_BITS) - 1
+        return int(digits, 16) & _SEQ_MASK
     except ValueError:
         return None
 
@@ -254,10 +285,15 @@ def _json(value: Any) -> str:  # noqa: ANN401 any JSON value
     return orjson.dumps(value).decode()
 
 
-def _shortened(attributes: dict[str, Any]) -> str:
-    return _json(
-        {
-            k: v[:64] + "…" if isinstance(v, str) and len(v) > 64 else v
-            for k, v in attributes.items()
-        }
-    )
+@lru_cache(maxsize=8192)
+def _text_json(text: str) -> str:
+    """Texts repeat: a point's own, thousands of times."""
+    return orjson.dumps(text).decode()
+
+
+def _shortened(attributes: dict[str, Any], chars: int) -> str:
+    return _json({name: _cut(value, chars) for name, value in attributes.items()})
+
+
+def _cut(value: Any, chars: int) -> Any:  # noqa: ANN401 any JSON value
+    return value[:chars] + "…" if isinstance(value, str) and len(value) > chars else value

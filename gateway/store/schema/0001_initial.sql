@@ -41,6 +41,7 @@ CREATE TABLE delivery (
 CREATE INDEX delivery_pending ON delivery (receiver, lane, seq) WHERE state = 0;
 CREATE INDEX delivery_parked ON delivery (receiver, seq) WHERE state = 7;
 CREATE INDEX delivery_of_record ON delivery (seq) WHERE state = 0 OR state = 7;
+CREATE INDEX delivery_strayed ON delivery (seq) WHERE lane = 9;  -- always empty: see batch.py
 
 -- What each point last was, for edges that must survive a restart; doc is JSON.
 CREATE TABLE point (

@@ -34,6 +34,7 @@ class Uplink:
     """One HTTP receiver; see gateway.uplink.Uplink."""
 
     alarms_in_batches = False
+    ordered = False
 
     def __init__(self, settings: UplinkSettings, clock: Clock, later: LaterReceipt) -> None:
         del later  # HTTP has no way back: progress comes with the answer or not at all

@@ -68,6 +68,7 @@ class Uplink:
     batch = 256
     concurrency = 4
     alarms_in_batches = True
+    ordered = True
 
     def __init__(self, settings: UplinkSettings, clock: Clock, later: LaterReceipt) -> None:
         options = Options.model_validate(settings.options, context={"folder": settings.folder})
