@@ -19,11 +19,11 @@ from pathlib import Path
 
 from bench.machine import BenchError
 from bench.rig import Rig
-from bench.rows import FULL, QUICK, Size, flow, raw, safety
+from bench.rows import FULL, QUICK, Size, flow, peers, raw, safety, stages
 from bench.rows.flow import Measure
 from bench.table import Row, merge, render
 
-MEASURES: dict[str, Measure] = raw.ALL | flow.ALL | safety.ALL
+MEASURES: dict[str, Measure] = raw.ALL | flow.ALL | safety.ALL | peers.ALL | stages.ALL
 LIMIT_S = {"quick": 300, "full": 3600}
 
 

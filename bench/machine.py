@@ -85,6 +85,12 @@ class Process:
                 with contextlib.suppress(BrokenPipeError):
                     pipe.close()
 
+    def interrupt(self) -> None:
+        """Ask it to finish (SIGINT) and wait at most STOP_S for that."""
+        self._popen.send_signal(signal.SIGINT)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._popen.wait(STOP_S)
+
     def line(self) -> str:
         """Read its next line; raises BenchError when it ended instead."""
         assert self._popen.stdout is not None

@@ -7,6 +7,8 @@ from typing import Any, Final
 from bench.wire import STAMP
 
 _ID: Final = re.compile(rb'"id":"([0-9a-f-]{36})"')
+_SINGLE: Final = (b'{"specversion"', b'{"n"')
+"""How a record of the gateway and a message that was carried on unchanged begin."""
 
 
 class Tally:
@@ -35,7 +37,7 @@ class Tally:
         found = STAMP.search(body)
         if found is None:
             return 0
-        if body[:1] == b"[":
+        if not body.startswith(_SINGLE):
             return self._batch(body, now_ns)
         number = int(found[1])
         named = _ID.search(body, 0, 120)

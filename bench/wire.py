@@ -20,7 +20,7 @@ DISCONNECT: Final = b"\xe0\x00"
 CONNACK: Final = b"\x20\x02\x00\x00"
 PINGRESP: Final = b"\xd0\x00"
 
-STAMP: Final = re.compile(rb'"n":(-?\d+),"t":(\d+)')
+STAMP: Final = re.compile(rb'"n": ?(-?\d+), ?"t": ?(\d+)')
 """What every payload of ours carries: its number and the monotonic nanoseconds of its sending."""
 
 
