@@ -1,7 +1,7 @@
 """Delivery: from the outbox to each receiver and back with a receipt.
 
-Owns    what is on its way in memory: queues, leases, back-off. A lease is a place in _flying; it ends
-        with the process, so after a crash everything without a receipt is simply pending again.
+Owns    what is on its way in memory: queues, leases, back-off. A lease is a place in _flying;
+        it ends with the process: after a crash whatever has no receipt is simply pending again.
 Needs   the store (reading), the intake (writing receipts, raising faults), an uplink each.
 Keeps   1. A delivery ends by a receipt or by being parked, never by age, length or error.
         2. Urgent records have a slot of their own and go before every backlog (promise 3).
@@ -45,7 +45,7 @@ TELL_ROUTINE_S: Final = 30.0
 CALL_MOST_S: Final = 20.0
 """An uplink that does not come back within this is broken code; its call counts as failed."""
 CALL_TARGET_S: Final = (0.05, 0.15)
-"""Batches grow below and shrink above this, so that an urgent record never waits behind a long one."""
+"""Batches grow below and shrink above this: an urgent record must not wait behind a long one."""
 
 log = structlog.get_logger()
 
@@ -491,7 +491,7 @@ class Worker:
             self._wait(item, self._backoff(item.attempts, most))
 
     def _sort(self, items: list[Item]) -> None:
-        """Calls of an ordered uplink fail together, the later one perhaps first: order them again."""
+        """Calls of an ordered uplink fail together, in any order: sort their records again."""
         for number in {item.lane for item in items}:
             lane = self._lanes[number]
             lane.items = deque(sorted(lane.items, key=lambda item: item.seq))
@@ -542,9 +542,8 @@ class Worker:
             return
         now = self._clock.mono_ns()
         unanswered = [*self._flying.values(), *(entry[2] for entry in self._waiting[:LOOKAHEAD])]
-        for queue in (self._fresh, self._lanes[URGENT].items):
-            if queue:
-                unanswered.append(queue[0])
+        urgent_queues = (self._fresh, self._lanes[URGENT].items)
+        unanswered += [queue[0] for queue in urgent_queues if queue]
         urgent = any(
             item.lane == URGENT
             and not item.parked

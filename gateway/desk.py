@@ -41,6 +41,7 @@ class FrontDesk:
         self._store = store
         self._intake = intake
         self._workers = {worker.number: worker for worker in workers}
+        self._numbers = ",".join(str(number) for number in self._workers)
         self._kinds = kinds
         self._devices = devices
         self._clock = clock
@@ -100,11 +101,12 @@ class FrontDesk:
         for at in range(0, len(seqs), 500):
             some = seqs[at : at + 500]
             marks = ",".join("?" * len(some))
-            rows = await self._store.read(
+            # Receiver first, as the table's key has it: without it this reads every delivery.
+            sql = (
                 "SELECT seq, receiver, state, attempts, at_ns, reference, reason FROM delivery"
-                f" WHERE seq IN ({marks})",  # noqa: S608 question marks
-                *some,
+                f" WHERE receiver IN ({self._numbers}) AND seq IN ({marks})"  # noqa: S608 numbers
             )
+            rows = await self._store.read(sql, *some)
             for seq, receiver, state, attempts, at_ns, reference, reason in rows:
                 worker = self._workers.get(receiver)
                 if worker is not None:
@@ -126,12 +128,12 @@ class FrontDesk:
         if state is not None:
             # Written out, so that SQLite uses the partial indexes of pending and parked.
             where = f"WHERE d.state = {STATES.index(state)}"
-        rows = await self._store.read(
-            "SELECT d.seq, d.receiver, d.state, d.attempts, d.reference, d.reason, d.at_ns,"
-            f" r.stored_ns, r.body FROM delivery d JOIN record r ON r.seq = d.seq {where}"  # noqa: S608
-            " ORDER BY d.seq DESC LIMIT ?",
-            limit,
+        sql = (
+            "SELECT d.seq, d.receiver, d.state, d.attempts, d.reference, d.reason, d.at_ns,"  # noqa: S608 a number
+            f" r.stored_ns, r.body FROM delivery d JOIN record r ON r.seq = d.seq {where}"
+            " ORDER BY d.seq DESC LIMIT ?"
         )
+        rows = await self._store.read(sql, limit)
         found = []
         for seq, receiver, code, attempts, reference, reason, at_ns, stored_ns, body in rows:
             record = orjson.loads(body)
@@ -257,9 +259,12 @@ class FrontDesk:
         seq = seq_of(record_id)
         if seq is None or state not in STATES[1:7]:
             return False
-        rows = await self._store.read(
+        sql = (
             "SELECT d.receiver, d.state, d.attempts FROM delivery d JOIN record r ON r.seq = d.seq"
-            " WHERE d.seq = ? AND instr(r.body, ?) > 0",
+            f" WHERE d.receiver IN ({self._numbers}) AND d.seq = ? AND instr(r.body, ?) > 0"  # noqa: S608 numbers
+        )
+        rows = await self._store.read(
+            sql,
             seq,
             f'"id":"{record_id}"'.encode(),
         )

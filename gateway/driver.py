@@ -1,8 +1,8 @@
 """The contract of a driver: one way of talking to devices. Mirror image of gateway.uplink.
 
-A driver lives in drivers/<name>/, exports one class named Driver, and is found by the folder's name,
-which is what a profile's `driver` says; nothing lists drivers. One Driver object serves one link with
-all the devices on it, because devices that share a wire share its fate.
+A driver lives in drivers/<name>/, exports one class named Driver, and is found by the folder's
+name, which is what a profile's `driver` says; nothing lists drivers. One Driver object serves one
+link with all the devices on it, because devices that share a wire share its fate.
 
 Keeps   A driver acknowledges to the outside only after `emit` has returned (promise 1).
 """
@@ -25,7 +25,7 @@ Raises StoreError only when the gateway is about to stop: then acknowledge nothi
 """
 
 Notice = Callable[[str, bool, str], Awaitable[None]]
-"""Report the health of the link itself: (what, healthy, text); what is "link", "session", "clients"…
+"""Report the health of the link itself: (what, healthy, text); what is "link", "session" …
 
 Unhealthy raises a fault of the gateway's own device once, healthy restores it.
 """
@@ -68,7 +68,7 @@ class Driver(Protocol):
     ) -> None: ...
 
     async def run(self, emit: Emit, notice: Notice) -> None:
-        """Talk until cancelled; raise LinkDown when the link ends, and be run again after a pause."""
+        """Talk until cancelled; whatever it raises, it is run again after a pause."""
 
 
 def find_driver(name: str) -> type[Driver]:

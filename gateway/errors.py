@@ -3,14 +3,14 @@
 GatewayError
 ├── ConfigError            an installer must edit a file        stop, exit 78
 ├── DeviceError            one device is unwell, others go on
-│   ├── LinkDown           the way to many devices broke        driver returns, back off, run again
-│   └── BadFrame           bytes that do not decode             kept in quarantine, garbled fault, go on
+│   ├── LinkDown           the way to many devices broke        back off, connect again
+│   └── BadFrame           bytes that do not decode             quarantine, garbled fault, go on
 ├── StoreError             the disk cannot be trusted
-│   ├── StoreFull          no room for this write               reserve is released, telemetry stops, retried
-│   ├── StoreDamaged       the file is not a sound store        moved aside, a fresh one is begun, fault
+│   ├── StoreFull          no room for this write               reserve, no telemetry, retried
+│   ├── StoreDamaged       the file is not a sound store        moved aside, begun anew, fault
 │   └── StoreNewer         written by a newer version           stop, exit 78: nothing is touched
 └── UplinkError            a receiver did not take a record
-    ├── UplinkUnavailable  may work later                       stays in the outbox, back off, for ever
+    ├── UplinkUnavailable  may work later                       stays in the outbox, tried for ever
     └── UplinkRejected     will never work as it is             parked, fault, shown to a person
 """
 

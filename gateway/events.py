@@ -181,7 +181,7 @@ class Point:
     Times in seconds; 0 means at once, None means never.
 
     text             what a guard reads when it becomes active, Chinese ("按下"), and English
-    latch            stays active until a person closes the alarm (always so for panic, fire, duress)
+    latch            open until a person closes the alarm (always so for panic, fire, duress)
     on_delay_s       must stay active this long before it counts
     off_delay_s      must stay inactive this long before it is restored
     debounce_s       a change within this time of the last one is ignored until it settles

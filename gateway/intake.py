@@ -162,11 +162,11 @@ class Intake:
         self._wake.set()
 
     def fault(self, point: str, text: str, *, active: bool, attributes: dict[str, Scalar]) -> None:
-        """Raise or restore a fault of the gateway itself; repeating it costs and changes nothing."""
+        """Raise or restore a fault of the gateway itself; repeating it changes nothing."""
         self.post(lambda ledger: self._own_fault(ledger, point, text, attributes, active=active))
 
     def forget_session(self, link: str) -> None:
-        """The broker has forgotten us: its packet ids begin anew, so none of ours means anything."""
+        """The broker has forgotten us: its packet ids begin anew, and ours mean nothing."""
 
         def work(ledger: Ledger) -> None:
             self._inbox.pop(link, None)
@@ -182,7 +182,7 @@ class Intake:
     # The turn.
 
     async def run(self) -> None:
-        """Judge and commit until stopped. Raises StoreDamaged, or StoreError when retries run out."""
+        """Judge and commit until stopped. Raises StoreDamaged; StoreError when retries run out."""
         await self._turn(self._begin)
         next_sweep = 0
         while True:
@@ -291,7 +291,7 @@ class Intake:
                 return
 
     async def _make_room(self, batch: Batch, error: StoreFull) -> None:
-        """Telemetry goes first, then evidence of rubbish, then the reserve; then wait for the disk."""
+        """Telemetry goes first, then evidence of rubbish, then the reserve; then we wait."""
         self._metrics.counters["commit_retries"] += 1
         self._metrics.counters["readings_left_out"] += len(batch.readings)
         batch.readings.clear()
@@ -354,7 +354,7 @@ class Intake:
         for reading in arrival.readings:
             try:
                 self._reading(reading, ledger)
-            except Exception as error:  # noqa: BLE001 keep 3: one reading must not stop the next
+            except Exception as error:  # keep 3: one reading must not stop the next
                 log.exception("judging failed; kept in quarantine", device=reading.device_id)
                 self._garbled(
                     Garbled(
@@ -438,7 +438,7 @@ class Intake:
 
     @staticmethod
     def _holds(now: PointNow) -> bool:
-        """A momentary point without latch and auto-restore is over at once, unless it is an alarm."""
+        """Whether an active momentary point stays so: alarms do, and what restores itself."""
         return now.point.category is Category.ALARM or now.point.auto_restore_s is not None
 
     def _recorded(self, now: PointNow, reading: Reading, ledger: Ledger) -> None:

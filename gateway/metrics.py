@@ -1,6 +1,6 @@
 """Numbers for Prometheus, all named campus_… with their unit.
 
-Owns    the registry. Labels come from configured names only, never from a topic, a path or a message.
+Owns    the registry. Labels are configured names only, never a topic, a path or a message.
 Keeps   Observing costs a bisection (0.3 µs), because it happens five times for every event.
 """
 

@@ -1,7 +1,8 @@
 """The contract of an uplink: one kind of receiver. Mirror image of gateway.driver.
 
-An uplink lives in gateway/uplinks/<kind>.py (or a folder of that name), exports `Options` (a pydantic
-model of its [[uplink]] table) and `Uplink`, and is found by the file's name; nothing lists uplinks.
+An uplink lives in gateway/uplinks/<kind>.py (or a folder of that name), exports `Options` (a
+pydantic model of its [[uplink]] table) and `Uplink`, and is found by the file's name; nothing lists
+uplinks.
 
 Keeps   1. The body of a parcel goes out byte for byte, on every attempt (promise 2: at least once,
            one id minted at the edge, frozen when stored).

@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 import structlog
 from pydantic import BaseModel, ConfigDict, Field
 
+from drivers.mqtt.topics import TopicTree, cover
 from gateway import crash
 from gateway.clock import Clock
 from gateway.driver import Emit, LinkSettings, Notice
@@ -30,15 +31,13 @@ from gateway.links.mqtt import MqttConnection, MqttSettings
 from gateway.links.mqtt_wire import MAX_BODY_BYTES, Message
 from gateway.profile import BridgePlan, MqttPlan, Profile, plan_mqtt
 
-from drivers.mqtt.topics import TopicTree, cover
-
 SCHEMES: Final = {"mqtt": 1883, "mqtts": 8883}
 BATCH_MESSAGES: Final = 512
 PAUSE_FIRST_S: Final = 0.2
 PAUSE_MOST_S: Final = 15.0
 STABLE_S: Final = 30.0
 TAKEOVERS: Final = 4
-"""Connections that ended within STABLE_S in a row before another client with our id is suspected."""
+"""Connections in a row ended within STABLE_S before a rival with our id is suspected."""
 
 log = structlog.get_logger()
 
@@ -129,7 +128,8 @@ class Driver:
             elif lived > 1.0:
                 short_lives += 1
             if short_lives >= TAKEOVERS:
-                text = f"另一个客户端可能在使用同一 client id another client may use {self._link.client_id!r}"
+                name = self._link.client_id
+                text = f"另一个客户端可能在使用同一 client id another client may use {name!r}"
                 await notice("client", False, text)  # noqa: FBT003
             await self._clock.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 jitter
             pause = min(pause * 2, PAUSE_MOST_S)

@@ -1,7 +1,7 @@
 """The alarm book: every open alarm and fault, and what may happen to it.
 
 Owns    the open alarms, in memory as loaded from the store; the table alarm through the ledger.
-Needs   gateway.rules.alarm, .ledger; gateway.store's Draft and Subject. No clock: the ledger has it.
+Needs   gateway.rules.alarm, .ledger; gateway.store's Draft and Subject. The ledger has the time.
 Keeps   1. At most one open alarm for each (device, point): pressed again while open is a repeat.
         2. A repeat is counted at once and told at most every REPEAT_S, the last one always.
         3. Panic, duress and fire latch, are never folded, and escalate until a person acknowledges.

@@ -3,7 +3,7 @@
 Owns    the state of every device: unknown, online, offline.
 Needs   the alarm book, to which it reports faults.
 Keeps   1. After start, and while its link or bridge is down, a device is unknown, never online.
-        2. Silence longer than the profile's interval is one fault; hearing the device again ends it.
+        2. Silence longer than the profile's interval is one fault, which hearing of it ends.
         3. A link or bridge that is down is one fault, and none of its devices is blamed for it.
         4. Last-heard times survive a restart: a device that was silent before goes on being so.
 """
@@ -87,7 +87,7 @@ class Supervision:
         self._flood_ns = 0
 
     def load(self, seen: Mapping[str, int], ledger: Ledger) -> None:
-        """Begin: unknown all, but with the silence each had before (trusted as far as the clock is)."""
+        """Begin: all unknown, each with the silence it had before."""
         for name, watch in self.watches.items():
             watch.utc_ns = seen.get(name)
             watch.heard_ns = ledger.mono_ns
