@@ -11,9 +11,12 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from itertools import takewhile
 from pathlib import Path
 from typing import Final
 
+from bench import wire
+from bench.generator import open_session
 from bench.machine import BenchError, Process, free_port
 from bench.rig import Field, Rig, warm
 from bench.rows import Size
@@ -124,8 +127,36 @@ def thingsboard(rig: Rig) -> Carried:
             env={"TB_GW_CONFIG_DIR": str(folder), "TB_GW_LOGS_PATH": str(folder)},
         )
     )
+    _answer_limits(out.port)
     warm(field.port, receiver, 60)
     return Carried(field.port, receiver, lambda: process)
+
+
+def _answer_limits(port: int) -> None:
+    """Be its cloud once: it sends nothing before it was told its limits (none).
+
+    raises BenchError when it does not ask within 40 s
+    """
+    sock = open_session(port, "bench-cloud")
+    sock.settimeout(40)
+    sock.sendall(wire.subscribe("v1/devices/me/rpc/request/+"))
+    data = b""
+    try:
+        while b"getSessionLimits" not in data:
+            more = sock.recv(65536)
+            if not more:
+                raise BenchError("the broker left before ThingsBoard asked for its limits")
+            data += more
+    except TimeoutError:
+        raise BenchError("ThingsBoard did not ask for its limits within 40 s") from None
+    limits = {"messages": "", "telemetryMessages": "", "telemetryDataPoints": ""}
+    answer = {"maxPayloadSize": 65536, "maxInflightMessages": 1000, "rateLimits": limits}
+    request = data.rpartition(b"rpc/request/")[2]
+    number = int(bytes(takewhile(lambda byte: 48 <= byte <= 57, request)))
+    topic = f"v1/devices/me/rpc/response/{number}"
+    sock.sendall(wire.publish(topic, json.dumps(answer).encode(), 2))
+    sock.sendall(wire.DISCONNECT)
+    sock.close()
 
 
 def _thingsboard_files(folder: Path, near: int, far: int) -> dict[str, object]:
