@@ -7,11 +7,11 @@ Keeps   Nothing is installed into this project or the system.
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable
-from itertools import takewhile
 from pathlib import Path
 from typing import Final
 
@@ -27,6 +27,7 @@ from bench.table import Row
 INSTALL_S: Final = 600
 NODE_RED: Final = "node-red@4"
 THINGSBOARD: Final = "thingsboard-gateway==3.8.5"
+_ASKED: Final = re.compile(rb'rpc/request/(\d+)\{"method":"getSessionLimits')
 
 
 def _cache() -> Path:
@@ -142,7 +143,7 @@ def _answer_limits(port: int) -> None:
     sock.sendall(wire.subscribe("v1/devices/me/rpc/request/+"))
     data = b""
     try:
-        while b"getSessionLimits" not in data:
+        while (asked := _ASKED.search(data)) is None:
             more = sock.recv(65536)
             if not more:
                 raise BenchError("the broker left before ThingsBoard asked for its limits")
@@ -151,9 +152,7 @@ def _answer_limits(port: int) -> None:
         raise BenchError("ThingsBoard did not ask for its limits within 40 s") from None
     limits = {"messages": "", "telemetryMessages": "", "telemetryDataPoints": ""}
     answer = {"maxPayloadSize": 65536, "maxInflightMessages": 1000, "rateLimits": limits}
-    request = data.rpartition(b"rpc/request/")[2]
-    number = int(bytes(takewhile(lambda byte: 48 <= byte <= 57, request)))
-    topic = f"v1/devices/me/rpc/response/{number}"
+    topic = f"v1/devices/me/rpc/response/{int(asked[1])}"
     sock.sendall(wire.publish(topic, json.dumps(answer).encode(), 2))
     sock.sendall(wire.DISCONNECT)
     sock.close()
