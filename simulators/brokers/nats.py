@@ -13,6 +13,8 @@ class NatsMqtt(Broker):
     """nats-server whose MQTT listener keeps sessions and messages in JetStream, synced each write.
 
     sync_always  False for comparison: what the server does by itself
+    ack_wait_s   after that, and only then, an unacknowledged message is delivered again, also to a
+                 subscriber that came back at once; the server's own default is 30 s
     """
 
     name = "nats-server"
@@ -25,12 +27,14 @@ class NatsMqtt(Broker):
         sync_always: bool = True,
         passwords: dict[str, str] | None = None,
         max_ack_pending: int = 1024,
+        ack_wait_s: float = 2.0,
     ) -> None:
         super().__init__(folder, port)
         self._client_port = free_port()
         self._sync_always = sync_always
         self._passwords = passwords or {}
         self._max_ack_pending = max_ack_pending
+        self._ack_wait_ms = round(ack_wait_s * 1000)
 
     @property
     def address(self) -> Address:
@@ -55,6 +59,7 @@ jetstream: {{
 mqtt: {{
   listen: "127.0.0.1:{self.port}"
   max_ack_pending: {self._max_ack_pending}
+  ack_wait: "{self._ack_wait_ms}ms"
 }}
 """
         configuration = self.folder / "nats.conf"
