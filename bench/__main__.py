@@ -71,9 +71,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _measure(
     names: Sequence[str], size: Size, repeat: int, folder: Path, rows: dict[str, Row]
 ) -> None:
+    """Run everything; whatever ends it early leaves a row for each name that was not measured."""
     rig = Rig(folder)
-    for name in names:
-        said = []
+    for at, name in enumerate(names):
+        failed: list[str] = []
         for turn in range(repeat):
             began = time.monotonic()
             try:
@@ -81,15 +82,19 @@ def _measure(
                 told = "measured"
             except (BenchError, OSError, ValueError, sqlite3.Error) as error:
                 told = f"{type(error).__name__}: {error}"
-                said.append(told)
+                failed.append(told)
+            except (OutOfTime, KeyboardInterrupt):
+                for left in names[at:]:
+                    merge(rows, [_unmeasured(left, "the run ended before")])
+                raise
             took = f"{time.monotonic() - began:.0f} s"
             print(f"{name} {turn + 1}/{repeat}: {told} ({took})", file=sys.stderr, flush=True)
-        if len(said) == repeat:
-            note = said[0][:300]
-            group = "could not be measured"
-            merge(
-                rows, [Row(group=group, name=name, value=None, unit="", note=note, required=True)]
-            )
+        if len(failed) == repeat:
+            merge(rows, [_unmeasured(name, failed[0][:300])])
+
+
+def _unmeasured(name: str, why: str) -> Row:
+    return Row(group="not measured", name=name, value=None, unit="", note=why, required=True)
 
 
 def _wanted(name: str, only: Sequence[str], *, full: bool) -> bool:

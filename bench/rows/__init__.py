@@ -13,6 +13,7 @@ class Size:
     backlog        messages behind which an urgent one is sent
     many           events after which memory is read and a start is timed
     devices        configured devices in the row that compares many with ten
+    each           messages of each of its two runs
     """
 
     slow: int = 800
@@ -22,7 +23,8 @@ class Size:
     backlog: int = 20_000
     many: int = 100_000
     devices: int = 10_000
+    each: int = 5_000
 
 
 QUICK = Size()
-FULL = Size(slow=6_000, fast=30_000, many=1_000_000)
+FULL = Size(slow=6_000, fast=30_000, many=1_000_000, each=20_000)
