@@ -35,7 +35,7 @@ from gateway.errors import LinkDown, StoreDamaged, StoreError
 from gateway.events import Device
 from gateway.housekeeping import Housekeeping
 from gateway.intake import GATEWAY_FAMILY, Intake
-from gateway.links.broker import BrokerSettings, BrokerUser, EmbeddedBroker
+from gateway.links.broker import ACK_WAIT_S, BrokerSettings, BrokerUser, EmbeddedBroker
 from gateway.metrics import Metrics
 from gateway.rules.routing import Router
 from gateway.store import Journal, Store, recover
@@ -305,7 +305,11 @@ class _House:
                     link,
                     username=broker.username,
                     password=broker.password,
-                    options={**link.options, "protocol": "3.1.1"},  # it speaks no other
+                    options={
+                        **link.options,
+                        "protocol": "3.1.1",  # it speaks no other
+                        "resume_hold_seconds": ACK_WAIT_S * 1.25,
+                    },
                 )
                 group.create_task(self._keep(f"broker.{link.name}", broker.run))
             await self._drive(link, devices, broker, notice)

@@ -19,6 +19,7 @@ TYPES: Final = frozenset(
         "campus.alarm.acknowledged.v1",
         "campus.alarm.restored.v1",
         "campus.alarm.closed.v1",
+        "campus.alarm.escalated.v1",
         "campus.fault.raised.v1",
         "campus.fault.restored.v1",
         "campus.event.recorded.v1",

@@ -8,11 +8,14 @@ Keeps   1. A message is acknowledged to the broker after emit() returned for it,
            while the other is committed.
         3. A packet is judged by its own content; nothing one device sends changes what becomes of
            another device's message.
+        4. What was received is handed over even when the connection is gone by then: the broker
+           will send it again, and it is known as the same message then.
 """
 
 import asyncio
 import random
 import ssl
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from typing import Final, Literal
@@ -36,6 +39,8 @@ BATCH_MESSAGES: Final = 512
 PAUSE_FIRST_S: Final = 0.2
 PAUSE_MOST_S: Final = 15.0
 STABLE_S: Final = 30.0
+SETTLED_S: Final = 10.0
+SEEN_MESSAGES: Final = 4096
 TAKEOVERS: Final = 4
 """Connections in a row ended within STABLE_S before a rival with our id is suspected."""
 
@@ -45,7 +50,10 @@ log = structlog.get_logger()
 class Options(BaseModel):
     """Keys of a [[link]] of kind mqtt beside the common ones.
 
-    subscriptions  above this many topics, subscribe to wider filters that cover them
+    subscriptions        above this many topics, subscribe to wider filters that cover them
+    resume_hold_seconds  after a session was resumed, wait this long and take what the broker sends
+                         again before what is new: nats-server sends it after its ack_wait, and a
+                         device's order would be lost
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -53,6 +61,7 @@ class Options(BaseModel):
     protocol: Literal["auto", "3.1.1", "5"] = "auto"
     keepalive_seconds: int = Field(default=15, ge=5, le=60)
     subscriptions: int = Field(default=200, ge=1, le=10_000)
+    resume_hold_seconds: float = Field(default=0.0, ge=0.0, le=5.0)
 
 
 class Driver:
@@ -81,7 +90,9 @@ class Driver:
                 self._bridges[plan.bridge.topic] = plan.bridge
                 self._behind.setdefault(plan.bridge.topic, []).append(device.id)
         self._filters = cover([*filters, *self._bridges], self._options.subscriptions)
-        self.unknown_topics = 0
+        self._seen: OrderedDict[int, None] = OrderedDict()
+        self._settled = False
+        self.unknown_topics = self.repeats = 0
 
     def settings(self) -> MqttSettings:
         """How the broker is reached; raises LinkDown when a certificate cannot be read."""
@@ -153,6 +164,8 @@ class Driver:
                 filters=len(self._filters),
                 session_kept=connection.session_present,
             )
+            if connection.session_present:
+                await self._clock.sleep(self._options.resume_hold_seconds)
             await self._pump(connection, emit, notice)
         finally:
             await connection.close()
@@ -160,15 +173,22 @@ class Driver:
     async def _pump(self, connection: MqttConnection, emit: Emit, notice: Notice) -> None:
         """Keep 2: decode the next batch while the last one is on its way to the disk."""
         handing: asyncio.Task[None] | None = None
+        began = self._clock.mono_ns()
+        messages = connection.take()
+        messages.sort(key=lambda message: not message.duplicate)  # what it had sent before, first
         try:
             async with asyncio.TaskGroup() as group:
                 while True:
-                    messages = await connection.receive(BATCH_MESSAGES)
+                    if not messages:
+                        messages = await connection.receive(BATCH_MESSAGES)
+                    self._settled |= self._clock.mono_ns() - began > SETTLED_S * 1e9
                     arrivals = await self._read(messages, notice)
                     if handing is not None:
                         await handing
                     handing = group.create_task(_hand_over(connection, messages, arrivals, emit))
+                    messages = []
         except* LinkDown as group_error:
+            await emit(await self._read(connection.take(), notice))  # keep 4
             raise LinkDown(str(group_error.exceptions[0])) from group_error
 
     async def _read(self, messages: Sequence[Message], notice: Notice) -> list[Arrival]:
@@ -180,12 +200,29 @@ class Driver:
                 arrivals += await self._bridge(bridge, message, now, notice)
             plans = self._tree.find(message.topic)
             if plans:
-                arrivals += [self._arrival(message, plan, now) for plan in plans]
+                digest = _digest(message)
+                if message.duplicate and self._settled and digest in self._seen:
+                    self.repeats += 1
+                    continue
+                self._remember(digest)
+                arrivals += [self._arrival(message, plan, now, digest) for plan in plans]
             elif bridge is None:
                 self.unknown_topics += 1
         return arrivals
 
-    def _arrival(self, message: Message, plan: MqttPlan, now: int) -> Arrival:
+    def _remember(self, digest: int) -> None:
+        """Keep the newest SEEN_MESSAGES digests of this life.
+
+        A broker that was killed may send again what we acknowledged, under new packet ids. Whatever
+        this life received was handed over (keep 4), so a message that is marked as sent before and
+        was seen here is that one. Not before the session has settled: until then it may also be an
+        equal one that an earlier life received and lost.
+        """
+        self._seen[digest] = None
+        if len(self._seen) > SEEN_MESSAGES:
+            self._seen.popitem(last=False)
+
+    def _arrival(self, message: Message, plan: MqttPlan, now: int, digest: int) -> Arrival:
         garbled = None
         readings: list[Reading] = []
         payload = message.payload
@@ -198,16 +235,12 @@ class Driver:
                 )
             except BadFrame as bad:
                 garbled = self._garbled(message, plan, now, str(bad))
-        token = None
-        if message.mid:
-            digest = blake2b(payload, digest_size=8, key=message.topic.encode()[-64:]).digest()
-            token = (message.mid, int.from_bytes(digest, "big") >> 1)
         return Arrival(
             link=self._link.name,
             readings=readings,
             devices=() if message.retained else (plan.device_id,),
             garbled=garbled,
-            token=token,
+            token=(message.mid, digest) if message.mid else None,
             repeated=message.duplicate,
         )
 
@@ -248,10 +281,16 @@ class Driver:
         ]
 
 
+def _digest(message: Message) -> int:
+    """What tells a message from another: 63 bits of topic and payload."""
+    digest = blake2b(message.payload, digest_size=8, key=message.topic.encode()[-64:]).digest()
+    return int.from_bytes(digest, "big") >> 1
+
+
 async def _hand_over(
     connection: MqttConnection, messages: Sequence[Message], arrivals: list[Arrival], emit: Emit
 ) -> None:
-    if arrivals:
+    if messages:  # also with nothing in it: what these messages repeat is committed before it
         await emit(arrivals)
     crash.here("ack.before")
     connection.acknowledge(messages)

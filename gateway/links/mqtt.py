@@ -438,6 +438,13 @@ class MqttConnection:
             self._loop.add_reader(self._tap.fileno(), self._readable)
         return taken
 
+    def take(self) -> list[Message]:
+        """Everything that has arrived and was not received yet, also after the link was lost."""
+        messages = self._tap.splitter.messages
+        taken = messages[:]
+        messages.clear()
+        return taken
+
     def acknowledge(self, messages: Sequence[Message]) -> None:
         """PUBACK these, in the order in which they arrived; does nothing once the link is lost."""
         if self._lost is None:

@@ -12,7 +12,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from gateway.events import NEVER_FOLDED, Category, Kind, Mode, Point, Reading
+from gateway.events import MAX_ATTRIBUTES, NEVER_FOLDED, Category, Kind, Mode, Point, Reading
 from gateway.rules.alarm import DISPOSITIONS, Alarm, latches
 from gateway.rules.ledger import Ledger
 from gateway.store.journal import Draft, Subject, uuid7
@@ -222,10 +222,9 @@ class AlarmBook:
         reading: Reading | None,
         extra: dict[str, Any],
     ) -> None:
-        if "count" in extra:
-            attributes = {**alarm.attributes, "count": alarm.count}
-        else:
-            attributes = alarm.attributes
+        attributes = alarm.attributes
+        if "count" in extra and len(attributes) < MAX_ATTRIBUTES:
+            attributes = {**attributes, "count": alarm.count}
         ledger.write(
             Draft(
                 type=f"{alarm.category}.{what}",

@@ -31,6 +31,8 @@ _OWN_SUBJECTS: Final = ("$JS.>", "$MQTT.>", "$SYS.>", "$KV.>", "$O.>", "_INBOX.>
 _USER_NAME: Final = re.compile(r"[A-Za-z0-9_.@-]{1,64}")
 
 
+ACK_WAIT_S: Final = 1
+"""What a killed gateway had not acknowledged comes again after this."""
 ANYONE: Final = "campus-anyone"
 """The account of those who show none."""
 LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
@@ -224,7 +226,7 @@ def render(settings: BrokerSettings, *, password: str, warden: str, admit: bool)
         "mqtt": {
             "host": settings.host,
             "port": settings.port,
-            "ack_wait": "2s",  # what a killed gateway had not acknowledged comes again after this
+            "ack_wait": f"{ACK_WAIT_S}s",
             "max_ack_pending": 1024,  # the gateway's in-flight window, and so its largest commit
         },
     }
