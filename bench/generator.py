@@ -82,6 +82,8 @@ class Load:
             if plan.rate:
                 due = min(plan.count, int((now - began) * plan.rate / 1e9) + 1)
             room = min(due - self._sent, plan.window - self._sent + self._acked, CHUNK_MESSAGES)
+            if not plan.rate and room < min(CHUNK_MESSAGES, plan.count - self._sent):
+                room = 0  # a burst in whole chunks: single messages would cost a system call each
             if room > 0:
                 self._send(room, began)
             self._acknowledged(0.0 if room > 0 else self._rest_s(began, now))
