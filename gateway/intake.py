@@ -337,7 +337,7 @@ class Intake:
         if token is not None:
             mid, digest = token
             known = self._inbox_of(arrival.link)
-            if arrival.repeated and known[mid] == digest:
+            if arrival.repeated and self._is_known(arrival, known, mid, digest, ledger):
                 self._metrics.counters["duplicates"] += 1
                 return
             known[mid] = digest
@@ -347,10 +347,10 @@ class Intake:
             supervision.heard(name, ledger)
         if arrival.garbled is not None:
             self._garbled(arrival.garbled, ledger)
-            return
-        for name in arrival.devices:
-            if supervision.watches[name].garbled:
-                supervision.understood(name, ledger)
+        else:
+            for name in arrival.devices:
+                if supervision.watches[name].garbled:
+                    supervision.understood(name, ledger)
         for reading in arrival.readings:
             try:
                 self._reading(reading, ledger)
@@ -366,6 +366,29 @@ class Intake:
                     ),
                     ledger,
                 )
+
+    def _is_known(
+        self, arrival: Arrival, known: "array[int]", mid: int, digest: int, ledger: Ledger
+    ) -> bool:
+        """Whether a message marked as sent before was judged before.
+
+        Under the same packet id it was. A broker that was killed sends again what we acknowledged
+        under other ids: an event whose like we have seen just once is then the same one (devices
+        that number or date their messages never send two alike). A press counts once more instead:
+        buttons send the same bytes each time, and a press too many is better than one too few.
+        """
+        if known[mid] == digest:
+            return True
+        if not arrival.readings or known.count(digest) != 1:
+            return False
+        for reading in arrival.readings:
+            points = self._devices[reading.device_id].points
+            if reading.point not in points or points[reading.point].nature is not Nature.RECORD:
+                return False
+        former = known.index(digest)
+        known[former], known[mid] = 0, digest
+        ledger.batch.inbox += [(arrival.link, former, 0), (arrival.link, mid, digest)]
+        return True
 
     def _reading(self, reading: Reading, ledger: Ledger) -> None:
         if reading.point == ONLINE_POINT:

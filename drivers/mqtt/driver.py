@@ -8,14 +8,11 @@ Keeps   1. A message is acknowledged to the broker after emit() returned for it,
            while the other is committed.
         3. A packet is judged by its own content; nothing one device sends changes what becomes of
            another device's message.
-        4. What was received is handed over even when the connection is gone by then: the broker
-           will send it again, and it is known as the same message then.
 """
 
 import asyncio
 import random
 import ssl
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from typing import Final, Literal
@@ -39,8 +36,6 @@ BATCH_MESSAGES: Final = 512
 PAUSE_FIRST_S: Final = 0.2
 PAUSE_MOST_S: Final = 15.0
 STABLE_S: Final = 30.0
-SETTLED_S: Final = 10.0
-SEEN_MESSAGES: Final = 4096
 TAKEOVERS: Final = 4
 """Connections in a row ended within STABLE_S before a rival with our id is suspected."""
 
@@ -90,9 +85,7 @@ class Driver:
                 self._bridges[plan.bridge.topic] = plan.bridge
                 self._behind.setdefault(plan.bridge.topic, []).append(device.id)
         self._filters = cover([*filters, *self._bridges], self._options.subscriptions)
-        self._seen: OrderedDict[int, None] = OrderedDict()
-        self._settled = False
-        self.unknown_topics = self.repeats = 0
+        self.unknown_topics = 0
 
     def settings(self) -> MqttSettings:
         """How the broker is reached; raises LinkDown when a certificate cannot be read."""
@@ -173,7 +166,6 @@ class Driver:
     async def _pump(self, connection: MqttConnection, emit: Emit, notice: Notice) -> None:
         """Keep 2: decode the next batch while the last one is on its way to the disk."""
         handing: asyncio.Task[None] | None = None
-        began = self._clock.mono_ns()
         messages = connection.take()
         messages.sort(key=lambda message: not message.duplicate)  # what it had sent before, first
         try:
@@ -181,14 +173,12 @@ class Driver:
                 while True:
                     if not messages:
                         messages = await connection.receive(BATCH_MESSAGES)
-                    self._settled |= self._clock.mono_ns() - began > SETTLED_S * 1e9
                     arrivals = await self._read(messages, notice)
                     if handing is not None:
                         await handing
                     handing = group.create_task(_hand_over(connection, messages, arrivals, emit))
                     messages = []
         except* LinkDown as group_error:
-            await emit(await self._read(connection.take(), notice))  # keep 4
             raise LinkDown(str(group_error.exceptions[0])) from group_error
 
     async def _read(self, messages: Sequence[Message], notice: Notice) -> list[Arrival]:
@@ -200,47 +190,32 @@ class Driver:
                 arrivals += await self._bridge(bridge, message, now, notice)
             plans = self._tree.find(message.topic)
             if plans:
-                digest = _digest(message)
-                if message.duplicate and self._settled and digest in self._seen:
-                    self.repeats += 1
-                    continue
-                self._remember(digest)
-                arrivals += [self._arrival(message, plan, now, digest) for plan in plans]
+                arrivals.append(self._arrival(message, plans, now))
             elif bridge is None:
                 self.unknown_topics += 1
         return arrivals
 
-    def _remember(self, digest: int) -> None:
-        """Keep the newest SEEN_MESSAGES digests of this life.
-
-        A broker that was killed may send again what we acknowledged, under new packet ids. Whatever
-        this life received was handed over (keep 4), so a message that is marked as sent before and
-        was seen here is that one. Not before the session has settled: until then it may also be an
-        equal one that an earlier life received and lost.
-        """
-        self._seen[digest] = None
-        if len(self._seen) > SEEN_MESSAGES:
-            self._seen.popitem(last=False)
-
-    def _arrival(self, message: Message, plan: MqttPlan, now: int, digest: int) -> Arrival:
+    def _arrival(self, message: Message, plans: Sequence[MqttPlan], now: int) -> Arrival:
+        """What a message means to every device it belongs to; usually that is one."""
         garbled = None
         readings: list[Reading] = []
-        payload = message.payload
         if message.size_bytes > MAX_BODY_BYTES:
-            garbled = self._garbled(message, plan, now, f"{message.size_bytes} bytes are too many")
+            why = f"报文过大 {message.size_bytes} bytes are too many"
+            garbled = self._garbled(message, plans[0], now, why)
         else:
-            try:
-                readings = plan.decode(
-                    message.topic, payload, retained=message.retained, received_ns=now
-                )
-            except BadFrame as bad:
-                garbled = self._garbled(message, plan, now, str(bad))
+            for plan in plans:
+                try:
+                    readings += plan.decode(
+                        message.topic, message.payload, retained=message.retained, received_ns=now
+                    )
+                except BadFrame as bad:
+                    garbled = self._garbled(message, plan, now, str(bad))
         return Arrival(
             link=self._link.name,
             readings=readings,
-            devices=() if message.retained else (plan.device_id,),
+            devices=() if message.retained else tuple([plan.device_id for plan in plans]),
             garbled=garbled,
-            token=(message.mid, digest) if message.mid else None,
+            token=(message.mid, _digest(message)) if message.mid else None,
             repeated=message.duplicate,
         )
 
@@ -290,7 +265,7 @@ def _digest(message: Message) -> int:
 async def _hand_over(
     connection: MqttConnection, messages: Sequence[Message], arrivals: list[Arrival], emit: Emit
 ) -> None:
-    if messages:  # also with nothing in it: what these messages repeat is committed before it
+    if arrivals:
         await emit(arrivals)
     crash.here("ack.before")
     connection.acknowledge(messages)
