@@ -187,6 +187,7 @@ async def test_news_goes_before_a_late_backlog_and_says_nothing_of_lateness(
 async def test_lateness_does_not_follow_a_wall_clock_that_jumps(tmp_path: Path) -> None:
     clock, uplink = FakeClock(), Receiver()
     async with core(tmp_path, clock, receivers=["police"]) as made, working(made, uplink) as worker:
+        await wake(made, worker)  # it has begun: what comes now it knows by its own clock
         uplink.down()
         await made.write()
         await wake(made, worker)

@@ -65,7 +65,10 @@ def _receivers(config: Config) -> list[str]:
     if unused:
         names = ", ".join(unused)
         lines.append(
-            both(f"没有路由通向：{names}", f"no route leads to: {names}; it gets heartbeats only")
+            both(
+                f"没有写路由，因此收到全部：{names}",
+                f"no route names {names}, so everything goes there",
+            )
         )
     return lines
 

@@ -97,7 +97,7 @@ class Config:
     """One installation, checked as a whole.
 
     embedded           the brokers we run ourselves, by the name of their link
-    routes             empty: everything goes to every uplink
+    routes             an uplink without any gets everything
     escalation         seconds after the raise, rising, by priority 1 to 4
     unverified         ids of devices whose profile was never tried on a real device, and whose
                        installer did not say that he knows
@@ -123,9 +123,14 @@ class Config:
 
     def receivers_of(self, kind: Kind) -> tuple[str, ...]:
         """Return the uplinks that get alarms of a kind, in the order of the file."""
-        if not self.routes:
-            return tuple(uplink.name for uplink in self.uplinks)
+        routed = {route.uplink for route in self.routes}
         chosen = {
             route.uplink for route in self.routes if route.kinds is None or kind in route.kinds
         }
-        return tuple(uplink.name for uplink in self.uplinks if uplink.name in chosen)
+        # Without a route of its own a receiver gets everything: a forgotten route must not
+        # silence it (rules/routing.py, which a test keeps the same).
+        return tuple(
+            uplink.name
+            for uplink in self.uplinks
+            if uplink.name in chosen or uplink.name not in routed
+        )
