@@ -153,6 +153,7 @@ class _Player:
         if step.what.startswith("broker"):
             broker = handles.broker
             kill = step.what is What.BROKER_KILL
+            self.ledger.broker_killed |= kill
             return None if broker is None else broker.restart(kill=kill, away_s=step.for_s)
         if step.what.startswith("police"):
             return None if handles.police is None else _police(handles.police, step)
