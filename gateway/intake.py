@@ -399,6 +399,9 @@ class Intake:
             now = self._point(reading.device_id, reading.point)
         now.at_ns, now.value = reading.received_ns, reading.value
         point = now.point
+        if point.nature is Nature.RECORD and not self.keep_readings and self._is_shed(reading):
+            self._metrics.counters["records_shed"] += 1
+            return
         if point.nature is Nature.RECORD and reading.duplicate is None and not reading.retained:
             self._recorded(now, reading, ledger)
             return
@@ -413,6 +416,15 @@ class Intake:
         if point.nature is not Nature.MOMENTARY or reading.duplicate is not None:
             self._rearm(now, ledger)
             self._save_point(now, reading, ledger)
+
+    def _is_shed(self, reading: Reading) -> bool:
+        """On a disk that is nearly full a flooding device's routine events are only counted.
+
+        Otherwise one stuck reader would eat the reserve that is there for alarms. Its flooding
+        fault is open, and so is the disk's.
+        """
+        urgent = (reading.priority or 3) <= 2
+        return self.supervision.watches[reading.device_id].flooding and not urgent
 
     def _save_point(self, now: PointNow, reading: Reading, ledger: Ledger) -> None:
         key = (reading.device_id, reading.point)

@@ -61,6 +61,7 @@ class Metrics(Collector):
             "duplicates": 0,
             "unknown_topic": 0,
             "readings_left_out": 0,
+            "records_shed": 0,
             "commits": 0,
             "commit_retries": 0,
             "restarts_of_parts": 0,
