@@ -22,6 +22,7 @@ from typing import Any, Final
 
 import structlog
 
+from gateway import crash
 from gateway.clock import Clock
 from gateway.errors import StoreError, UplinkError, UplinkRejected, UplinkUnavailable
 from gateway.events import NEVER_FOLDED, Scalar
@@ -367,7 +368,9 @@ class Worker:
         """Call the uplink: one sound outcome for each parcel, whatever it does (keep 5)."""
         try:
             async with asyncio.timeout(CALL_MOST_S):
+                crash.here("deliver.before")
                 outcomes = await self._uplink.deliver(parcels)
+                crash.here("deliver.after")
         except TimeoutError:
             return [UplinkUnavailable(f"no outcome within {CALL_MOST_S} s")] * len(parcels)
         except Exception as error:
@@ -419,6 +422,7 @@ class Worker:
         if failed is not None:
             self._failed(again, failed, began, alone=not answered)
         if rows:
+            crash.here("receipt.before")
             self._receipts(rows)
 
     def _count(self, rows: Sequence[DeliveryRow], failed: int) -> None:
