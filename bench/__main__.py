@@ -24,8 +24,8 @@ from bench.rows.flow import Measure
 from bench.table import Row, merge, render
 
 MEASURES: dict[str, Measure] = raw.ALL | flow.ALL | safety.ALL | peers.ALL | stages.ALL
-ONLY_FULL = {*peers.ALL, "stages-http", "stages-http-batch"}
-"""What the short run leaves out: peers that have to be installed first, and two more profiles."""
+ONLY_FULL = {*peers.ALL, "silent-receiver", "stages-http", "stages-http-batch"}
+"""What the short run leaves out for its length: peers that are installed first, and more."""
 LIMIT_S = {"quick": 300, "full": 3600}
 
 
@@ -123,6 +123,13 @@ def _interrupted(*_: object) -> None:
     raise KeyboardInterrupt
 
 
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise ValueError(text)
+    return value
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m bench",
@@ -140,9 +147,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--list", action="store_true", help="列出名称 / list the names")
     parser.add_argument(
-        "--repeat", type=int, default=1, help="每项测几次 / runs of each, best kept"
+        "--repeat", type=_positive, default=1, help="每项测几次 / runs of each, best kept"
     )
-    parser.add_argument("--limit-s", type=int, help="总时限 / seconds for everything")
+    parser.add_argument("--limit-s", type=_positive, help="总时限 / seconds for everything")
     parser.add_argument("--folder", type=Path, help="临时文件放哪里 / where temporary files go")
     parser.add_argument("--keep", action="store_true", help="保留文件 / keep the files")
     return parser

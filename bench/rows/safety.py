@@ -1,6 +1,7 @@
 """What must hold when things go wrong: kills, an absent receiver, a backlog before an alarm."""
 
 import sqlite3
+import time
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -14,6 +15,10 @@ from bench.rows.flow import Measure
 from bench.table import Row
 
 URGENT_WAIT_S = 40.0
+SILENCE_S = 20.0
+"""Longer than any call of an uplink may take (15 s)."""
+NEVER = 1e-9
+"""Records a second: one in thirty years."""
 
 
 def lost_when_killed(rig: Rig, size: Size) -> list[Row]:
@@ -87,6 +92,32 @@ def lost_by_bridge(rig: Rig, size: Size) -> list[Row]:
             unit="",
             worst=True,
             note="as installed: its queue is in memory; all were acknowledged to the device",
+        )
+    ]
+
+
+def silent_receiver(rig: Rig, size: Size) -> list[Row]:
+    """A receiver that accepts connections and reads nothing, long enough for calls to time out."""
+    count = size.lost
+    with rig.scene():
+        carried = gateway_mqtt(serve=True)(rig)
+        carried.receiver.rate(NEVER)
+        load = rig.load(carried.field_port, count, rate=2000)
+        load.go()
+        load.result()
+        time.sleep(SILENCE_S)
+        carried.receiver.rate(0)
+        report = carried.receiver.wait(count, stalled_s=25)
+    return [
+        Row(
+            group="a receiver that accepts and never reads",
+            name=f"gateway, lost of {count:,} against it",
+            value=count - report["unique"],
+            unit="",
+            target=0,
+            worst=True,
+            note=f"silent for {SILENCE_S:g} s; {report['repeats']} repeats,"
+            f" {report['twins']} twins, {report['disorder']} out of order",
         )
     ]
 
@@ -227,6 +258,7 @@ def _run(rig: Rig, carried: Carried, count: int, devices: int, rate: float) -> f
 ALL: dict[str, Measure] = {
     "lost": lost_when_killed,
     "lost-bridge": lost_by_bridge,
+    "silent-receiver": silent_receiver,
     "urgent-mqtt": urgent("gateway to MQTT", gateway_mqtt(serve=True), target=1.0),
     "urgent-http": urgent("gateway to HTTP", gateway_http(), target=1.0),
     "urgent-bridge": urgent("mosquitto bridge", bridge(serve=True), target=None),
