@@ -22,6 +22,7 @@ from gateway import crash
 from gateway.clock import Clock
 from gateway.errors import StoreDamaged, StoreError, StoreFull
 from gateway.events import (
+    MAX_ATTRIBUTE_CHARS,
     MAX_RAW_BYTES,
     ONLINE_POINT,
     Arrival,
@@ -59,14 +60,14 @@ log = structlog.get_logger()
 class PointNow:
     """A point as last known, for the console and for thin telemetry."""
 
-    __slots__ = ("at_ns", "machine", "point", "stored_ns", "subject", "text", "value")
+    __slots__ = ("armed_ns", "at_ns", "machine", "point", "stored_ns", "subject", "text", "value")
 
     def __init__(self, device: Device, point: Point, subject: Subject, saved: str | None) -> None:
         self.point = point
         self.subject = subject
         self.text = f"{device.place} {device.name} {point.text}".strip()
-        state = None if saved is None else PointState.from_dict(orjson.loads(saved))
-        self.machine = PointMachine(point, state)
+        self.machine = _machine(point, saved)
+        self.armed_ns = 0  # when its timer goes off; 0 when none is set
         self.value: Scalar | None = None
         self.at_ns = 0  # UTC of the last reading since start, 0 before
         self.stored_ns = 0  # monotonic time of the last row of telemetry
@@ -109,6 +110,7 @@ class Intake:
         self._answers: list[tuple[asyncio.Future[Any], Any]] = []
         self._timers: list[tuple[int, int, Callable[[Ledger], None]]] = []
         self._timer_number = 0
+        self._asked: set[asyncio.Future[Any]] = set()
         self._wake = asyncio.Event()
         self._room = asyncio.Event()
         self._listeners: list[Committed] = []
@@ -141,15 +143,19 @@ class Intake:
         def in_turn(ledger: Ledger) -> None:
             try:
                 result = work(ledger)
-            except (LookupError, ValueError) as error:
+            except Exception as error:  # noqa: BLE001 it is the caller's, and must not stop the writer
                 if not answer.done():
                     answer.set_exception(error)
             else:
                 self._answers.append((answer, result))
 
         self._work.append(in_turn)
+        self._asked.add(answer)
         self._wake.set()
-        return await answer
+        try:
+            return await answer
+        finally:
+            self._asked.discard(answer)
 
     def post(self, work: Callable[[Ledger], None]) -> None:
         """Do work in the next turn; nobody waits for it."""
@@ -183,6 +189,14 @@ class Intake:
 
     async def run(self) -> None:
         """Judge and commit until stopped. Raises StoreDamaged; StoreError when retries run out."""
+        try:
+            await self._run()
+        except BaseException as error:
+            # Whoever still waits in line must not wait for ever, nor believe it was stored.
+            _fail(error, [*(future for _, future in self._arrivals), *self._asked], [])
+            raise
+
+    async def _run(self) -> None:
         await self._turn(self._begin)
         next_sweep = 0
         while True:
@@ -221,9 +235,9 @@ class Intake:
         if first is not None:
             first(ledger)
         while self._due(ledger.mono_ns):
-            heapq.heappop(self._timers)[2](ledger)
+            self._guarded(heapq.heappop(self._timers)[2], ledger)
         for _ in range(len(self._work)):
-            self._work.popleft()(ledger)
+            self._guarded(self._work.popleft(), ledger)
         done = self._judge_arrivals(ledger)
         for mono_ns, what in ledger.timers:
             self._timer_number += 1
@@ -240,6 +254,14 @@ class Intake:
             raise
         self.progress += 1
         self._settle(batch, done, answers, ledger)
+
+    @staticmethod
+    def _guarded(work: Callable[[Ledger], None], ledger: Ledger) -> None:
+        """Nobody's bug stops the writer (keep 3); what it had written down by then stays."""
+        try:
+            work(ledger)
+        except Exception:
+            log.exception("a step of judging failed and is left out; everything else goes on")
 
     def _settle(
         self,
@@ -325,7 +347,10 @@ class Intake:
             taken += len(arrivals)
             done.append(future)
             for arrival in arrivals:
-                self._arrival(arrival, ledger)
+                try:
+                    self._arrival(arrival, ledger)
+                except Exception as error:  # noqa: BLE001 keep 3, for the message as a whole
+                    self._unjudged(arrival, error, ledger)
         self._waiting -= taken
         self._metrics.counters["arrivals"] += taken
         if taken:
@@ -354,18 +379,24 @@ class Intake:
         for reading in arrival.readings:
             try:
                 self._reading(reading, ledger)
-            except Exception as error:  # keep 3: one reading must not stop the next
-                log.exception("judging failed; kept in quarantine", device=reading.device_id)
-                self._garbled(
-                    Garbled(
-                        device_id=reading.device_id,
-                        why=f"judging failed: {type(error).__name__}",
-                        raw=repr(reading).encode()[:MAX_RAW_BYTES],
-                        size_bytes=0,
-                        received_ns=reading.received_ns,
-                    ),
-                    ledger,
-                )
+            except Exception as error:  # noqa: BLE001 keep 3: one must not stop the next
+                self._unjudged(reading, error, ledger)
+
+    def _unjudged(self, what: Arrival | Reading, error: Exception, ledger: Ledger) -> None:
+        """Keep what could not be judged, and tell a person: it may have been an alarm."""
+        if isinstance(what, Reading):
+            name = what.device_id
+        else:
+            name = what.devices[0] if what.devices else self._gateway.id
+        log.error("judging failed; kept in quarantine", device=name, exc_info=error)
+        garbled = Garbled(
+            device_id=name,
+            why=f"judging failed: {type(error).__name__}",
+            raw=repr(what).encode("utf-8", "backslashreplace")[:MAX_RAW_BYTES],
+            size_bytes=0,
+            received_ns=ledger.now_ns,
+        )
+        self._garbled(garbled, ledger)
 
     def _is_known(
         self, arrival: Arrival, known: "array[int]", mid: int, digest: int, ledger: Ledger
@@ -437,18 +468,26 @@ class Intake:
         if now.point.nature is not Nature.RECORD and (changed or minute or not now.stored_ns):
             now.stored_ns = ledger.mono_ns
             if self.keep_readings:
-                row = (reading.received_ns, *key, now.value)
+                row = (reading.received_ns, *key, _storable(now.value))
                 ledger.batch.readings.append(row)
             else:
                 self._metrics.counters["readings_left_out"] += 1
 
     def _rearm(self, now: PointNow, ledger: Ledger) -> None:
+        """Have the point looked at when it is due. One timer, however often it is asked for."""
         due = now.machine.due_ns
-        if due is not None:
-            rest = max(due - ledger.mono_ns, 0) / 1e9
-            ledger.after(rest, lambda turn: self._tick(now, turn))
+        if due is None:
+            return
+        at = max(due, ledger.mono_ns)
+        if 0 < now.armed_ns <= at:
+            return  # that one sets the next
+        now.armed_ns = at
+        ledger.timers.append((at, lambda turn: self._tick(now, at, turn)))
 
-    def _tick(self, now: PointNow, ledger: Ledger) -> None:
+    def _tick(self, now: PointNow, at: int, ledger: Ledger) -> None:
+        if now.armed_ns != at:
+            return  # an earlier one took its place
+        now.armed_ns = 0
         while (due := now.machine.due_ns) is not None and due <= ledger.mono_ns:
             change = now.machine.tick(ledger.mono_ns)
             if change is None:
@@ -600,6 +639,23 @@ class _Subjects(dict[tuple[str, str], Subject]):
     def __missing__(self, key: tuple[str, str]) -> Subject:
         found = self[key] = self._make(*key)
         return found
+
+
+def _machine(point: Point, saved: str | None) -> PointMachine:
+    """As it was; a state that cannot be read begins unknown, and the next reading tells."""
+    if saved is not None:
+        try:
+            return PointMachine(point, PointState.from_dict(orjson.loads(saved)))
+        except (ValueError, TypeError, KeyError, AttributeError):
+            log.exception("a point's state cannot be read; it begins unknown", point=point.name)
+    return PointMachine(point, None)
+
+
+def _storable(value: Scalar | None) -> Scalar | None:
+    """What SQLite can hold: 64 bits with a sign, and text that is no essay."""
+    if type(value) is int and not -(2**63) <= value < 2**63:
+        return float(value)
+    return value[:MAX_ATTRIBUTE_CHARS] if type(value) is str else value
 
 
 def _fail(

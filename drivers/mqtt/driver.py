@@ -213,7 +213,11 @@ class Driver:
         return Arrival(
             link=self._link.name,
             readings=readings,
-            devices=() if message.retained else tuple([plan.device_id for plan in plans]),
+            devices=(
+                ()
+                if message.retained or _is_of_others(readings)
+                else tuple([plan.device_id for plan in plans])
+            ),
             garbled=garbled,
             token=(message.mid, _digest(message)) if message.mid else None,
             repeated=message.duplicate,
@@ -260,6 +264,15 @@ def _digest(message: Message) -> int:
     """What tells a message from another: 63 bits of topic and payload."""
     digest = blake2b(message.payload, digest_size=8, key=message.topic.encode()[-64:]).digest()
     return int.from_bytes(digest, "big") >> 1
+
+
+def _is_of_others(readings: Sequence[Reading]) -> bool:
+    """A last will or a bridge's word about a device is no sign of life of the device itself."""
+    return (
+        bool(readings)
+        and readings[0].point == ONLINE_POINT
+        and all(reading.point == ONLINE_POINT for reading in readings)
+    )
 
 
 async def _hand_over(

@@ -3,14 +3,19 @@
 Owns    the open alarms, in memory as loaded from the store; the table alarm through the ledger.
 Needs   gateway.rules.alarm, .ledger; gateway.store's Draft and Subject. The ledger has the time.
 Keeps   1. At most one open alarm for each (device, point): pressed again while open is a repeat.
+           What a device read later from its own log (historical) is an occurrence beside it: a live
+           press is never told as a repeat of an old one (promise 6).
         2. A repeat is counted at once and told at most every REPEAT_S, the last one always.
         3. Panic, duress and fire latch, are never folded, and escalate until a person acknowledges.
-        4. Every transition is one record, and the row changes in the same transaction.
+        4. Every transition is one record, and the row changes in the same transaction. The record
+           comes first: a transition that cannot be written has not happened.
 """
 
 from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
+
+import structlog
 
 from gateway.events import MAX_ATTRIBUTES, NEVER_FOLDED, Category, Kind, Mode, Point, Reading
 from gateway.rules.alarm import DISPOSITIONS, Alarm, latches
@@ -23,6 +28,8 @@ FLOOD_S: Final = 60.0
 """More than FLOOD_ALARMS alarms of one kind on one link within FLOOD_S fold under the first."""
 NOTE_CHARS: Final = 1000
 WHO_CHARS: Final = 64
+
+log = structlog.get_logger()
 
 
 class NoSuchAlarm(LookupError):
@@ -49,15 +56,19 @@ class AlarmBook:
         self._escalation = escalation
         self._subject_of = subject_of
         self._closed = closed
-        self._open: dict[tuple[str, str], Alarm] = {}
+        self._open: dict[tuple[str, str, bool], Alarm] = {}  # device, point, historical
         self._by_id: dict[str, Alarm] = {}
         self._recent: OrderedDict[tuple[str, str], deque[tuple[int, str]]] = OrderedDict()
 
     def load(self, docs: Sequence[str], ledger: Ledger) -> None:
         """Take up what the store says is open, with its deadlines (rules hold across a restart)."""
         for doc in docs:
-            alarm = Alarm.from_doc(doc)
-            self._open[alarm.device, alarm.point] = alarm
+            try:
+                alarm = Alarm.from_doc(doc)
+            except (ValueError, TypeError):
+                log.exception("an open alarm cannot be read; its record is in the journal", doc=doc)
+                continue
+            self._open[_key(alarm)] = alarm
             self._by_id[alarm.alarm_id] = alarm
             if alarm.told < alarm.count:
                 self._tell_later(ledger, alarm.alarm_id, REPEAT_S)
@@ -69,13 +80,13 @@ class AlarmBook:
 
     def open_at(self, device: str, point: str) -> Alarm | None:
         """The open alarm of a point, if any."""
-        return self._open.get((device, point))
+        return self._open.get((device, point, False))
 
     def raised(
         self, ledger: Ledger, subject: Subject, point: Point, reading: Reading, *, group: str
     ) -> Alarm:
         """The condition began, or was signalled again; group is what floods fold by (the link)."""
-        found = self._open.get((subject.device_id, subject.point))
+        found = self._open.get((subject.device_id, subject.point, reading.historical))
         if found is not None:
             self._repeated(ledger, found, reading)
             return found
@@ -105,12 +116,12 @@ class AlarmBook:
             attributes=reading.attributes,
         )
         alarm.cause = self._fold(alarm, group, ledger.mono_ns)
-        self._open[alarm.device, alarm.point] = alarm
-        self._by_id[alarm.alarm_id] = alarm
         extra = {"cause": alarm.cause} if alarm.cause else {}
         self._record(ledger, alarm, "raised", reading, extra)
+        self._open[_key(alarm)] = alarm
+        self._by_id[alarm.alarm_id] = alarm
         steps = self._escalation.get(alarm.priority, ())
-        if steps and alarm.category == Category.ALARM and alarm.cause is None:
+        if steps and alarm.category == Category.ALARM and not self._is_carried(alarm):
             alarm.due_ns = ledger.now_ns + int(steps[0] * 1e9)
             self._arm(alarm, ledger)
         self._save(ledger, alarm)
@@ -118,12 +129,13 @@ class AlarmBook:
 
     def restored(self, ledger: Ledger, device: str, point: str, reading: Reading | None) -> None:
         """The condition is over; a latched alarm stays open."""
-        alarm = self._open.get((device, point))
+        historical = reading is not None and reading.historical
+        alarm = self._open.get((device, point, historical))
         if alarm is None or not alarm.active:
             return
+        self._record(ledger, alarm, "restored", reading, {})
         alarm.active = False
         alarm.restored_ns = ledger.now_ns
-        self._record(ledger, alarm, "restored", reading, {})
         self._settle(ledger, alarm)
 
     def acknowledge(self, ledger: Ledger, alarm_id: str, who: str) -> Alarm:
@@ -131,9 +143,9 @@ class AlarmBook:
         alarm = self._find(alarm_id)
         if alarm.acknowledged_ns is not None:
             raise WrongState(f"already acknowledged by {alarm.acknowledged_by}")
+        self._record(ledger, alarm, "acknowledged", None, {"by": who[:WHO_CHARS]})
         alarm.acknowledged_ns, alarm.acknowledged_by = ledger.now_ns, who[:WHO_CHARS]
         alarm.due_ns = None
-        self._record(ledger, alarm, "acknowledged", None, {"by": alarm.acknowledged_by})
         self._settle(ledger, alarm)
         return alarm
 
@@ -144,8 +156,6 @@ class AlarmBook:
         alarm = self._find(alarm_id)
         if disposition not in DISPOSITIONS:
             raise WrongState(f"disposition must be one of {', '.join(DISPOSITIONS)}")
-        if alarm.acknowledged_ns is None:
-            alarm.acknowledged_ns, alarm.acknowledged_by = ledger.now_ns, who[:WHO_CHARS]
         self._close(ledger, alarm, who, disposition, note)
         return alarm
 
@@ -199,14 +209,17 @@ class AlarmBook:
     ) -> None:
         if alarm.told < alarm.count:
             self._tell(alarm.alarm_id, ledger)
-        alarm.closed_ns, alarm.closed_by = ledger.now_ns, who[:WHO_CHARS]
-        alarm.disposition, alarm.note = disposition, note[:NOTE_CHARS] or None
-        extra = {"by": alarm.closed_by, "disposition": disposition, "note": alarm.note}
+        by, said = who[:WHO_CHARS], note[:NOTE_CHARS] or None
+        extra = {"by": by, "disposition": disposition, "note": said}
         self._record(ledger, alarm, "closed", None, extra)
+        if alarm.acknowledged_ns is None:
+            alarm.acknowledged_ns, alarm.acknowledged_by = ledger.now_ns, by
+        alarm.closed_ns, alarm.closed_by = ledger.now_ns, by
+        alarm.disposition, alarm.note = disposition, said
         self._forget(ledger, alarm)
 
     def _forget(self, ledger: Ledger, alarm: Alarm) -> None:
-        self._open.pop((alarm.device, alarm.point), None)
+        self._open.pop(_key(alarm), None)
         self._by_id.pop(alarm.alarm_id, None)
         self._save(ledger, alarm)
         self._closed(alarm.device, alarm.point, ledger)
@@ -249,8 +262,11 @@ class AlarmBook:
         if alarm.due_ns is None:
             return
         steps = self._escalation.get(alarm.priority, ())
-        longest = max(steps, default=0.0)
-        rest = min(max((alarm.due_ns - ledger.now_ns) / 1e9, 0.0), longest)
+        if alarm.level >= len(steps):  # the configuration has fewer steps than it had
+            alarm.due_ns = None
+            return
+        before = steps[alarm.level - 1] if alarm.level else 0.0
+        rest = min(max((alarm.due_ns - ledger.now_ns) / 1e9, 0.0), steps[alarm.level] - before)
         ledger.after(rest, lambda turn: self._escalate(alarm.alarm_id, turn))
 
     def _escalate(self, alarm_id: str, ledger: Ledger) -> None:
@@ -258,13 +274,18 @@ class AlarmBook:
         if alarm is None or alarm.due_ns is None or alarm.acknowledged_ns is not None:
             return
         steps = self._escalation.get(alarm.priority, ())
+        self._record(ledger, alarm, "escalated", None, {"level": alarm.level + 1})
         alarm.level += 1
         alarm.due_ns = None
         if alarm.level < len(steps):
             alarm.due_ns = ledger.now_ns + int((steps[alarm.level] - steps[alarm.level - 1]) * 1e9)
-        self._record(ledger, alarm, "escalated", None, {"level": alarm.level})
         self._arm(alarm, ledger)
         self._save(ledger, alarm)
+
+    def _is_carried(self, alarm: Alarm) -> bool:
+        """Whether the first alarm of its flood escalates for it: while nobody has seen that."""
+        cause = None if alarm.cause is None else self._by_id.get(alarm.cause)
+        return cause is not None and cause.acknowledged_ns is None
 
     def _fold(self, alarm: Alarm, group: str, mono_ns: int) -> str | None:
         """The first alarm of a flood this one belongs to, None when it stands for itself."""
@@ -276,8 +297,12 @@ class AlarmBook:
             self._recent.popitem(last=False)
         while recent and mono_ns - recent[0][0] > FLOOD_S * 1e9:
             recent.popleft()
-        flooded = len(recent) > FLOOD_ALARMS
-        if not flooded:
-            recent.append((mono_ns, alarm.alarm_id))
-            return None
-        return recent[0][1]
+        if len(recent) > FLOOD_ALARMS:
+            # Under the first that is still open; one that is closed can explain nothing any more.
+            return next((first for _, first in recent if first in self._by_id), None)
+        recent.append((mono_ns, alarm.alarm_id))
+        return None
+
+
+def _key(alarm: Alarm) -> tuple[str, str, bool]:
+    return alarm.device, alarm.point, alarm.mode == Mode.HISTORICAL

@@ -3,8 +3,10 @@
 Owns    the state of every device: unknown, online, offline.
 Needs   the alarm book, to which it reports faults.
 Keeps   1. After start, and while its link or bridge is down, a device is unknown, never online.
+           What a broker kept of its availability can end a fault, but is no sign of life.
         2. Silence longer than the profile's interval is one fault, which hearing of it ends.
-        3. A link or bridge that is down is one fault, and none of its devices is blamed for it.
+        3. A link or bridge that is down is one fault, and none of its devices is blamed for it: the
+           time it was down is no silence of theirs.
         4. Last-heard times survive a restart: a device that was silent before goes on being so.
 """
 
@@ -57,7 +59,17 @@ OWN_POINTS: Final = {point.name: point for point in (CONNECTION, MESSAGE, FLOODI
 class Watch:
     """One device as supervision sees it."""
 
-    __slots__ = ("count", "device", "flooding", "garbled", "heard_ns", "seen_ns", "state", "utc_ns")
+    __slots__ = (
+        "count",
+        "cut_ns",
+        "device",
+        "flooding",
+        "garbled",
+        "heard_ns",
+        "seen_ns",
+        "state",
+        "utc_ns",
+    )
 
     def __init__(self, device: Device) -> None:
         self.device = device
@@ -67,6 +79,7 @@ class Watch:
         self.seen_ns = 0  # monotonic time of the last row in the table seen
         self.count = 0  # messages since the last sweep of floods
         self.flooding = self.garbled = False
+        self.cut_ns: int | None = None  # since when its bridge is down
 
 
 class Supervision:
@@ -82,7 +95,7 @@ class Supervision:
         self._subjects = subjects
         self.watches = {device.id: Watch(device) for device in devices}
         self._due: list[tuple[int, str]] = []
-        self._links_down: set[str] = set()
+        self._links_down: dict[str, int] = {}  # since when, monotonic
         self._busy: set[str] = set()
         self._flood_ns = 0
 
@@ -128,16 +141,42 @@ class Supervision:
         watch = self.watches.get(reading.device_id)
         if watch is None:
             return
-        via = reading.attributes.get("via")
-        if reading.value or reading.active:
-            if not reading.retained and via is None:
-                self.heard(reading.device_id, ledger)
-            elif watch.state == "offline" and via is None:
-                self._online(watch, ledger)
-        elif via is not None:
-            watch.state = "unknown" if watch.state == "online" else watch.state
-        elif watch.state != "offline":
-            self._offline(watch, ledger, "last will or availability message")
+        there = bool(reading.value or reading.active)
+        if reading.attributes.get("via") is not None:
+            self._bridge(watch, ledger, there=there)
+        elif not there:
+            if watch.state != "offline":
+                self._offline(watch, ledger, "last will or availability message")
+        elif not reading.retained:
+            self.heard(reading.device_id, ledger)
+        elif watch.state == "offline" and not self._is_silent(watch, ledger):
+            self._online(watch, ledger)
+            watch.state = "unknown"
+
+    def _bridge(self, watch: Watch, ledger: Ledger, *, there: bool) -> None:
+        """What a device is reached through has gone or come back."""
+        if there:
+            if watch.cut_ns is not None:
+                self._excuse(watch, watch.cut_ns, ledger)
+                watch.cut_ns = None
+        elif watch.cut_ns is None:
+            watch.cut_ns = ledger.mono_ns
+            if watch.state == "online":
+                watch.state = "unknown"
+
+    @staticmethod
+    def _is_silent(watch: Watch, ledger: Ledger) -> bool:
+        silence = watch.device.silence_s
+        return silence is not None and ledger.mono_ns - watch.heard_ns >= silence * 1e9
+
+    @staticmethod
+    def _excuse(watch: Watch, since_ns: int, ledger: Ledger) -> None:
+        """Time in which nobody could hear it is not its silence; GRACE_S at least is left."""
+        away_ns = ledger.mono_ns - max(since_ns, watch.heard_ns)
+        watch.heard_ns += max(away_ns, 0)
+        silence_ns = int((watch.device.silence_s or 0.0) * 1e9)
+        grace_ns = min(int(GRACE_S * 1e9), silence_ns)
+        watch.heard_ns = max(watch.heard_ns, ledger.mono_ns - silence_ns + grace_ns)
 
     def garbled(self, name: str, why: str, size_bytes: int, ledger: Ledger) -> None:
         """A message of the device did not decode."""
@@ -161,13 +200,16 @@ class Supervision:
     def link(self, name: str, *, healthy: bool, ledger: Ledger) -> None:
         """The link broke or came back; its devices are unknown until each is heard of."""
         if healthy:
-            self._links_down.discard(name)
+            since_ns = self._links_down.pop(name, None)
+            if since_ns is not None:
+                for watch in self.watches.values():
+                    if watch.device.link == name:
+                        self._excuse(watch, since_ns, ledger)
             return
-        self._links_down.add(name)
+        self._links_down.setdefault(name, ledger.mono_ns)
         for watch in self.watches.values():
             if watch.device.link == name and watch.state == "online":
                 watch.state = "unknown"
-        del ledger
 
     def sweep(self, ledger: Ledger) -> None:
         """Once a second: who is silent, who floods. Costs nothing while nobody is due."""
@@ -177,7 +219,7 @@ class Supervision:
             watch = self.watches[name]
             silence_ns = int((watch.device.silence_s or GRACE_S) * 1e9)
             due = watch.heard_ns + silence_ns
-            if watch.device.link in self._links_down:
+            if watch.device.link in self._links_down or watch.cut_ns is not None:
                 due = now + int(GRACE_S * 1e9)
             elif due <= now:
                 if watch.state != "offline":
