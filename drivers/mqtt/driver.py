@@ -86,6 +86,7 @@ class Driver:
                 self._behind.setdefault(plan.bridge.topic, []).append(device.id)
         self._filters = cover([*filters, *self._bridges], self._options.subscriptions)
         self.unknown_topics = 0
+        self._listened = self._rival = False
 
     def settings(self) -> MqttSettings:
         """How the broker is reached; raises LinkDown when a certificate cannot be read."""
@@ -115,7 +116,7 @@ class Driver:
         """Connect, listen, and connect again, for ever; the broker need not be there yet."""
         pause, short_lives = PAUSE_FIRST_S, 0
         while True:
-            began = self._clock.mono_ns()
+            began, self._listened = self._clock.mono_ns(), False
             try:
                 await self._session(emit, notice)
             except LinkDown as down:
@@ -129,9 +130,10 @@ class Driver:
                 await notice("link", False, str(down)[:200])  # noqa: FBT003 Notice is positional
             if lived > STABLE_S:
                 pause, short_lives = PAUSE_FIRST_S, 0
-            elif lived > 1.0:
+            elif self._listened:
                 short_lives += 1
             if short_lives >= TAKEOVERS:
+                self._rival = True
                 name = self._link.client_id
                 text = f"另一个客户端可能在使用同一 client id another client may use {name!r}"
                 await notice("client", False, text)  # noqa: FBT003
@@ -150,6 +152,7 @@ class Driver:
             else:
                 await notice("subscriptions", True, "")  # noqa: FBT003
             await notice("link", True, "")  # noqa: FBT003
+            self._listened = True
             log.info(
                 "listening",
                 link=self._link.name,
@@ -163,6 +166,12 @@ class Driver:
         finally:
             await connection.close()
 
+    async def _alone(self, notice: Notice) -> None:
+        """A connection that lasts was not taken over: whoever used our id is gone."""
+        await self._clock.sleep(STABLE_S)
+        self._rival = False
+        await notice("client", True, "")  # noqa: FBT003
+
     async def _pump(self, connection: MqttConnection, emit: Emit, notice: Notice) -> None:
         """Keep 2: decode the next batch while the last one is on its way to the disk."""
         handing: asyncio.Task[None] | None = None
@@ -170,6 +179,8 @@ class Driver:
         messages.sort(key=lambda message: not message.duplicate)  # what it had sent before, first
         try:
             async with asyncio.TaskGroup() as group:
+                if self._rival:
+                    group.create_task(self._alone(notice))
                 while True:
                     if not messages:
                         messages = await connection.receive(BATCH_MESSAGES)
