@@ -1,0 +1,142 @@
+"""The demo as a newcomer meets it: a command, a press, a receipt, Ctrl-C, and the old data again."""
+
+import json
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+START_S = 60.0
+ANSWER_S = 30.0
+PORTS = 5
+
+
+def five_free_ports() -> int:
+    """The first of five ports in a row that nobody uses."""
+    for first in range(21_000, 29_000, PORTS):
+        try:
+            for number in range(first, first + PORTS):
+                with socket.socket() as probe:
+                    probe.bind(("127.0.0.1", number))
+        except OSError:
+            continue
+        return first
+    raise AssertionError("no five free ports in a row")
+
+
+class Demo:
+    def __init__(self, process: subprocess.Popen[str], data: Path, port: int) -> None:
+        self.process = process
+        self.data = data
+        self.port = port
+        self.said = ""
+
+    def until(self, pattern: str, within_s: float) -> re.Match[str]:
+        """Read the terminal until it says so."""
+        deadline = time.monotonic() + within_s
+        assert self.process.stdout is not None
+        while time.monotonic() < deadline:
+            found = re.search(pattern, self.said)
+            if found:
+                return found
+            line = self.process.stdout.readline()
+            if not line:
+                break
+            self.said += line
+        pytest.fail(f"the demo never said {pattern!r}:\n{self.said}")
+
+    def get(self, path: str, token: str) -> dict:
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.port}{path}", headers={"Authorization": f"Bearer {token}"}
+        )
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return json.load(answer)
+
+
+@contextmanager
+def demo(data: Path, port: int) -> Iterator[Demo]:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "gateway.cli", "demo", "--data", str(data), "--port", str(port)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    shown = Demo(process, data, port)
+    try:
+        yield shown
+        process.send_signal(signal.SIGINT)
+        rest, _ = process.communicate(timeout=ANSWER_S)
+        shown.said += rest
+        assert process.returncode == 0, shown.said
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.communicate()
+
+
+def press(data: Path, *options: str) -> None:
+    subprocess.run(
+        [sys.executable, "-m", "gateway.cli", "simulate", "press", "--data", str(data), *options],
+        check=True,
+        capture_output=True,
+        timeout=ANSWER_S,
+    )
+
+
+@pytest.mark.timeout(240)
+def test_one_command_shows_a_press_and_both_receipts_and_a_second_start_finds_the_data(
+    tmp_path: Path,
+) -> None:
+    data, port = tmp_path / "demo", five_free_ports()
+    with demo(data, port) as shown:
+        token = shown.until(r"#token=(cg_\S+)", START_S).group(1)
+        press(data)
+        line = shown.until(r"alarm\.raised .*西门门卫室.*police.*\n", ANSWER_S).group(0)
+        assert "已送达" in line or "已受理" in line
+        assert "bureau" in line
+        assert "ms" in line
+        alarm = shown.get("/api/v1/alarms?state=open", token)["alarms"][0]
+        assert alarm["kind"] == "panic"
+        assert {lamp["receiver"] for lamp in alarm["deliveries"]} == {"police", "bureau"}
+    assert "已停止" in shown.said
+    for name in ("police", "bureau"):
+        assert "campus.alarm.raised.v1" in (data / "peers" / f"{name}.jsonl").read_text("utf-8")
+    with demo(data, port) as again:
+        token = again.until(r"#token=(cg_\S+)", START_S).group(1)
+        kept = again.get("/api/v1/alarms?state=open", token)["alarms"]
+        assert [each["alarm_id"] for each in kept] == [alarm["alarm_id"]]
+
+
+def test_a_port_that_is_taken_is_named_with_what_to_do(tmp_path: Path) -> None:
+    port = five_free_ports()
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", port + 3))
+        taken.listen()
+        ended = subprocess.run(
+            [
+                sys.executable,
+                "-m",
+                "gateway.cli",
+                "demo",
+                "--data",
+                str(tmp_path),
+                "--port",
+                str(port),
+            ],
+            capture_output=True,
+            text=True,
+            timeout=ANSWER_S,
+            check=False,
+        )
+    assert ended.returncode == 1
+    assert str(port + 3) in ended.stderr
+    assert "--port" in ended.stderr
