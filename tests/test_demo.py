@@ -1,4 +1,4 @@
-"""The demo as a newcomer meets it: a command, a press, a receipt, Ctrl-C, and the old data again."""
+"""The demo as a newcomer meets it: a press, a receipt, Ctrl-C, and the old data again."""
 
 import json
 import re
