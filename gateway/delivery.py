@@ -37,6 +37,7 @@ LANE_ITEMS: Final = 2000
 REFILL_ROWS: Final = 1000
 PARKED_ITEMS: Final = 1000
 """Parked urgent records tried again from memory, the newest; others when these are fewer."""
+KNOWN_STATES: Final = 4096
 LATE_S: Final = 120
 PROBE_ATTEMPTS: Final = 3
 STRIKES: Final = 2
@@ -103,6 +104,7 @@ class Worker:
         self._beat_due = False
         self._wake = asyncio.Event()
         self._random = random.Random()  # noqa: S311 jitter
+        self._furthest: dict[int, int] = {}
         self.pending = 0
         self.last_receipt_ns: int | None = None
         self.progress = 0
@@ -450,11 +452,23 @@ class Worker:
         return DeliveryRow(
             self.number,
             item.seq,
-            STATES.index(receipt.state),
+            self.advance(item.seq, STATES.index(receipt.state)),
             item.attempts,
             utc,
             receipt.reference[:128],
         )
+
+    def advance(self, seq: int, state: int) -> int:
+        """Return how far a record is with this receiver, given one more report of it.
+
+        Reports come by two ways, as answers and later ones, and cross: a record never goes back.
+        The newest KNOWN_STATES of this life are remembered; before that the store knows.
+        """
+        state = max(state, self._furthest.pop(seq, 0))
+        self._furthest[seq] = state
+        if len(self._furthest) > KNOWN_STATES:
+            del self._furthest[next(iter(self._furthest))]
+        return state
 
     def _park(self, item: Item, error: UplinkError, utc: int) -> DeliveryRow:
         log.error(

@@ -84,12 +84,20 @@ class FrontDesk:
         return await self._list("fault", open_only=open_only, limit=limit)
 
     async def _list(self, category: str, *, open_only: bool, limit: int) -> list[Row]:
-        only = "AND is_open = 1 " if open_only else ""
+        """Open ones, most urgent and then oldest first; then the closed ones, newest first."""
         rows = await self._store.read(
-            f"SELECT doc FROM alarm WHERE category = ? {only}ORDER BY raised_seq DESC LIMIT ?",
+            "SELECT doc FROM alarm WHERE category = ? AND is_open = 1"
+            " ORDER BY json_extract(doc, '$.priority'), raised_seq LIMIT ?",
             category,
             limit,
         )
+        if not open_only and len(rows) < limit:
+            rows += await self._store.read(
+                "SELECT doc FROM alarm WHERE category = ? AND is_open = 0"
+                " ORDER BY raised_seq DESC LIMIT ?",
+                category,
+                limit - len(rows),
+            )
         found = [Alarm.from_doc(doc) for (doc,) in rows]
         lamps = await self._lamps([alarm.raised_seq for alarm in found])
         return [_alarm_row(alarm, lamps.get(alarm.raised_seq, [])) for alarm in found]
@@ -278,6 +286,7 @@ class FrontDesk:
         number, before, attempts = named[0]
         code = STATES.index(state)
         if before in {0, 7} or code > before:
+            code = self._workers[number].advance(seq, code)
             row = DeliveryRow(number, seq, code, attempts, self._clock.utc_ns(), reference[:128])
             await self._intake.command(lambda ledger: ledger.batch.deliveries.append(row))
         return True

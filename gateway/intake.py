@@ -244,7 +244,9 @@ class Intake:
             heapq.heappush(self._timers, (mono_ns, self._timer_number, what))
         batch = ledger.batch
         batch.alarms = {name: alarm.row() for name, alarm in ledger.changed.items()}
-        batch.deliveries, self._receipts = self._receipts, []
+        # What a command of this turn wrote comes last: of two rows for a record the last counts.
+        receipts, self._receipts = self._receipts, []
+        batch.deliveries = [*receipts, *batch.deliveries] if batch.deliveries else receipts
         answers, self._answers = self._answers, []
         try:
             if not batch.is_empty():
