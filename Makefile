@@ -78,6 +78,7 @@ clean:  ## 删除 .venv 与缓存，保留演示数据 · remove .venv and cache
 run-ready: $(VENV)/.run
 test-ready: $(VENV)/.dev
 	@.ci/need mosquitto mosquitto
+	@.ci/need faketime faketime
 
 $(VENV)/.made: .ci/venv
 	@.ci/venv $(VENV)

@@ -60,7 +60,7 @@ class SystemClock:
         if -STEP_NS <= offset <= STEP_NS:
             self._suspect_since = None
             self._anchor_utc, self._anchor_mono = max(estimate, estimate + offset), mono
-            self._unset = False
+            self._unset = self._unset and self._anchor_utc < SANE_NS  # 1970 agrees with itself
             return self._anchor_utc
         self._watch_step(offset, estimate, mono)
         return self._anchor_utc + mono - self._anchor_mono

@@ -173,6 +173,9 @@ async def test_a_second_client_with_our_id_is_a_fault_and_presses_go_on(tmp_path
         async with rival:
             fault = await here.gateway.fault("gw-1/field.client", 60)
             assert OUR_CLIENT_ID in fault["text"]
+        # A rival that asks for a clean session makes the broker forget ours: what is pressed until
+        # we are back has no subscriber, and only the fault above can tell.
+        await here.gateway.no_fault("gw-1/link.field")
         await here.arrives("b", timeout_s=30)
 
 
