@@ -184,6 +184,10 @@ def many(rig: Rig, size: Size) -> list[Row]:
         load.go()
         load.result()
         report = receiver.wait(count, stalled_s=30)
+        missing = count - report["unique"]
+        if missing:
+            said = "; ".join(line[:160] for line in gateway.complaints()[:3])
+            raise BenchError(f"{missing:,} of {count:,} did not come through: {said}")
         pss, rss = gateway.process.memory_mib()
         store_mib = (
             sum(p.stat().st_size for p in (gateway.folder / "store").glob("events.db*")) / 2**20
@@ -208,7 +212,7 @@ def many(rig: Rig, size: Size) -> list[Row]:
             value=pss,
             unit="MiB",
             target=120,
-            note=f"RSS {rss:.0f} MiB; store {store_mib:,.0f} MiB; {count - report['unique']} lost",
+            note=f"RSS {rss:.0f} MiB; store {store_mib:,.0f} MiB",
         ),
         Row(
             group=group,
