@@ -6,6 +6,7 @@ Source  reliability-facts sections 3 and 4: DELETE fails on a full disk, unlinki
 """
 
 import contextlib
+import json
 import os
 import shutil
 import stat
@@ -38,6 +39,16 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def read_head(folder: Path) -> tuple[int, int]:
+    """The sequence number and time noted outside the database; (0, 0) when there is none."""
+    try:
+        noted = json.loads((folder / "head.json").read_bytes())
+        seq, utc_ns = int(noted["seq"]), int(noted["utc_ns"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return 0, 0
+    return (seq, utc_ns) if seq >= 0 and utc_ns >= 0 else (0, 0)
 
 
 class Reserve:

@@ -80,8 +80,10 @@ def _records(db: sqlite3.Connection) -> Iterator[tuple[int, object]]:
 
 def _gaps_to(db: sqlite3.Connection) -> int:
     """Up to which number records may be missing: retention removed them, or a salvage lost them."""
-    noted = dict(db.execute("SELECT key, value FROM meta WHERE key IN ('skip_to', 'expired_to')"))
-    return max((int(value) for value in noted.values()), default=0)
+    found = db.execute(
+        "SELECT max(CAST(value AS INTEGER)) FROM meta WHERE key IN ('skip_to', 'expired_to')"
+    )
+    return int(found.fetchone()[0] or 0)
 
 
 def _structure(db: sqlite3.Connection) -> Iterator[str]:

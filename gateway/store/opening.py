@@ -28,7 +28,11 @@ WAL_LIMIT_BYTES: Final = 64 * 1024 * 1024
 QUICK_CHECK_BYTES: Final = 64 * 1024 * 1024
 """A store up to this size is looked through at every opening (0.1 s); a larger one by verify."""
 
-_FULL: Final = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE}
+_FULL: Final = {
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR_WRITE,  # a file size limit, and a full disk on some file systems
+    sqlite3.SQLITE_IOERR_SHMSIZE,  # not even room for the WAL's index: a cold start on a full disk
+}
 _DAMAGED: Final = {
     sqlite3.SQLITE_CORRUPT,
     sqlite3.SQLITE_NOTADB,
@@ -69,7 +73,7 @@ def explain(error: sqlite3.Error) -> StoreError:
     code = getattr(error, "sqlite_errorcode", None)
     text = f"{getattr(error, 'sqlite_errorname', type(error).__name__)}: {error}"
     codes = {code, code & 0xFF} if isinstance(code, int) else set()
-    if codes & _FULL:  # a file size limit gives IOERR_WRITE, a full disk FULL or IOERR_WRITE
+    if codes & _FULL:
         return StoreFull(text)
     if codes & _DAMAGED:
         return StoreDamaged(text)
@@ -89,7 +93,11 @@ def read_only(path: Path) -> str:
 
 
 def refuse_newer(path: Path) -> None:
-    """Raise StoreNewer when the store was written by a newer version, and change nothing."""
+    """Raise StoreNewer when the store was written by a newer version, and change nothing.
+
+    Raises StoreDamaged too, for what cannot be asked: probe() says the same again.
+    """
+    _look_at_files(path)
     with _reading(path) as db:
         if db is not None:
             _version(db, path)
@@ -97,6 +105,17 @@ def refuse_newer(path: Path) -> None:
 
 def probe(path: Path) -> None:
     """Look at what is there without changing it. Raises StoreDamaged, StoreNewer."""
+    _look_at_files(path)
+    with _reading(path) as db:
+        if db is not None:
+            _version(db, path)
+            if path.stat().st_size <= QUICK_CHECK_BYTES:
+                found = db.execute("PRAGMA quick_check(1)").fetchone()[0]
+                if found != "ok":
+                    raise StoreDamaged(f"{path}: {found}")
+
+
+def _look_at_files(path: Path) -> None:
     beside = [path.with_name(path.name + end) for end in ("-wal", "-shm", "-journal")]
     for file in (path, *beside):
         if file.exists() and not file.is_file():
@@ -105,13 +124,6 @@ def probe(path: Path) -> None:
     if empty and beside[0].exists() and beside[0].stat().st_size:
         # SQLite would delete the WAL, in which everything may still be.
         raise StoreDamaged(f"{path}: empty or missing beside a WAL that is not")
-    with _reading(path) as db:
-        if db is not None:
-            _version(db, path)
-            if path.stat().st_size <= QUICK_CHECK_BYTES:
-                found = db.execute("PRAGMA quick_check(1)").fetchone()[0]
-                if found != "ok":
-                    raise StoreDamaged(f"{path}: {found}")
 
 
 @contextlib.contextmanager

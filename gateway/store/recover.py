@@ -1,6 +1,6 @@
 """When the database is not what it should be: move it aside, so that a new one can be begun.
 
-Owns    the folders damaged-NNNN/ beside the database, suspect.txt, and reading head.json.
+Owns    the folders damaged-NNNN/ beside the database, suspect.txt.
 Needs   gateway.store.salvage, which brings over what can be read.
 Keeps   1. Nothing is deleted and nothing of a damaged store is changed: its files stay as they were
            until a person removes them (invariant 9).
@@ -9,20 +9,22 @@ Keeps   1. Nothing is deleted and nothing of a damaged store is changed: its fil
 """
 
 import contextlib
+import errno
 import json
 from pathlib import Path
 from typing import Final
 
 import structlog
 
-from gateway.errors import StoreError
+from gateway.errors import StoreError, StoreFull
 from gateway.store.crash import crash_here
-from gateway.store.disk import sync_folder, write_file
+from gateway.store.disk import read_head, sync_folder, write_file
 from gateway.store.salvage import DONE, Cursor, is_salvaged, salvage, salvage_step
 
 __all__ = [
     "Cursor",
     "before_open",
+    "is_moving",
     "is_salvaged",
     "mark_suspect",
     "move_aside",
@@ -45,18 +47,30 @@ def before_open(folder: Path) -> list[str]:
     for leftover in folder.glob("*.tmp"):
         with contextlib.suppress(OSError):  # a folder of that name is no leftover of ours
             leftover.unlink(missing_ok=True)
+    noted = _noted(folder)
+    return [] if noted is None else [move_aside(folder, *noted)]
+
+
+def is_moving(folder: Path) -> bool:
+    """Whether a move was cut off: its files must not be opened before it is finished."""
+    noted = _noted(folder)
+    return noted is not None and noted[1] is not None
+
+
+def _noted(folder: Path) -> tuple[str, str | None] | None:
+    """Why the store is suspect and where its move had begun; None when it is not suspect."""
     try:
         noted = (folder / _SUSPECT).read_text(encoding="utf-8", errors="replace")
     except FileNotFoundError:
-        return []
+        return None
     except OSError as error:
         raise StoreError(f"{folder / _SUSPECT}: {error}") from error
     why, to = noted, None
-    with contextlib.suppress(ValueError, KeyError, TypeError):
+    with contextlib.suppress(ValueError, KeyError, TypeError):  # written by hand: all of it is why
         said = json.loads(noted)
         why, to = str(said["why"]), said["to"]
     begun = isinstance(to, str) and Path(to).name == to and (folder / to).is_dir()
-    return [move_aside(folder, why[:_WHY_CHARS], to if begun else None)]
+    return why[:_WHY_CHARS], to if begun else None
 
 
 def mark_suspect(folder: Path, why: str) -> None:
@@ -79,7 +93,7 @@ def move_aside(folder: Path, why: str, to: str | None = None) -> str:
     """Move the database and its companions to damaged-NNNN/; returns what to tell a person.
 
     to      the folder of a move that was begun and cut off; None begins a new one
-    raises  StoreError when it cannot be done: the store is as it was, or the next opening goes on
+    raises  StoreFull, StoreError when it cannot be done: the next opening goes on with it
     """
     aside = folder / to if to is not None else _next_aside(folder)
     try:
@@ -91,7 +105,9 @@ def move_aside(folder: Path, why: str, to: str | None = None) -> str:
         aside.mkdir(exist_ok=True)
         for name in FILES:
             with contextlib.suppress(FileNotFoundError):
-                (folder / name).rename(aside / name)
+                # A folder of that name would keep SQLite from opening what lies beside it.
+                plain = (folder / name).is_file() and not (aside / name).exists()
+                (folder / name).rename(aside / (name if plain else f"{name}.other"))
             crash_here("aside.moving")
         with contextlib.suppress(OSError):
             write_file(aside / "why.txt", why.encode("utf-8", "replace"))
@@ -101,7 +117,10 @@ def move_aside(folder: Path, why: str, to: str | None = None) -> str:
         (folder / _SUSPECT).unlink(missing_ok=True)
         sync_folder(folder)
     except OSError as error:
-        raise StoreError(f"{folder}: the damaged store cannot be moved aside: {error}") from error
+        told = f"{folder}: the damaged store cannot be moved aside: {error}"
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            raise StoreFull(told) from error
+        raise StoreError(told) from error
     return f"事件库损坏,已移到 {aside.name} store damaged and moved aside: {why}"
 
 
@@ -121,13 +140,3 @@ def waiting_asides(folder: Path) -> list[Path]:
 def newest_aside(folder: Path) -> Path | None:
     """The newest damaged store that was not brought over to the end yet."""
     return next(iter(waiting_asides(folder)), None)
-
-
-def read_head(folder: Path) -> tuple[int, int]:
-    """The sequence number and time noted outside the database; (0, 0) when there is none."""
-    try:
-        noted = json.loads((folder / "head.json").read_bytes())
-        seq, utc_ns = int(noted["seq"]), int(noted["utc_ns"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return 0, 0
-    return (seq, utc_ns) if seq >= 0 and utc_ns >= 0 else (0, 0)

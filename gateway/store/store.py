@@ -27,13 +27,12 @@ from gateway.store.batch import Batch, write
 from gateway.store.crash import crash_here
 from gateway.store.disk import STEPS, Reserve, write_file
 from gateway.store.opening import Start, explain, load, migrations, prepare, probe
+from gateway.store.salvage import SKIP_AHEAD
 
 __all__ = ["Start", "Store", "checkpoint", "explain", "migrations"]
 
 HEAD_EVERY: Final = 5000
 """Records between two writings of the head file that notices a journal gone backwards."""
-SKIP_AHEAD: Final = 100_000
-"""Numbers left out when records were lost: more than can have been stored since the last head."""
 READ_TIMEOUT_S: Final = 5.0
 
 T = TypeVar("T")
@@ -77,14 +76,14 @@ class Store:
 
     async def _start(self, receivers: tuple[str, ...]) -> Start:
         path = self.folder / "events.db"
-        # First of all, because a store of a newer version must not be touched in any way.
-        with contextlib.suppress(StoreDamaged):
-            await asyncio.to_thread(opening.refuse_newer, path)
-        complaints = recover.before_open(self.folder)
-        self.reserve.fill()
+        complaints: list[str] = []
         damaged = full = 0
+        begun = False
         while True:
             try:
+                if not begun:
+                    complaints += await self._begin(path)
+                    begun = True
                 await self._connect(path)
                 start = await self._call(load, receivers)
                 for aside in recover.waiting_asides(self.folder):
@@ -109,17 +108,25 @@ class Store:
         self._committed = start.seq
         return start
 
+    async def _begin(self, path: Path) -> list[str]:
+        """What comes before the database is opened for writing; returns what to tell a person."""
+        # First of all, because a store of a newer version must not be touched in any way.
+        if not recover.is_moving(self.folder):
+            with contextlib.suppress(StoreDamaged):
+                await asyncio.to_thread(opening.refuse_newer, path)
+        told = recover.before_open(self.folder)
+        self.reserve.fill()
+        return told
+
     async def _skip_lost(self, start: Start, complaints: list[str]) -> None:
         """Keep 4. The head file is behind by as many records as fit between two writings of it."""
         head_seq, head_ns = recover.read_head(self.folder)
         start.floor_ns = max(start.floor_ns, head_ns)
-        backwards = head_seq > start.seq
-        if backwards:
+        if head_seq > start.seq:
             complaints.append(
                 f"事件库倒退:已记到序号 {head_seq},只找到 {start.seq}"
                 f" journal went backwards: {head_seq} was noted, {start.seq} is the newest found"
             )
-        if backwards or complaints:
             start.seq = max(start.seq, head_seq) + SKIP_AHEAD
             await self._call(_skip_to, start.seq)
 

@@ -1,0 +1,64 @@
+"""Numbered migrations: a store of one version becomes one of the next, whole or not at all."""
+
+from pathlib import Path
+
+import pytest
+
+from gateway.errors import StoreError, StoreNewer
+from gateway.store import Batch, Store, opening, verify
+from tests.store.making import fill, opened, rows, seal_some
+
+SECOND = """
+ALTER TABLE seen ADD COLUMN boot TEXT NOT NULL DEFAULT '';
+CREATE TABLE camera (id TEXT PRIMARY KEY) WITHOUT ROWID;
+"""
+
+
+def with_second(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    """A gateway one version on."""
+    first = opening.migrations()
+    monkeypatch.setattr(opening, "migrations", lambda: [*first, text])
+
+
+def test_files_are_numbered_without_a_gap() -> None:
+    folder = Path(opening.__file__).parent / "schema"
+    names = sorted(path.name for path in folder.glob("*.sql"))
+    assert [int(name[:4]) for name in names] == list(range(1, len(names) + 1))
+    assert len(opening.migrations()) == len(names)
+
+
+async def test_a_store_is_brought_to_the_next_version_with_all_it_holds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    records = await fill(tmp_path, 40, receivers=(1,))
+    with monkeypatch.context() as newer:
+        with_second(newer, SECOND)
+        async with opened(tmp_path) as (store, start, journal):
+            assert (start.seq, start.complaints) == (40, [])
+            assert await store.read("PRAGMA user_version") == [(2,)]
+            await store.commit(Batch(records=seal_some(journal, 1), seen={"d": 5}))
+            assert await store.read("SELECT boot FROM seen") == [("",)]
+        async with opened(tmp_path) as (_, start, _):
+            assert start.seq == 41, "a second start migrates nothing"
+    with pytest.raises(StoreNewer):
+        await Store.open(tmp_path)
+    bodies = rows(tmp_path, "SELECT body FROM record WHERE seq <= 40 ORDER BY seq")
+    assert [body for (body,) in bodies] == [record.body for record in records]
+    assert verify(tmp_path) == []
+
+
+@pytest.mark.parametrize("text", ["CREATE TABLE camera (id); NONSENSE;", "DROP TABLE nowhere;"])
+async def test_a_migration_that_fails_leaves_the_store_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    await fill(tmp_path, 5)
+    with monkeypatch.context() as newer:
+        with_second(newer, text)
+        with pytest.raises(StoreError):
+            await Store.open(tmp_path)
+    async with opened(tmp_path) as (store, start, _):
+        assert (start.seq, start.complaints) == (5, [])
+        assert await store.read("PRAGMA user_version") == [(1,)]
+        assert await store.read("SELECT count(*) FROM sqlite_master WHERE name = 'camera'") == [
+            (0,)
+        ]
