@@ -7,7 +7,10 @@ from collections.abc import Iterable
 from typing import Final, Generic, TypeVar
 
 T = TypeVar("T")
+Levels = tuple[str, ...]
 _PLUS: Final = "+"
+_PAIRS: Final = 1_000_000
+"""Comparisons cover() may need; with more it widens first."""
 
 
 class TopicTree(Generic[T]):
@@ -61,18 +64,44 @@ def cover(filters: Iterable[str], most: int) -> list[str]:
     """At most `most` filters if possible, which let through everything that `filters` do.
 
     A broker pays for each subscription (the embedded one a stream consumer each), so many are
-    widened: those of the same depth and first level become one, with + where they differ. What
-    comes through beyond the configured topics is acknowledged and counted, nothing else.
+    widened: those of the same depth and first level become one, with + where they differ. No two of
+    them overlap, because a broker may send a message once for each that matches, and a press would
+    count twice. What comes through beyond the configured topics is acknowledged and counted.
     """
-    wanted = sorted(set(filters))
-    if len(wanted) <= most:
-        return wanted
-    groups: dict[tuple[int, str], list[list[str]]] = {}
-    for name in wanted:
-        levels = name.split("/")
-        groups.setdefault((len(levels), levels[0]), []).append(levels)
-    wide = []
-    for members in groups.values():
-        columns = zip(*members, strict=True)
-        wide.append("/".join(c[0] if len(set(c)) == 1 else _PLUS for c in columns))
-    return sorted(wide)
+    wanted = [tuple(name.split("/")) for name in sorted(set(filters))]
+    wild = sum(_PLUS in levels for levels in wanted)
+    if len(wanted) > most or wild * len(wanted) > _PAIRS:
+        groups: dict[tuple[int, str], Levels] = {}
+        for levels in wanted:
+            key = (len(levels), levels[0])
+            groups[key] = _widened(groups.get(key, levels), levels)
+        wanted = list(groups.values())
+    apart: list[Levels] = [levels for levels in wanted if _PLUS not in levels]
+    for levels in wanted:
+        if _PLUS in levels:
+            apart = _joined(apart, levels)
+    return sorted("/".join(levels) for levels in apart)
+
+
+def _joined(apart: list[Levels], levels: Levels) -> list[Levels]:
+    """Add a filter to some that do not overlap; widened until it overlaps none of them."""
+    while True:
+        hit = [other for other in apart if _overlap(other, levels)]
+        if not hit:
+            return [*apart, levels]
+        apart = [other for other in apart if not _overlap(other, levels)]
+        for other in hit:
+            levels = _widened(levels, other)
+
+
+def _widened(one: Levels, other: Levels) -> Levels:
+    return tuple(a if a == b else _PLUS for a, b in zip(one, other, strict=True))
+
+
+def _overlap(one: Levels, other: Levels) -> bool:
+    """Whether a topic can match both. A + in front matches no topic that begins with $."""
+    if len(one) != len(other):
+        return False
+    if _PLUS in (one[0], other[0]) and (one[0][:1] == "$" or other[0][:1] == "$"):
+        return False
+    return all(a == b or _PLUS in (a, b) for a, b in zip(one, other, strict=True))
