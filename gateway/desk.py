@@ -21,6 +21,8 @@ from gateway.rules.ledger import Ledger
 from gateway.store import STATES, DeliveryRow, Sealed, Store, rfc3339, seq_of
 
 STALE_S: Final = 3600.0
+NO_ROOM_BYTES: Final = 1024 * 1024
+"""With less than this and no reserve left, alarms cannot be promised to be stored."""
 Row = dict[str, Any]
 
 
@@ -218,7 +220,9 @@ class FrontDesk:
     def ready(self) -> tuple[bool, list[str]]:
         """See Desk."""
         reasons = list(self.reasons.values())
-        if self._intake.disk_full and self._store.reserve.held_bytes == 0:
+        reserve = self._store.reserve
+        no_room = reserve.held_bytes == 0 and reserve.free_bytes < NO_ROOM_BYTES
+        if self._intake.disk_full and no_room:
             reasons.append("磁盘已满,备用空间已用完 disk full and reserve used up")
         return not reasons, reasons
 
