@@ -46,6 +46,7 @@ from gateway.store.journal import Subject
 
 QUEUE_ARRIVALS: Final = 8192
 TURN_ARRIVALS: Final = 1024
+RECEIPTS_S: Final = 0.03
 READING_EVERY_NS: Final = 60_000_000_000
 RETRY_S: Final = (0.05, 0.1, 0.2, 0.5, 1.0)
 MOST_RETRIES: Final = 60
@@ -107,6 +108,7 @@ class Intake:
         self._waiting = 0
         self._work: deque[Callable[[Ledger], None]] = deque()
         self._receipts: list[DeliveryRow] = []
+        self._receipts_ns = 0
         self._answers: list[tuple[asyncio.Future[Any], Any]] = []
         self._timers: list[tuple[int, int, Callable[[Ledger], None]]] = []
         self._timer_number = 0
@@ -163,9 +165,15 @@ class Intake:
         self._wake.set()
 
     def receipts(self, rows: Sequence[DeliveryRow]) -> None:
-        """Write down how deliveries went."""
+        """Write down how deliveries went: with the next arrivals, or RECEIPTS_S later.
+
+        A commit of their own would make the next arrival wait for the disk; and a receipt that is
+        lost with the process only means that its record is sent once more under its id.
+        """
+        if not self._receipts:
+            self._receipts_ns = self._clock.mono_ns() + int(RECEIPTS_S * 1e9)
+            self._wake.set()
         self._receipts.extend(rows)
-        self._wake.set()
 
     def fault(self, point: str, text: str, *, active: bool, attributes: dict[str, Scalar]) -> None:
         """Raise or restore a fault of the gateway itself; repeating it changes nothing."""
@@ -204,8 +212,8 @@ class Intake:
             if now >= next_sweep:
                 self._work.append(self.supervision.sweep)
                 next_sweep = now + 1_000_000_000
-            if not (self._arrivals or self._work or self._receipts or self._due(now)):
-                if self._stopping:
+            if not (self._arrivals or self._work or self._due(now)):
+                if self._stopping and not self._receipts:
                     return
                 await self._pause(next_sweep)
                 continue
@@ -214,6 +222,8 @@ class Intake:
     async def _pause(self, next_sweep: int) -> None:
         self._wake.clear()
         until = min(next_sweep, self._timers[0][0]) if self._timers else next_sweep
+        if self._receipts:
+            until = min(until, self._receipts_ns)
         rest = max(until - self._clock.mono_ns(), 0) / 1e9
         try:
             async with asyncio.timeout(min(rest, 1.0)):
@@ -222,6 +232,10 @@ class Intake:
             return
 
     def _due(self, mono_ns: int) -> bool:
+        receipts = self._receipts and (self._stopping or self._receipts_ns <= mono_ns)
+        return bool(receipts) or self._timer_is_due(mono_ns)
+
+    def _timer_is_due(self, mono_ns: int) -> bool:
         return bool(self._timers) and self._timers[0][0] <= mono_ns
 
     async def _turn(self, first: Callable[[Ledger], None] | None) -> None:
@@ -234,7 +248,7 @@ class Intake:
         )
         if first is not None:
             first(ledger)
-        while self._due(ledger.mono_ns):
+        while self._timer_is_due(ledger.mono_ns):
             self._guarded(heapq.heappop(self._timers)[2], ledger)
         for _ in range(len(self._work)):
             self._guarded(self._work.popleft(), ledger)

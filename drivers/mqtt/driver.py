@@ -144,27 +144,36 @@ class Driver:
         connection = await MqttConnection.open(self.settings())
         try:
             await notice("session", connection.session_present, f"MQTT {connection.protocol}")
-            refused = await connection.subscribe(self._filters)
-            if refused:
-                some = ", ".join(refused[:5])
-                text = f"代理拒绝订阅 the broker refused {len(refused)} topics: {some}"
-                await notice("subscriptions", False, text)  # noqa: FBT003
-            else:
-                await notice("subscriptions", True, "")  # noqa: FBT003
-            await notice("link", True, "")  # noqa: FBT003
-            self._listened = True
-            log.info(
-                "listening",
-                link=self._link.name,
-                protocol=connection.protocol,
-                filters=len(self._filters),
-                session_kept=connection.session_present,
-            )
-            if connection.session_present:
-                await self._clock.sleep(self._options.resume_hold_seconds)
-            await self._pump(connection, emit, notice)
+            async with asyncio.TaskGroup() as group:
+                # A resumed session sends its backlog at once, and the SUBACK only behind it.
+                group.create_task(self._subscribe(connection, notice))
+                if self._rival:
+                    group.create_task(self._alone(notice))
+                if connection.session_present:
+                    await self._clock.sleep(self._options.resume_hold_seconds)
+                await self._pump(connection, emit, notice)
+        except* LinkDown as ended:
+            raise LinkDown(_first(ended)) from ended
         finally:
             await connection.close()
+
+    async def _subscribe(self, connection: MqttConnection, notice: Notice) -> None:
+        refused = await connection.subscribe(self._filters)
+        if refused:
+            some = ", ".join(refused[:5])
+            text = f"代理拒绝订阅 the broker refused {len(refused)} topics: {some}"
+            await notice("subscriptions", False, text)  # noqa: FBT003
+        else:
+            await notice("subscriptions", True, "")  # noqa: FBT003
+        await notice("link", True, "")  # noqa: FBT003
+        self._listened = True
+        log.info(
+            "listening",
+            link=self._link.name,
+            protocol=connection.protocol,
+            filters=len(self._filters),
+            session_kept=connection.session_present,
+        )
 
     async def _alone(self, notice: Notice) -> None:
         """A connection that lasts was not taken over: whoever used our id is gone."""
@@ -177,20 +186,15 @@ class Driver:
         handing: asyncio.Task[None] | None = None
         messages = connection.take()
         messages.sort(key=lambda message: not message.duplicate)  # what it had sent before, first
-        try:
-            async with asyncio.TaskGroup() as group:
-                if self._rival:
-                    group.create_task(self._alone(notice))
-                while True:
-                    if not messages:
-                        messages = await connection.receive(BATCH_MESSAGES)
-                    arrivals = await self._read(messages, notice)
-                    if handing is not None:
-                        await handing
-                    handing = group.create_task(_hand_over(connection, messages, arrivals, emit))
-                    messages = []
-        except* LinkDown as group_error:
-            raise LinkDown(str(group_error.exceptions[0])) from group_error
+        async with asyncio.TaskGroup() as group:
+            while True:
+                if not messages:
+                    messages = await connection.receive(BATCH_MESSAGES)
+                arrivals = await self._read(messages, notice)
+                if handing is not None:
+                    await handing
+                handing = group.create_task(_hand_over(connection, messages, arrivals, emit))
+                messages = []
 
     async def _read(self, messages: Sequence[Message], notice: Notice) -> list[Arrival]:
         now = self._clock.utc_ns()
@@ -269,6 +273,14 @@ class Driver:
                 ],
             )
         ]
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> str:
+    """What the first of a nest of exceptions says."""
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return str(error)
 
 
 def _digest(message: Message) -> int:

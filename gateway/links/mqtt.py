@@ -2,18 +2,20 @@
 
 Owns    the socket, from connect to close. A connection is never reused: whoever wants another opens
         another, so an acknowledgement can never reach a later connection by mistake.
-Needs   gateway.links.mqtt_wire, paho-mqtt (CONNECT, TLS, SUBSCRIBE, keep-alive, DISCONNECT).
+Needs   gateway.links.mqtt_wire, .mqtt_tap, paho-mqtt (CONNECT, TLS, SUBSCRIBE, DISCONNECT).
 Keeps   1. Nothing is acknowledged to the broker before acknowledge() is called (promise 1).
-        2. At most INBOX_MESSAGES wait in memory; then the socket is not read until some are taken.
+        2. At most INBOX_MESSAGES or INBOX_BYTES wait in memory, and what one read brought beyond
+           that; then the socket is not read until some are taken.
         3. No thread runs after open() has returned; everything happens in the event loop.
+        4. A broker that says nothing for 1.5 keep-alives has ended, and so has every wait for it.
+        5. Never more unacknowledged messages than the broker said it takes (MQTT 5, 3.3.4).
 """
 
 import asyncio
 import contextlib
-import errno
-import socket
 import ssl
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -23,7 +25,9 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from gateway.errors import LinkDown
+from gateway.links.mqtt_tap import CONNECT_TIMEOUT_S, Session, Tap
 from gateway.links.mqtt_wire import (
+    MAX_PACKET_BYTES,
     Message,
     Splitter,
     encode_properties,
@@ -32,14 +36,18 @@ from gateway.links.mqtt_wire import (
 )
 
 INBOX_MESSAGES: Final = 4096
+INBOX_BYTES: Final = 16 * 1024 * 1024
+OUTBOX_MESSAGES: Final = 0x4000
+"""Most messages that publish() calls wait for at once; one more is LinkDown for its caller."""
 RECEIVE_MAXIMUM: Final = 1024
 """Unacknowledged messages a broker may have under way to us (MQTT 5; with 3.1.1 it is its own)."""
 SESSION_EXPIRY_S: Final = 30 * 86400
-CONNECT_TIMEOUT_S: Final = 5.0
 ANSWER_TIMEOUT_S: Final = 10.0
+GOODBYE_S: Final = 1.0
+TOO_LARGE: Final = 0x95
+"""MQTT 5's reason code for a message larger than the broker takes; such a one is not sent."""
 FILTERS_PER_SUBSCRIBE: Final = 100
-_READ_BYTES: Final = 256 * 1024
-_QUICKACK: Final[int | None] = getattr(socket, "TCP_QUICKACK", None)  # Linux
+_PINGREQ: Final = b"\xc0\x00"
 _FIRST_MID: Final = 0x8000  # below: paho's own packet ids for SUBSCRIBE
 
 
@@ -87,92 +95,6 @@ class Outgoing:
     content_type: str | None = None
 
 
-class _Tap:
-    """Stands where paho's socket stands: paho sees only the packets that are its business."""
-
-    def __init__(self, sock: socket.socket, protocol: int) -> None:
-        self.sock = sock
-        self.splitter = Splitter(protocol)
-        self.out = bytearray()
-        self.before_close: Callable[[], None] = lambda: None
-
-    def recv(self, size: int) -> bytes:
-        others = self.splitter.others
-        if not others:
-            raise BlockingIOError(errno.EAGAIN, "nothing for paho")
-        taken = bytes(others[:size])
-        del others[:size]
-        return taken
-
-    def send(self, data: bytes | bytearray) -> int:
-        self.out += data
-        return len(data)
-
-    def read(self) -> bool:
-        """Move bytes from the socket to the splitter; True when there may be more at once."""
-        try:
-            data = self.sock.recv(_READ_BYTES)
-            # A broker with Nagle holds the next PUBACK until this one's TCP ACK, delayed by 40 ms.
-            if _QUICKACK is not None:
-                self.sock.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
-        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError, InterruptedError):
-            return False
-        if not data:
-            raise LinkDown("the broker closed the connection")
-        self.splitter.feed(data)
-        return isinstance(self.sock, ssl.SSLSocket) or len(data) == _READ_BYTES
-
-    def flush(self) -> bool:
-        """Write what waits; True when all of it went."""
-        while self.out:
-            try:
-                sent = self.sock.send(memoryview(self.out)[:_READ_BYTES])
-            except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError, InterruptedError):
-                return False
-            del self.out[:sent]
-        return True
-
-    def close(self) -> None:
-        """Called by paho right after it wrote DISCONNECT, which must still go out: no will then."""
-        if self.sock.fileno() < 0:
-            return
-        with contextlib.suppress(OSError):
-            self.flush()
-        self.before_close()  # a number that is still watched when it is given out again goes deaf
-        self.sock.close()
-
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 whatever else paho asks of a socket
-        return getattr(self.sock, name)
-
-
-class _Session(paho.Client):
-    """paho, given our tap instead of the bare socket (a test pins that it asks there)."""
-
-    tap: _Tap | None = None
-
-    def _create_socket(self) -> Any:  # noqa: ANN401 paho's own type is a private protocol
-        protocol = 5 if self._protocol == paho.MQTTv5 else 4
-        self.tap = _Tap(super()._create_socket(), protocol)  # type: ignore[arg-type]
-        self.tap.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return self.tap
-
-    def _ssl_wrap_socket(self, tcp_sock: Any) -> Any:  # noqa: ANN401 as above
-        """As paho does, but a socket whose handshake failed is closed and not left to Python."""
-        context = self._ssl_context
-        if context is None:
-            raise ValueError("TLS without a context")
-        wrapped = context.wrap_socket(
-            tcp_sock, server_hostname=self._host, do_handshake_on_connect=False
-        )
-        try:
-            wrapped.settimeout(CONNECT_TIMEOUT_S)
-            wrapped.do_handshake()
-        except BaseException:
-            wrapped.close()
-            raise
-        return wrapped
-
-
 class _Waiter:
     """A publish call that waits for its acknowledgements."""
 
@@ -193,19 +115,30 @@ class MqttConnection:
         self.protocol = protocol
         self.session_present = False
         self._client = self._make_client()
-        self._tap: _Tap
+        self._tap: Tap
         self._connected: asyncio.Future[tuple[bool, str, int]] = self._loop.create_future()
         self._suback: dict[int, asyncio.Future[list[int]]] = {}
         self._lost: LinkDown | None = None
         self._arrived = asyncio.Event()
         self._paused = self._writing = self._flush_due = False
         self._waiting: dict[int, tuple[_Waiter, int]] = {}
+        self._unsent: deque[tuple[_Waiter, int, Outgoing]] = deque()
         self._next_mid = _FIRST_MID
+        self._window = OUTBOX_MESSAGES
+        self._largest_bytes = MAX_PACKET_BYTES
+        self._keepalive_s = settings.keepalive_s
+        self._heard = self._ping_at = self._loop.time()
+        self._flushed = asyncio.Event()
+        self._is_open = False
         self._misc: asyncio.TimerHandle | None = None
 
     @classmethod
     async def open(cls, settings: MqttSettings) -> "MqttConnection":
-        """Connect and wait for the broker's welcome, at most 15 s; raises LinkDown."""
+        """Connect and wait for the broker's welcome; raises LinkDown.
+
+        Takes at most CONNECT_TIMEOUT_S * 2 + ANSWER_TIMEOUT_S for each version tried; "auto" tries
+        another only when the broker refused or hung up, so seldom after waiting that long.
+        """
         wanted = {"auto": (5, 4), "5": (5,), "3.1.1": (4,)}[settings.protocol]
         for protocol in wanted:
             connection = cls(settings, protocol)
@@ -222,9 +155,9 @@ class MqttConnection:
                 return connection
         raise LinkDown("no MQTT version left to try")
 
-    def _make_client(self) -> _Session:
+    def _make_client(self) -> Session:
         settings = self._settings
-        client = _Session(
+        client = Session(
             CallbackAPIVersion.VERSION2,
             settings.client_id,
             clean_session=settings.clean if self.protocol == 4 else None,
@@ -255,21 +188,28 @@ class MqttConnection:
         where = f"{settings.host}:{settings.port}"
         try:
             # The name look-up, the TCP connect and the TLS handshake block, each with a time-out.
-            await asyncio.to_thread(
-                self._client.connect,
-                settings.host,
-                settings.port,
-                settings.keepalive_s,
-                clean_start=settings.clean if self.protocol == 5 else 3,
-                properties=properties,
-            )
+            # A look-up has none of its own: then the thread is left to end by itself.
+            async with asyncio.timeout(CONNECT_TIMEOUT_S * 2):
+                await asyncio.to_thread(
+                    self._client.connect,
+                    settings.host,
+                    settings.port,
+                    settings.keepalive_s,
+                    clean_start=settings.clean if self.protocol == 5 else 3,
+                    properties=properties,
+                )
+        except TimeoutError:
+            raise LinkDown(f"{where}: no connection within {CONNECT_TIMEOUT_S * 2} s") from None
         except (OSError, ValueError) as error:
             raise LinkDown(f"{where}: {error}") from error
-        if self._client.tap is None:
+        if self._client.tap is None or self._client.tap.fileno() < 0:
             raise LinkDown(f"{where}: the connection closed at once")
         self._tap = self._client.tap
         self._tap.before_close = self._unwatch
+        self._is_open = True
+        self._heard = self._ping_at = self._loop.time()
         self._loop.add_reader(self._tap.fileno(), self._readable)
+        self._loop.call_soon(self._read_on)  # TLS may have read ahead
         self._flush()
         self._misc = self._loop.call_later(1.0, self._tick)
         try:
@@ -284,8 +224,11 @@ class MqttConnection:
 
     # What paho tells us, inside loop_read.
 
-    def _on_connect(self, _client: Any, _data: Any, flags: Any, reason: Any, _props: Any) -> None:  # noqa: ANN401
+    def _on_connect(self, _client: Any, _data: Any, flags: Any, reason: Any, props: Any) -> None:  # noqa: ANN401
         self.session_present = flags.session_present
+        self._window = min(getattr(props, "ReceiveMaximum", OUTBOX_MESSAGES), OUTBOX_MESSAGES)
+        self._largest_bytes = getattr(props, "MaximumPacketSize", MAX_PACKET_BYTES)
+        self._keepalive_s = getattr(props, "ServerKeepAlive", self._keepalive_s)
         if not self._connected.done():
             self._connected.set_result((not reason.is_failure, str(reason), reason.value))
 
@@ -300,9 +243,10 @@ class MqttConnection:
     # The socket.
 
     def _readable(self) -> None:
+        splitter = self._tap.splitter
         try:
             more = self._tap.read()
-            splitter = self._tap.splitter
+            self._heard = self._loop.time()
             if splitter.others:
                 self._let_paho_read()
         except (OSError, LinkDown) as error:
@@ -313,7 +257,7 @@ class MqttConnection:
             splitter.acks.clear()
         if splitter.messages:
             self._arrived.set()
-            if len(splitter.messages) >= INBOX_MESSAGES and not self._paused:
+            if not self._paused and _is_full(splitter):
                 self._paused = True
                 self._loop.remove_reader(self._tap.fileno())
                 return
@@ -352,6 +296,8 @@ class MqttConnection:
         except OSError as error:
             self._end(LinkDown(f"writing: {error}"))
             return
+        if done:
+            self._flushed.set()
         if done and self._writing:
             self._writing = False
             self._loop.remove_writer(self._tap.fileno())
@@ -360,12 +306,22 @@ class MqttConnection:
             self._loop.add_writer(self._tap.fileno(), self._flush)
 
     def _tick(self) -> None:
-        """Once a second: paho's keep-alive. Its PINGREQ waits in the tap until flushed."""
-        if self._lost is None:
-            self._client.loop_misc()
-            self._client.loop_write()
+        """Once a second, keep 4. Ours and not paho's, which does not see most of what arrives.
+
+        While we do not read (keep 2) we cannot hear, so only our own side is kept up.
+        """
+        now, keepalive_s = self._loop.time(), self._keepalive_s
+        if keepalive_s and not self._paused and now - self._heard > keepalive_s * 1.5:
+            self._read_on()  # the loop itself may have been away
+            if self._lost is None and not self._tap.splitter.messages and self._heard < now:
+                self._end(LinkDown(f"nothing heard of the broker for {now - self._heard:.0f} s"))
+        if self._lost is not None:
+            return
+        if keepalive_s and now >= self._ping_at:
+            self._ping_at = now + keepalive_s / 2
+            self._tap.out += _PINGREQ
             self._flush()
-            self._misc = self._loop.call_later(1.0, self._tick)
+        self._misc = self._loop.call_later(1.0, self._tick)
 
     def _settle(self, acks: list[tuple[int, int]]) -> None:
         waiting = self._waiting
@@ -377,6 +333,8 @@ class MqttConnection:
                 waiter.left -= 1
                 if waiter.left == 0 and not waiter.done.done():
                     waiter.done.set_result(None)
+        if self._unsent:
+            self._send_more()
 
     def _unwatch(self) -> None:
         self._loop.remove_reader(self._tap.fileno())
@@ -386,21 +344,25 @@ class MqttConnection:
         if self._lost is not None:
             return
         self._lost = why
+        self._client.given_up = True
         if self._misc is not None:
             self._misc.cancel()
         if not self._connected.done():
             self._connected.set_result((False, str(why), -1))
         if self._client.tap is not None:
             self._client.tap.close()
-        for waiter in {waiter for waiter, _ in self._waiting.values()}:
+        unsent = {waiter for waiter, _, _ in self._unsent}
+        for waiter in unsent | {waiter for waiter, _ in self._waiting.values()}:
             if not waiter.done.done():
                 waiter.done.set_exception(why)
         for subscribed in self._suback.values():
             if not subscribed.done():
                 subscribed.set_exception(why)
         self._waiting.clear()
+        self._unsent.clear()
         self._suback.clear()
         self._arrived.set()
+        self._flushed.set()
 
     # What a driver or an uplink does.
 
@@ -416,13 +378,27 @@ class MqttConnection:
             answer = self._suback[mid] = self._loop.create_future()
             self._client.loop_write()
             self._flush()
-            try:
-                async with asyncio.timeout(ANSWER_TIMEOUT_S):
-                    codes = await answer
-            except TimeoutError:
-                raise LinkDown("no answer to SUBSCRIBE") from None
+            codes = await self._subscribed(answer)
+            if len(codes) != len(some):
+                self._end(LinkDown("no answer to SUBSCRIBE, or one to something else"))
+                self._check()
             refused += [name for name, code in zip(some, codes, strict=True) if code >= 0x80]
         return refused
+
+    async def _subscribed(self, answer: asyncio.Future[list[int]]) -> list[int]:
+        """Wait for a SUBACK as long as a resumed session's backlog, behind which it stands, flows.
+
+        Whoever subscribes on such a session must receive meanwhile. Empty when none came.
+        """
+        while True:
+            heard = self._heard
+            try:
+                async with asyncio.timeout(ANSWER_TIMEOUT_S):
+                    return await asyncio.shield(answer)
+            except TimeoutError:
+                if self._heard == heard:
+                    answer.cancel()
+                    return []
 
     async def receive(self, most: int = 512) -> list[Message]:
         """What has arrived, oldest first, at most `most`; waits for the first. Raises LinkDown."""
@@ -431,18 +407,22 @@ class MqttConnection:
             self._check()
             self._arrived.clear()
             await self._arrived.wait()
-        taken = messages[:most]
-        del messages[:most]
-        if self._paused and len(messages) < INBOX_MESSAGES // 2 and self._lost is None:
-            self._paused = False
-            self._loop.add_reader(self._tap.fileno(), self._readable)
+        taken = self._tap.splitter.take(most)
+        self._resume()
         return taken
+
+    def _resume(self) -> None:
+        """Read the socket again once there is room."""
+        if self._paused and self._lost is None and not _is_full(self._tap.splitter, half=True):
+            self._paused = False
+            self._heard = self._loop.time()  # what was said meanwhile is still to be read
+            self._loop.add_reader(self._tap.fileno(), self._readable)
+            self._loop.call_soon(self._read_on)  # TLS holds bytes the socket knows nothing of
 
     def take(self) -> list[Message]:
         """Everything that has arrived and was not received yet, also after the link was lost."""
-        messages = self._tap.splitter.messages
-        taken = messages[:]
-        messages.clear()
+        taken = self._tap.splitter.take()
+        self._resume()
         return taken
 
     def acknowledge(self, messages: Sequence[Message]) -> None:
@@ -455,25 +435,17 @@ class MqttConnection:
         """Publish at QoS 1 and wait for every PUBACK; returns the reason codes in order.
 
         Raises LinkDown when the connection ends, or when an answer is missing after timeout_s: the
-        connection is then given up, because nobody knows what the broker still has of it.
+        connection is then given up, because nobody knows what the broker still has of it. The code
+        of a message larger than the broker takes is TOO_LARGE; it was not sent.
         """
         self._check()
-        waiter = _Waiter(len(items))
-        out = self._tap.out
-        if len(self._waiting) + len(items) > 0x4000:
+        if len(self._waiting) + len(self._unsent) + len(items) > OUTBOX_MESSAGES:
             raise LinkDown("too many messages without acknowledgement")
-        for index, item in enumerate(items):
-            mid = self._take_mid()
-            self._waiting[mid] = (waiter, index)
-            properties = (
-                encode_properties(item.content_type, item.properties)
-                if self.protocol == 5
-                else None
-            )
-            out += encode_publish(
-                item.topic.encode(), item.payload, mid, retain=item.retain, properties=properties
-            )
-        self._flush_soon()
+        if not items:
+            return []
+        waiter = _Waiter(len(items))
+        self._unsent.extend((waiter, index, item) for index, item in enumerate(items))
+        self._send_more()
         try:
             async with asyncio.timeout(timeout_s):
                 await waiter.done
@@ -481,6 +453,35 @@ class MqttConnection:
             self._end(LinkDown(f"no PUBACK within {timeout_s} s"))
             raise self._lost or LinkDown("lost") from None
         return waiter.codes
+
+    def _send_more(self) -> None:
+        """Write what may go out now (keep 5); the rest follows acknowledgements."""
+        out, waiting, unsent = self._tap.out, self._waiting, self._unsent
+        while unsent and len(waiting) < self._window:
+            waiter, index, item = unsent.popleft()
+            if waiter.done.done():  # its caller was cancelled
+                continue
+            properties = (
+                encode_properties(item.content_type, item.properties)
+                if self.protocol == 5
+                else None
+            )
+            mid = self._take_mid()
+            packet = encode_publish(
+                item.topic.encode(), item.payload, mid, retain=item.retain, properties=properties
+            )
+            if len(packet) > self._largest_bytes:
+                self._refuse(waiter, index)
+                continue
+            waiting[mid] = (waiter, index)
+            out += packet
+        self._flush_soon()
+
+    def _refuse(self, waiter: _Waiter, index: int) -> None:
+        waiter.codes[index] = TOO_LARGE
+        waiter.left -= 1
+        if waiter.left == 0:
+            waiter.done.set_result(None)
 
     def _take_mid(self) -> int:
         while True:
@@ -494,13 +495,31 @@ class MqttConnection:
             raise LinkDown(str(self._lost))
 
     async def close(self) -> None:
-        """Say goodbye (no will is sent then) and close; safe to call twice."""
-        if self._lost is None and self._client.tap is not None:
-            self._client.disconnect()
-            self._client.loop_write()
-            with contextlib.suppress(OSError):
-                self._client.tap.flush()
+        """Say goodbye (no will is sent then) and close; safe to call twice.
+
+        Waits at most GOODBYE_S for what was written before: half a packet and then DISCONNECT would
+        be garbage to the broker, and it would send the will after all.
+        """
+        if self._lost is None and self._is_open:
+            if self._tap.out:
+                self._flushed.clear()
+                self._flush()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(GOODBYE_S):
+                        await self._flushed.wait()
+            if self._lost is None and not self._tap.out:
+                self._client.disconnect()
+                self._client.loop_write()
         self._end(LinkDown("closed by us"))
+
+
+def _is_full(splitter: Splitter, *, half: bool = False) -> bool:
+    """Whether as much waits as may (keep 2), or half of that."""
+    share = 2 if half else 1
+    return (
+        len(splitter.messages) >= INBOX_MESSAGES // share
+        or splitter.held_bytes >= INBOX_BYTES // share
+    )
 
 
 class _WrongProtocol(LinkDown):

@@ -5,7 +5,9 @@ alone is more than a burst of 10,000 a second leaves for everything (decision 00
 
 Keeps   1. A packet is handed out whole or not at all, however the bytes were cut on the way.
         2. A PUBLISH longer than MAX_BODY_BYTES is skipped through with its head kept: a hostile
-           payload of 256 MiB costs no memory and is still acknowledged and shown.
+           payload of 256 MiB costs no memory and is still acknowledged and shown. Were the link
+           given up over it, the broker would send it again at every reconnect, for ever.
+        3. Whatever the bytes, feed() raises LinkDown and nothing else.
 Source  MQTT 3.1.1 (OASIS, 2014) 2.2, 3.3, 3.4; MQTT 5.0 (OASIS, 2019) 3.3, 3.4.
 """
 
@@ -17,6 +19,9 @@ from gateway.events import MAX_RAW_BYTES
 
 MAX_BODY_BYTES: Final = 1024 * 1024
 """A PUBLISH up to this size is kept whole; of a longer one only the first MAX_RAW_BYTES are."""
+
+MAX_PACKET_BYTES: Final = 5 + 268_435_455
+"""The longest packet MQTT knows: a byte, a length of four, and what that length can say."""
 
 _PUBLISH: Final = 0x30
 _PUBACK: Final = 0x40
@@ -44,6 +49,7 @@ class Splitter:
     """Cuts a byte stream into what is ours and what is paho's.
 
     messages  PUBLISH packets since the last take, oldest first
+    held_bytes  length of their payloads together
     acks      (packet id, reason code) of PUBACK packets since the last take
     others    bytes of every other packet, whole, for paho
     """
@@ -58,6 +64,14 @@ class Splitter:
         self.messages: list[Message] = []
         self.acks: list[tuple[int, int]] = []
         self.others = bytearray()
+        self.held_bytes = 0
+
+    def take(self, most: int | None = None) -> list[Message]:
+        """Remove and return the oldest messages, at most `most`."""
+        taken = self.messages[:most]
+        del self.messages[:most]
+        self.held_bytes -= sum([len(message.payload) for message in taken])
+        return taken
 
     def feed(self, data: bytes) -> None:
         """Take the next bytes of the stream; raises LinkDown when they are no MQTT."""
@@ -102,9 +116,12 @@ class Splitter:
         mid = data[topic_end] << 8 | data[topic_end + 1] if qos else 0
         if self._v5:
             length, properties = _remaining_length(data, at - 1, stop)
-            if properties == 0 or properties + length > stop:
-                raise LinkDown("the broker sent a PUBLISH with malformed properties")
             at = properties + length
+            if size is not None:
+                at = min(at or stop, stop)  # properties longer than the head we kept: no payload
+            elif properties == 0 or at > stop:
+                raise LinkDown("the broker sent a PUBLISH with malformed properties")
+        self.held_bytes += stop - at
         self.messages.append(
             Message(
                 data[body + 2 : topic_end].decode("utf-8", "replace"),
