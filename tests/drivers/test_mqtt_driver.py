@@ -223,3 +223,12 @@ def test_a_last_will_is_no_sign_of_life_of_its_device() -> None:
     arrival = driver._arrival(message, driver._tree.find(message.topic), 1)
     assert [one.point for one in arrival.readings] == [ONLINE_POINT]
     assert arrival.devices == ()
+
+
+async def test_two_clients_with_one_id_are_noticed(mosquitto: MosquittoFactory) -> None:
+    broker = await mosquitto()
+    one, other = House(), House()
+    async with driving(broker.port, one), driving(broker.port, other):
+        await one.until(lambda: any(what == "client" and not ok for what, ok, _ in one.notices))
+    told = next(text for what, ok, text in one.notices if what == "client" and not ok)
+    assert "campus-gw-1" in told
