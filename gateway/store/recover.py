@@ -26,9 +26,12 @@ __all__ = [
     "before_open",
     "is_moving",
     "is_salvaged",
+    "is_wal_missing",
     "mark_suspect",
     "move_aside",
     "newest_aside",
+    "note_closed",
+    "note_open",
     "read_head",
     "salvage",
     "salvage_step",
@@ -37,6 +40,7 @@ __all__ = [
 
 FILES: Final = ("events.db-wal", "events.db-shm", "events.db-journal", "events.db")
 _SUSPECT: Final = "suspect.txt"
+_OPEN: Final = "open"
 _WHY_CHARS: Final = 500
 
 log = structlog.get_logger()
@@ -49,6 +53,32 @@ def before_open(folder: Path) -> list[str]:
             leftover.unlink(missing_ok=True)
     noted = _noted(folder)
     return [] if noted is None else [move_aside(folder, *noted)]
+
+
+def note_open(folder: Path) -> None:
+    """Note that the database is open: while it is, SQLite keeps a WAL beside it."""
+    try:
+        (folder / _OPEN).touch()
+        sync_folder(folder)
+    except OSError as error:
+        log.warning("not noted that the store is open", error=str(error))
+
+
+def note_closed(folder: Path) -> None:
+    """Note that the database is about to be closed in order, which removes the WAL."""
+    with contextlib.suppress(OSError):
+        (folder / _OPEN).unlink(missing_ok=True)
+
+
+def is_wal_missing(folder: Path) -> bool:
+    """Whether somebody took the WAL of a store that was never closed; asked once, then forgotten.
+
+    SQLite opens what is left without a word, and the newest records are not in it.
+    """
+    was_open = (folder / _OPEN).exists()
+    note_closed(folder)
+    database, wal = folder / "events.db", folder / "events.db-wal"
+    return was_open and database.is_file() and not wal.exists()
 
 
 def is_moving(folder: Path) -> bool:

@@ -19,7 +19,7 @@ from typing import Any, Final
 
 import orjson
 
-from gateway.store import carve
+from gateway.store import carve, mend
 from gateway.store.batch import transaction
 from gateway.store.crash import crash_here
 from gateway.store.disk import read_head, write_file
@@ -190,6 +190,7 @@ def salvage_step(db: sqlite3.Connection, aside: Path, cursor: Cursor | None) -> 
     }
     with contextlib.suppress(OSError):  # then it is done again: that changes nothing
         write_file(aside / DONE, json.dumps(report).encode())
+        mend.forget(aside)
     return None
 
 
@@ -204,10 +205,22 @@ def newest_sound(old: sqlite3.Connection) -> int:
 
 
 def _open_damaged(aside: Path) -> sqlite3.Connection:
-    """Open for reading only: nothing of it may change, not even its WAL. Raises sqlite3.Error."""
+    """Open for reading only: nothing of it may change, not even its WAL. Raises sqlite3.Error.
+
+    When it is only the header that is no database's, a copy with a new one is opened instead.
+    """
     path = aside / "events.db"
     if not path.is_file() or not path.stat().st_size:
         raise sqlite3.OperationalError("no database file in it")
+    try:
+        return _open(path)
+    except sqlite3.Error as error:
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF != sqlite3.SQLITE_NOTADB:
+            raise
+    return _open(mend.mend(aside))
+
+
+def _open(path: Path) -> sqlite3.Connection:
     old = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
     old.text_factory = lambda raw: raw.decode("utf-8", "replace")
     try:

@@ -34,6 +34,10 @@ __all__ = ["Start", "Store", "checkpoint", "explain", "migrations"]
 HEAD_EVERY: Final = 5000
 """Records between two writings of the head file that notices a journal gone backwards."""
 READ_TIMEOUT_S: Final = 5.0
+WAL_MISSING: Final = (
+    "事件库的 WAL 文件不见了,最后写入的记录可能已丢失"
+    " the store's WAL is gone, and with it perhaps the newest records"
+)
 
 T = TypeVar("T")
 log = structlog.get_logger()
@@ -51,6 +55,7 @@ class Store:
         self._committed = 0
         self._since_head = 0
         self._head_lock = threading.Lock()
+        self._wal_missing = False
 
     @classmethod
     async def open(
@@ -104,19 +109,21 @@ class Store:
             else:
                 break
         await self._skip_lost(start, complaints)
+        recover.note_open(self.folder)
         start.complaints = complaints + start.complaints
         self._committed = start.seq
         return start
 
     async def _begin(self, path: Path) -> list[str]:
         """What comes before the database is opened for writing; returns what to tell a person."""
+        self._wal_missing = recover.is_wal_missing(self.folder)
         # First of all, because a store of a newer version must not be touched in any way.
         if not recover.is_moving(self.folder):
             with contextlib.suppress(StoreDamaged):
                 await asyncio.to_thread(opening.refuse_newer, path)
         told = recover.before_open(self.folder)
         self.reserve.fill()
-        return told
+        return told if not self._wal_missing else [*told, WAL_MISSING]
 
     async def _skip_lost(self, start: Start, complaints: list[str]) -> None:
         """Keep 4. The head file is behind by as many records as fit between two writings of it."""
@@ -127,6 +134,7 @@ class Store:
                 f"事件库倒退:已记到序号 {head_seq},只找到 {start.seq}"
                 f" journal went backwards: {head_seq} was noted, {start.seq} is the newest found"
             )
+        if head_seq > start.seq or self._wal_missing:
             start.seq = max(start.seq, head_seq) + SKIP_AHEAD
             await self._call(_skip_to, start.seq)
 
@@ -225,11 +233,13 @@ class Store:
             log.warning("checkpoint at closing failed, the WAL stays", error=str(error))
         if seq:
             self.write_head(seq, utc_ns)
+        recover.note_closed(self.folder)
         await self._disconnect()
         os.close(self._lock)
 
     async def abandon(self) -> None:
         """Close without writing anything: the file cannot be trusted any more."""
+        recover.note_closed(self.folder)
         await self._disconnect()
         os.close(self._lock)
 

@@ -269,6 +269,9 @@ async def test_a_damaged_database_is_kept_aside_and_alarms_flow_on(
             told = await gateway.faults(state="all")
             assert "gw-1/store" in told
             assert "damaged" in told["gw-1/store"]["text"]
+        if damage == "wal-gone":
+            told = await gateway.faults()
+            assert "WAL" in str(told["gw-1/store"]), "what nobody can bring back is told"
         received = here.police.inbox
         assert not received.changed, "nothing came under an old id with other bytes"
         seqs = [one.seq for one in received.received if one.type != HEARTBEAT]

@@ -350,10 +350,11 @@ async def test_a_second_damage_before_the_first_was_brought_over(tmp_path: Path)
     change_application(tmp_path)
     async with opened(tmp_path) as (store, _, _):
         pending = await store.read("SELECT seq FROM delivery WHERE state = 0 ORDER BY seq")
-        assert pending == [(record.seq,) for record in second]
+        assert pending == [(record.seq,) for record in [*first, *second]]
         await salvage_all(store)
         stored = await store.read("SELECT body FROM record ORDER BY seq")
         assert [body for (body,) in stored] == [record.body for record in [*first, *second]]
+    assert not list(tmp_path.glob("damaged-*/mended.db*")), "the mended copy is gone again"
 
 
 @pytest.mark.parametrize("named", ["aside.noted", "aside.moving", "aside.moving:3", "aside.moved"])
