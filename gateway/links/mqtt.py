@@ -2,7 +2,7 @@
 
 Owns    the socket, from connect to close. A connection is never reused: whoever wants another opens
         another, so an acknowledgement can never reach a later connection by mistake.
-Needs   gateway.links.mqtt_wire, .mqtt_tap, paho-mqtt (CONNECT, TLS, SUBSCRIBE, DISCONNECT).
+Needs   gateway.links.mqtt_wire, .mqtt_tap, paho-mqtt (CONNECT, TLS, SUBSCRIBE).
 Keeps   1. Nothing is acknowledged to the broker before acknowledge() is called (promise 1).
         2. At most INBOX_MESSAGES or INBOX_BYTES wait in memory, and what one read brought beyond
            that; then the socket is not read until some are taken.
@@ -48,6 +48,7 @@ TOO_LARGE: Final = 0x95
 """MQTT 5's reason code for a message larger than the broker takes; such a one is not sent."""
 FILTERS_PER_SUBSCRIBE: Final = 100
 _PINGREQ: Final = b"\xc0\x00"
+_DISCONNECT: Final = b"\xe0\x00"
 _FIRST_MID: Final = 0x8000  # below: paho's own packet ids for SUBSCRIBE
 
 
@@ -66,6 +67,7 @@ class MqttSettings:
 
     clean      False: the broker keeps the session and what arrives while we are away
     protocol   "auto" tries 5 and falls back to 3.1.1
+    window     messages of ours without acknowledgement at most; less where the broker wants less
     """
 
     host: str
@@ -78,6 +80,7 @@ class MqttSettings:
     clean: bool = True
     protocol: str = "auto"
     will: Will | None = None
+    window: int = OUTBOX_MESSAGES
 
     def __repr__(self) -> str:
         """Without the secret."""
@@ -124,12 +127,13 @@ class MqttConnection:
         self._waiting: dict[int, tuple[_Waiter, int]] = {}
         self._unsent: deque[tuple[_Waiter, int, Outgoing]] = deque()
         self._next_mid = _FIRST_MID
-        self._window = OUTBOX_MESSAGES
+        self._window = min(settings.window, OUTBOX_MESSAGES)
         self._largest_bytes = MAX_PACKET_BYTES
         self._keepalive_s = settings.keepalive_s
         self._heard = self._ping_at = self._loop.time()
-        self._flushed = asyncio.Event()
-        self._is_open = False
+        self._heard_bytes = 0
+        self._ended = asyncio.Event()
+        self._is_open = self._closing = False
         self._misc: asyncio.TimerHandle | None = None
 
     @classmethod
@@ -226,7 +230,7 @@ class MqttConnection:
 
     def _on_connect(self, _client: Any, _data: Any, flags: Any, reason: Any, props: Any) -> None:  # noqa: ANN401
         self.session_present = flags.session_present
-        self._window = min(getattr(props, "ReceiveMaximum", OUTBOX_MESSAGES), OUTBOX_MESSAGES)
+        self._window = min(getattr(props, "ReceiveMaximum", OUTBOX_MESSAGES), self._window)
         self._largest_bytes = getattr(props, "MaximumPacketSize", MAX_PACKET_BYTES)
         self._keepalive_s = getattr(props, "ServerKeepAlive", self._keepalive_s)
         if not self._connected.done():
@@ -246,7 +250,6 @@ class MqttConnection:
         splitter = self._tap.splitter
         try:
             more = self._tap.read()
-            self._heard = self._loop.time()
             if splitter.others:
                 self._let_paho_read()
         except (OSError, LinkDown) as error:
@@ -296,8 +299,6 @@ class MqttConnection:
         except OSError as error:
             self._end(LinkDown(f"writing: {error}"))
             return
-        if done:
-            self._flushed.set()
         if done and self._writing:
             self._writing = False
             self._loop.remove_writer(self._tap.fileno())
@@ -311,10 +312,11 @@ class MqttConnection:
         While we do not read (keep 2) we cannot hear, so only our own side is kept up.
         """
         now, keepalive_s = self._loop.time(), self._keepalive_s
-        if keepalive_s and not self._paused and now - self._heard > keepalive_s * 1.5:
-            self._read_on()  # the loop itself may have been away
-            if self._lost is None and not self._tap.splitter.messages and self._heard < now:
-                self._end(LinkDown(f"nothing heard of the broker for {now - self._heard:.0f} s"))
+        self._read_on()  # the loop itself may have been away
+        if self._paused or self._tap.heard_bytes != self._heard_bytes:
+            self._heard, self._heard_bytes = now, self._tap.heard_bytes
+        elif keepalive_s and now - self._heard > keepalive_s * 1.5:
+            self._end(LinkDown(f"nothing heard of the broker for {now - self._heard:.0f} s"))
         if self._lost is not None:
             return
         if keepalive_s and now >= self._ping_at:
@@ -362,7 +364,7 @@ class MqttConnection:
         self._unsent.clear()
         self._suback.clear()
         self._arrived.set()
-        self._flushed.set()
+        self._ended.set()
 
     # What a driver or an uplink does.
 
@@ -388,15 +390,17 @@ class MqttConnection:
     async def _subscribed(self, answer: asyncio.Future[list[int]]) -> list[int]:
         """Wait for a SUBACK as long as a resumed session's backlog, behind which it stands, flows.
 
-        Whoever subscribes on such a session must receive meanwhile. Empty when none came.
+        Whoever subscribes on such a session must receive meanwhile. Empty when none came. Answers
+        to our keep-alive do not count: a broker could give those for ever.
         """
+        splitter = self._tap.splitter
         while True:
-            heard = self._heard
+            before = splitter.count
             try:
                 async with asyncio.timeout(ANSWER_TIMEOUT_S):
                     return await asyncio.shield(answer)
             except TimeoutError:
-                if self._heard == heard:
+                if splitter.count == before and not self._paused:
                     answer.cancel()
                     return []
 
@@ -415,7 +419,6 @@ class MqttConnection:
         """Read the socket again once there is room."""
         if self._paused and self._lost is None and not _is_full(self._tap.splitter, half=True):
             self._paused = False
-            self._heard = self._loop.time()  # what was said meanwhile is still to be read
             self._loop.add_reader(self._tap.fileno(), self._readable)
             self._loop.call_soon(self._read_on)  # TLS holds bytes the socket knows nothing of
 
@@ -493,23 +496,22 @@ class MqttConnection:
     def _check(self) -> None:
         if self._lost is not None:
             raise LinkDown(str(self._lost))
+        if self._closing:
+            raise LinkDown("closed by us")
 
     async def close(self) -> None:
         """Say goodbye (no will is sent then) and close; safe to call twice.
 
-        Waits at most GOODBYE_S for what was written before: half a packet and then DISCONNECT would
-        be garbage to the broker, and it would send the will after all.
+        Waits at most GOODBYE_S for the broker to hang up. Whoever closes first while PUBACKs are
+        still on their way resets the connection, and the broker sends the will after all.
         """
-        if self._lost is None and self._is_open:
-            if self._tap.out:
-                self._flushed.clear()
-                self._flush()
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(GOODBYE_S):
-                        await self._flushed.wait()
-            if self._lost is None and not self._tap.out:
-                self._client.disconnect()
-                self._client.loop_write()
+        if self._lost is None and self._is_open and not self._closing:
+            self._closing = True
+            self._tap.out += _DISCONNECT
+            self._flush()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(GOODBYE_S):
+                    await self._ended.wait()
         self._end(LinkDown("closed by us"))
 
 

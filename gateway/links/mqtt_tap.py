@@ -30,6 +30,7 @@ class Tap:
         self.sock = sock
         self.splitter = Splitter(protocol)
         self.out = bytearray()
+        self.heard_bytes = 0
         self.before_close: Callable[[], None] = lambda: None
 
     def recv(self, size: int) -> bytes:
@@ -57,6 +58,7 @@ class Tap:
             return False
         if not data:
             raise LinkDown("the broker closed the connection")
+        self.heard_bytes += len(data)
         self.splitter.feed(data)
         return isinstance(self.sock, ssl.SSLSocket) or len(data) == _READ_BYTES
 

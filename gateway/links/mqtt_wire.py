@@ -50,6 +50,7 @@ class Splitter:
 
     messages  PUBLISH packets since the last take, oldest first
     held_bytes  length of their payloads together
+    count     PUBLISH packets since the beginning
     acks      (packet id, reason code) of PUBACK packets since the last take
     others    bytes of every other packet, whole, for paho
     """
@@ -64,7 +65,7 @@ class Splitter:
         self.messages: list[Message] = []
         self.acks: list[tuple[int, int]] = []
         self.others = bytearray()
-        self.held_bytes = 0
+        self.held_bytes = self.count = 0
 
     def take(self, most: int | None = None) -> list[Message]:
         """Remove and return the oldest messages, at most `most`."""
@@ -122,6 +123,7 @@ class Splitter:
             elif properties == 0 or at > stop:
                 raise LinkDown("the broker sent a PUBLISH with malformed properties")
         self.held_bytes += stop - at
+        self.count += 1
         self.messages.append(
             Message(
                 data[body + 2 : topic_end].decode("utf-8", "replace"),
