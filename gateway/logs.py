@@ -22,7 +22,10 @@ def set_up(form: str = "json", level: str = "info") -> None:
         _harmless,
     ]
     if form == "console":
-        renderer: Any = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        renderer: Any = structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty(),
+            exception_formatter=structlog.dev.plain_traceback,  # others print local variables
+        )
         end = [renderer]
     else:
         renderer = structlog.processors.JSONRenderer(ensure_ascii=False)

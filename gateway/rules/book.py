@@ -191,7 +191,8 @@ class AlarmBook:
         if alarm is None or alarm.told >= alarm.count:
             return
         alarm.told, alarm.told_ns = alarm.count, ledger.now_ns
-        self._record(ledger, alarm, "repeated", None, {"count": alarm.count})
+        if alarm.category == Category.ALARM:  # receivers are told of a fault once, and of its end
+            self._record(ledger, alarm, "repeated", None, {"count": alarm.count})
         self._save(ledger, alarm)
 
     def _settle(self, ledger: Ledger, alarm: Alarm) -> None:

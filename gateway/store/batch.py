@@ -230,11 +230,11 @@ def _write_progress(db: sqlite3.Connection, deliveries: list[DeliveryRow]) -> No
             (d.receiver, d.seq, _NO_LANE, d.state, d.attempts, d.at_ns, d.reference, d.reason)
             for d in latest.values()
         ],
-        # An acknowledged delivery stays so, whatever an older attempt reports (invariant 4).
+        # An acknowledged delivery stays so, whatever an older attempt or report says (invariant 4).
         " ON CONFLICT (receiver, seq) DO UPDATE SET state = excluded.state, attempts ="
         " excluded.attempts, at_ns = excluded.at_ns, reference = excluded.reference,"
         f" reason = excluded.reason WHERE delivery.state IN ({PENDING}, {PARKED})"
-        f" OR excluded.state NOT IN ({PENDING}, {PARKED})",
+        f" OR (excluded.state > delivery.state AND excluded.state != {PARKED})",
     )
     db.execute(f"DELETE FROM delivery WHERE lane = {_NO_LANE}")  # noqa: S608 a constant of ours
 

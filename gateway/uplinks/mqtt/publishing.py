@@ -37,7 +37,6 @@ from gateway.uplinks.mqtt.words import (
 
 CONNECTION_WAIT_S: Final = 1.0
 ACKNOWLEDGE_S: Final = 10.0
-DELIVER_S: Final = 14.0
 FAREWELL_S: Final = 1.0
 FIRST_PAUSE_S: Final = 0.5
 LONGEST_PAUSE_S: Final = 15.0
@@ -111,22 +110,14 @@ class Uplink:
 
     async def deliver(self, parcels: Sequence[Parcel]) -> list[Outcome]:
         """Publish the parcels in order; see gateway.uplink.Uplink.deliver."""
-        deadline_ns = self._clock.mono_ns() + int(DELIVER_S * 1e9)
-        outcomes: list[Outcome] = []
         try:
             connection = await self._connected()
-            while len(outcomes) < len(parcels):
-                # Each call under way may use its part of the window: together they keep it.
-                share = max(1, self._window // self.concurrency)
-                some = parcels[len(outcomes) : len(outcomes) + share]
-                left_s = (deadline_ns - self._clock.mono_ns()) / 1e9
-                if left_s <= 0:
-                    raise LinkDown(f"no time left after {len(outcomes)} records")  # noqa: TRY301
-                outcomes += await self._publish(connection, some, min(ACKNOWLEDGE_S, left_s))
+            # All at once, though the connection may let them go in parts: what another call hands
+            # over meanwhile must go behind them.
+            return await self._publish(connection, parcels, ACKNOWLEDGE_S)
         except LinkDown as error:
             why = f"{self._where}: {plain(str(error))}; {AGAIN}"
-            outcomes += [UplinkUnavailable(why)] * (len(parcels) - len(outcomes))
-        return outcomes
+            return [UplinkUnavailable(why)] * len(parcels)
 
     async def _connected(self) -> MqttConnection:
         try:
@@ -155,7 +146,8 @@ class Uplink:
         try:
             reasons = await connection.publish(items, timeout_s)
         except LinkDown:
-            # A broker that takes fewer at once than we sent ends the connection: try with fewer.
+            # A broker that takes fewer at once than we sent ends the connection: the next one has
+            # a smaller window.
             self._window = max(SMALLEST_WINDOW, self._window // 2)
             raise
         self._window = min(self._options.window, self._window + self.concurrency)
@@ -228,6 +220,7 @@ class Uplink:
             clean=not self._receipts_topic,
             protocol=options.protocol,
             will=will,
+            window=self._window,
         )
 
     async def _introduce(self, connection: MqttConnection, session: str, since_ns: int) -> None:
