@@ -166,7 +166,7 @@ class Store:
     async def _call(self, work: Callable[..., T], *args: Any) -> T:  # noqa: ANN401
         """Run work(connection, *args) in the writer's thread as one step.
 
-        aiosqlite's public calls are one thread hop each, eight for a commit of one alarm; a
+        aiosqlite's public calls are one thread hop each, seven for a commit of one alarm; a
         transaction is one step for us, so it is one hop (decision 0007).
         """
 
