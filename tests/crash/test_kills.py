@@ -151,8 +151,8 @@ async def test_nothing_is_lost_when_the_gateway_is_killed_and_the_police_is_half
 
 @pytest.mark.timeout(120)
 async def test_nothing_is_lost_with_the_embedded_broker_killed_as_well(tmp_path: Path) -> None:
-    figures = await play_embedded(tmp_path, deaths=orders(3, seed=5), presses=600, seed=5)
-    demand(figures, kills=3, presses=600)
+    figures = await play_embedded(tmp_path, deaths=orders(2, seed=5), presses=400, seed=5)
+    demand(figures, kills=2, presses=400)
 
 
 @pytest.mark.long
