@@ -34,7 +34,7 @@ from gateway.driver import LinkSettings, Notice, find_driver
 from gateway.errors import LinkDown, StoreDamaged, StoreError
 from gateway.events import Device
 from gateway.housekeeping import Housekeeping
-from gateway.intake import GATEWAY_FAMILY, Intake
+from gateway.intake import Intake
 from gateway.links.broker import ACK_WAIT_S, BrokerSettings, BrokerUser, EmbeddedBroker
 from gateway.metrics import Metrics
 from gateway.rules.routing import Router
@@ -144,7 +144,7 @@ class _House:
             name="校园安防网关",
             place=site.name,
             profile_id="",
-            family=GATEWAY_FAMILY,
+            family="gateway",
             link="gateway",
             address={},
             points={},
@@ -353,7 +353,7 @@ class _House:
                 self.links_up[link] = healthy
                 self.desk.reasons.pop(f"link.{link}", None)
                 self.intake.post(
-                    lambda ledger: self.intake.supervision.link(
+                    lambda ledger: self.intake.judge.supervision.link(
                         link, healthy=healthy, ledger=ledger
                     )
                 )
@@ -397,7 +397,7 @@ class _House:
 
     async def _heartbeats(self) -> None:
         """To every receiver, from the start on: how much waits, how old, which clock."""
-        subject = self.intake.subject(self.gateway.id, "heartbeat")
+        subject = self.intake.judge.subject(self.gateway.id, "heartbeat")
         while True:
             now = self.clock.utc_ns()
             async with asyncio.TaskGroup() as group:
@@ -406,7 +406,7 @@ class _House:
                         "queue_depth": worker.depth(),
                         "oldest_age_s": round(worker.oldest_age_s(), 1),
                         "last_seq": self.journal.seq,
-                        "open_alarms": len(self.intake.book),
+                        "open_alarms": len(self.intake.judge.book),
                         "clock": self.clock.quality,
                         "disk_free_bytes": self.store.reserve.free_bytes,
                         "interval_s": self.config.heartbeat_seconds,
@@ -456,7 +456,7 @@ class _House:
             "receiver",
             lambda: [(worker.name, float(worker.state == "ok")) for worker in workers],
         )
-        watches = self.intake.supervision.watches
+        watches = self.intake.judge.supervision.watches
         code = {"offline": 0.0, "online": 1.0, "unknown": -1.0}
         metrics.gauge(
             "campus_device_state",
@@ -468,7 +468,7 @@ class _House:
         self._single("campus_disk_free_bytes", "free space", lambda: reserve.free_bytes)
         self._single("campus_disk_reserve_bytes", "set aside", lambda: reserve.held_bytes)
         self._single("campus_clock_trusted", "1 trusted", lambda: self.clock.quality == "trusted")
-        self._single("campus_open_alarms", "alarms and faults", lambda: len(self.intake.book))
+        self._single("campus_open_alarms", "alarms and faults", lambda: len(self.intake.judge.book))
         self._single("campus_journal_seq", "newest record", lambda: self.journal.seq)
 
     def _single(self, name: str, text: str, read: Callable[[], float]) -> None:

@@ -14,7 +14,8 @@ from gateway.clock import Clock
 from gateway.console import desk as console
 from gateway.delivery import Worker
 from gateway.events import Device, Nature
-from gateway.intake import Intake, PointNow
+from gateway.intake import Intake
+from gateway.judge import PointNow
 from gateway.rules.alarm import Alarm
 from gateway.rules.book import NoSuchAlarm, WrongState
 from gateway.rules.ledger import Ledger
@@ -165,7 +166,7 @@ class FrontDesk:
 
     def devices(self) -> list[Row]:
         """See Desk."""
-        watches = self._intake.supervision.watches
+        watches = self._intake.judge.supervision.watches
         now_ns = self._clock.utc_ns()
         return [
             {
@@ -179,7 +180,7 @@ class FrontDesk:
                 "last_seen": _time(watches[device.id].utc_ns),
                 "points": [
                     self._point(device, point.name, now, now_ns)
-                    for point, now in self._intake.device_points(device)
+                    for point, now in self._intake.judge.device_points(device)
                 ],
             }
             for device in self._devices
@@ -187,7 +188,7 @@ class FrontDesk:
 
     def _point(self, device: Device, name: str, now: PointNow | None, now_ns: int) -> Row:
         point = device.points[name]
-        state = self._intake.supervision.watches[device.id].state
+        state = self._intake.judge.supervision.watches[device.id].state
         heard = now is not None and now.at_ns > 0
         quality = "unknown"
         if heard and now is not None:
@@ -236,7 +237,7 @@ class FrontDesk:
         """See Desk."""
 
         def work(ledger: Ledger) -> Alarm:
-            return self._intake.book.acknowledge(ledger, alarm_id, who)
+            return self._intake.judge.book.acknowledge(ledger, alarm_id, who)
 
         return await self._decide(alarm_id, work)
 
@@ -244,7 +245,7 @@ class FrontDesk:
         """See Desk."""
 
         def work(ledger: Ledger) -> Alarm:
-            return self._intake.book.close(
+            return self._intake.judge.book.close(
                 ledger, alarm_id, who=who, disposition=disposition, note=note
             )
 

@@ -69,7 +69,7 @@ class Housekeeping:
         if not trouble and self._intake.disk_full:
             log.info("disk has room again: reserve filled, telemetry resumes")
             self._intake.disk_full = False
-        self._intake.keep_readings = not trouble
+        self._intake.judge.keep_readings = not trouble
         if trouble:
             self._intake.fault(
                 "disk",

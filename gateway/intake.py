@@ -1,77 +1,41 @@
 """The intake: the one door in, the one writer.
 
 Owns    the turn: everything that is waiting is judged together and committed together.
-Needs   store, rules, profile logic, clock.
+Needs   the judge, the store, a clock.
 Keeps   1. emit() returns only after what arrived is committed (promise 1).
         2. What a turn sealed is retried unchanged until the disk takes it, and never judged again.
-        3. Judging one arrival cannot stop the next: what fails is quarantined with its reason.
+        3. A bug in judging stops neither the writer nor the next in line.
         4. At most QUEUE_ARRIVALS wait; then emit() waits with them, and the broker with it.
 """
 
 import asyncio
 import heapq
-from array import array
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
-import orjson
 import structlog
 
 from gateway import crash
 from gateway.clock import Clock
 from gateway.errors import StoreDamaged, StoreError, StoreFull
-from gateway.events import (
-    MAX_ATTRIBUTE_CHARS,
-    MAX_RAW_BYTES,
-    ONLINE_POINT,
-    Arrival,
-    Category,
-    Device,
-    Garbled,
-    Kind,
-    Nature,
-    Point,
-    Reading,
-    Scalar,
-)
+from gateway.events import Arrival, Device, Scalar
+from gateway.judge import Judge
 from gateway.metrics import Metrics
-from gateway.profile import Change, PointMachine, PointState
-from gateway.rules.book import AlarmBook
 from gateway.rules.ledger import Ledger
 from gateway.rules.routing import Router
-from gateway.rules.supervision import OWN_POINTS, Supervision
-from gateway.store import Batch, DeliveryRow, Draft, Journal, QuarantineRow, Sealed, Start, Store
-from gateway.store.journal import Subject
+from gateway.store import Batch, DeliveryRow, Journal, Sealed, Start, Store
 
 QUEUE_ARRIVALS: Final = 8192
 TURN_ARRIVALS: Final = 1024
 RECEIPTS_S: Final = 0.03
-READING_EVERY_NS: Final = 60_000_000_000
 RETRY_S: Final = (0.05, 0.1, 0.2, 0.5, 1.0)
 MOST_RETRIES: Final = 60
 """Of a StoreError that names no cause; a full disk is waited out for ever."""
-GATEWAY_FAMILY: Final = "gateway"
 
 T = TypeVar("T")
 Committed = Callable[[Sequence[Sealed]], None]
 log = structlog.get_logger()
-
-
-class PointNow:
-    """A point as last known, for the console and for thin telemetry."""
-
-    __slots__ = ("armed_ns", "at_ns", "machine", "point", "stored_ns", "subject", "text", "value")
-
-    def __init__(self, device: Device, point: Point, subject: Subject, saved: str | None) -> None:
-        self.point = point
-        self.subject = subject
-        self.text = f"{device.place} {device.name} {point.text}".strip()
-        self.machine = _machine(point, saved)
-        self.armed_ns = 0  # when its timer goes off; 0 when none is set
-        self.value: Scalar | None = None
-        self.at_ns = 0  # UTC of the last reading since start, 0 before
-        self.stored_ns = 0  # monotonic time of the last row of telemetry
 
 
 class Intake:
@@ -95,15 +59,7 @@ class Intake:
         self._router = router
         self._clock = clock
         self._metrics = metrics
-        self._gateway = gateway
-        self._devices = {device.id: device for device in (*devices, gateway)}
-        self._saved = start.points
-        self._subjects: dict[tuple[str, str], Subject] = {}
-        self.points: dict[tuple[str, str], PointNow] = {}
-        self.book = AlarmBook(escalation, self.subject, self._closed)
-        self.supervision = Supervision(devices, self.book, _Subjects(self.subject))
-        self._inbox: dict[str, array[int]] = {}
-        self._start = start
+        self.judge = Judge(start, devices, gateway, escalation, metrics)
         self._arrivals: deque[tuple[Sequence[Arrival], asyncio.Future[None]]] = deque()
         self._waiting = 0
         self._work: deque[Callable[[Ledger], None]] = deque()
@@ -119,7 +75,6 @@ class Intake:
         self._stopping = False
         self.progress = 0
         self.disk_full = False
-        self.keep_readings = True
 
     # What others call.
 
@@ -177,16 +132,13 @@ class Intake:
 
     def fault(self, point: str, text: str, *, active: bool, attributes: dict[str, Scalar]) -> None:
         """Raise or restore a fault of the gateway itself; repeating it changes nothing."""
-        self.post(lambda ledger: self._own_fault(ledger, point, text, attributes, active=active))
+        self.post(
+            lambda ledger: self.judge.own_fault(ledger, point, text, attributes, active=active)
+        )
 
     def forget_session(self, link: str) -> None:
         """The broker has forgotten us: its packet ids begin anew, and ours mean nothing."""
-
-        def work(ledger: Ledger) -> None:
-            self._inbox.pop(link, None)
-            ledger.batch.forget_inbox.append(link)
-
-        self.post(work)
+        self.post(lambda ledger: self.judge.forget_session(link, ledger))
 
     def stop(self) -> None:
         """Finish what is in line, then let run() return."""
@@ -205,12 +157,12 @@ class Intake:
             raise
 
     async def _run(self) -> None:
-        await self._turn(self._begin)
+        await self._turn(self.judge.begin)
         next_sweep = 0
         while True:
             now = self._clock.mono_ns()
             if now >= next_sweep:
-                self._work.append(self.supervision.sweep)
+                self._work.append(self.judge.supervision.sweep)
                 next_sweep = now + 1_000_000_000
             if not (self._arrivals or self._work or self._due(now)):
                 if self._stopping and not self._receipts:
@@ -338,22 +290,10 @@ class Intake:
         freed = self._store.reserve.release()
         if not self.disk_full:
             log.error("disk full: telemetry stops, alarms use the reserve", error=str(error))
-        self.disk_full, self.keep_readings = True, False
+        self.disk_full, self.judge.keep_readings = True, False
         if not freed:
             log.error("disk full and reserve used up: nothing is acknowledged, tried again in 1 s")
             await self._clock.sleep(1.0)
-
-    # Judging.
-
-    def _begin(self, ledger: Ledger) -> None:
-        self.book.load(self._start.alarms, ledger)
-        self.supervision.load(self._start.seen, ledger)
-        for (link, mid), digest in self._start.inbox.items():
-            self._inbox_of(link)[mid & 0xFFFF] = digest
-        for key in list(self._saved):
-            if key[0] in self._devices and key[1] in self._devices[key[0]].points:
-                self._rearm(self._point(*key), ledger)
-        self._start.points = {}
 
     def _judge_arrivals(self, ledger: Ledger) -> list[asyncio.Future[None]]:
         done: list[asyncio.Future[None]] = []
@@ -363,315 +303,12 @@ class Intake:
             taken += len(arrivals)
             done.append(future)
             for arrival in arrivals:
-                try:
-                    self._arrival(arrival, ledger)
-                except Exception as error:  # noqa: BLE001 keep 3, for the message as a whole
-                    self._unjudged(arrival, error, ledger)
+                self.judge.arrival(arrival, ledger)
         self._waiting -= taken
         self._metrics.counters["arrivals"] += taken
         if taken:
             self._room.set()
         return done
-
-    def _arrival(self, arrival: Arrival, ledger: Ledger) -> None:
-        token = arrival.token
-        if token is not None:
-            mid, digest = token
-            known = self._inbox_of(arrival.link)
-            if arrival.repeated and self._is_known(arrival, known, mid, digest, ledger):
-                self._metrics.counters["duplicates"] += 1
-                return
-            known[mid] = digest
-            ledger.batch.inbox.append((arrival.link, mid, digest))
-        supervision = self.supervision
-        for name in arrival.devices:
-            supervision.heard(name, ledger)
-        if arrival.garbled is not None:
-            self._garbled(arrival.garbled, ledger)
-        else:
-            for name in arrival.devices:
-                if supervision.watches[name].garbled:
-                    supervision.understood(name, ledger)
-        for reading in arrival.readings:
-            try:
-                self._reading(reading, ledger)
-            except Exception as error:  # noqa: BLE001 keep 3: one must not stop the next
-                self._unjudged(reading, error, ledger)
-
-    def _unjudged(self, what: Arrival | Reading, error: Exception, ledger: Ledger) -> None:
-        """Keep what could not be judged, and tell a person: it may have been an alarm."""
-        if isinstance(what, Reading):
-            name = what.device_id
-        else:
-            name = what.devices[0] if what.devices else self._gateway.id
-        log.error("judging failed; kept in quarantine", device=name, exc_info=error)
-        garbled = Garbled(
-            device_id=name,
-            why=f"judging failed: {type(error).__name__}",
-            raw=repr(what).encode("utf-8", "backslashreplace")[:MAX_RAW_BYTES],
-            size_bytes=0,
-            received_ns=ledger.now_ns,
-        )
-        self._garbled(garbled, ledger)
-
-    def _is_known(
-        self, arrival: Arrival, known: "array[int]", mid: int, digest: int, ledger: Ledger
-    ) -> bool:
-        """Whether a message marked as sent before was judged before.
-
-        Under the same packet id it was. A broker that was killed sends again what we acknowledged
-        under other ids: an event whose like we have seen just once is then the same one (devices
-        that number or date their messages never send two alike). A press counts once more instead:
-        buttons send the same bytes each time, and a press too many is better than one too few.
-        """
-        if known[mid] == digest:
-            return True
-        if not arrival.readings or known.count(digest) != 1:
-            return False
-        for reading in arrival.readings:
-            points = self._devices[reading.device_id].points
-            if reading.point not in points or points[reading.point].nature is not Nature.RECORD:
-                return False
-        former = known.index(digest)
-        known[former], known[mid] = 0, digest
-        ledger.batch.inbox += [(arrival.link, former, 0), (arrival.link, mid, digest)]
-        return True
-
-    def _reading(self, reading: Reading, ledger: Ledger) -> None:
-        if reading.point == ONLINE_POINT:
-            self.supervision.said(reading, ledger)
-            return
-        now = self.points.get((reading.device_id, reading.point))
-        if now is None:
-            now = self._point(reading.device_id, reading.point)
-        now.at_ns, now.value = reading.received_ns, reading.value
-        point = now.point
-        if point.nature is Nature.RECORD and not self.keep_readings and self._is_shed(reading):
-            self._metrics.counters["records_shed"] += 1
-            return
-        if point.nature is Nature.RECORD and reading.duplicate is None and not reading.retained:
-            self._recorded(now, reading, ledger)
-            return
-        machine = now.machine
-        change = machine.feed(reading, ledger.mono_ns)
-        while change is not None:
-            self._changed(now, change, ledger)
-            due = machine.due_ns
-            change = (
-                machine.tick(ledger.mono_ns) if due is not None and due <= ledger.mono_ns else None
-            )
-        if point.nature is not Nature.MOMENTARY or reading.duplicate is not None:
-            self._rearm(now, ledger)
-            self._save_point(now, reading, ledger)
-
-    def _is_shed(self, reading: Reading) -> bool:
-        """On a disk that is nearly full a flooding device's routine events are only counted.
-
-        Otherwise one stuck reader would eat the reserve that is there for alarms. Its flooding
-        fault is open, and so is the disk's.
-        """
-        urgent = (reading.priority or 3) <= 2
-        return self.supervision.watches[reading.device_id].flooding and not urgent
-
-    def _save_point(self, now: PointNow, reading: Reading, ledger: Ledger) -> None:
-        key = (reading.device_id, reading.point)
-        doc = orjson.dumps(now.machine.state().as_dict()).decode()
-        changed = self._saved.get(key) != doc
-        if changed:
-            self._saved[key] = doc
-            ledger.batch.points[key] = doc
-        minute = ledger.mono_ns - now.stored_ns > READING_EVERY_NS
-        if now.point.nature is not Nature.RECORD and (changed or minute or not now.stored_ns):
-            now.stored_ns = ledger.mono_ns
-            if self.keep_readings:
-                row = (reading.received_ns, *key, _storable(now.value))
-                ledger.batch.readings.append(row)
-            else:
-                self._metrics.counters["readings_left_out"] += 1
-
-    def _rearm(self, now: PointNow, ledger: Ledger) -> None:
-        """Have the point looked at when it is due. One timer, however often it is asked for."""
-        due = now.machine.due_ns
-        if due is None:
-            return
-        at = max(due, ledger.mono_ns)
-        if 0 < now.armed_ns <= at:
-            return  # that one sets the next
-        now.armed_ns = at
-        ledger.timers.append((at, lambda turn: self._tick(now, at, turn)))
-
-    def _tick(self, now: PointNow, at: int, ledger: Ledger) -> None:
-        if now.armed_ns != at:
-            return  # an earlier one took its place
-        now.armed_ns = 0
-        while (due := now.machine.due_ns) is not None and due <= ledger.mono_ns:
-            change = now.machine.tick(ledger.mono_ns)
-            if change is None:
-                break
-            self._changed(now, change, ledger)
-            self._save_point(now, change.reading, ledger)
-        self._rearm(now, ledger)
-
-    def _changed(self, now: PointNow, change: Change, ledger: Ledger) -> None:
-        reading, point = change.reading, now.point
-        if change.what == "recorded" or point.category is Category.RECORD:
-            self._recorded(now, reading, ledger)
-        elif point.category is Category.READING:
-            return
-        elif change.what == "restored":
-            self.book.restored(ledger, reading.device_id, reading.point, reading)
-        else:
-            link = self._devices[reading.device_id].link
-            self.book.raised(ledger, now.subject, point, reading, group=link)
-            if point.nature is Nature.MOMENTARY and not self._holds(now):
-                self.book.restored(ledger, reading.device_id, reading.point, reading)
-
-    @staticmethod
-    def _holds(now: PointNow) -> bool:
-        """Whether an active momentary point stays so: alarms do, and what restores itself."""
-        return now.point.category is Category.ALARM or now.point.auto_restore_s is not None
-
-    def _recorded(self, now: PointNow, reading: Reading, ledger: Ledger) -> None:
-        point = now.point
-        ledger.write(
-            Draft(
-                type="event.recorded",
-                subject=now.subject,
-                kind=point.kind,
-                priority=reading.priority or point.priority,
-                received_ns=reading.received_ns,
-                observed_ns=reading.observed_ns,
-                quality=ledger.quality,
-                text=now.text,
-                mode="historical" if reading.historical else "live",
-                value=reading.value,
-                unit=point.unit,
-                attributes=reading.attributes,
-            )
-        )
-
-    def _garbled(self, garbled: Garbled, ledger: Ledger) -> None:
-        name = garbled.device_id
-        self._metrics.quarantined[name] = self._metrics.quarantined.get(name, 0) + 1
-        ledger.batch.quarantine.append(
-            QuarantineRow(
-                garbled.received_ns,
-                name,
-                garbled.why[:512],
-                garbled.size_bytes,
-                garbled.raw[:MAX_RAW_BYTES],
-            )
-        )
-        self.supervision.garbled(name, garbled.why, garbled.size_bytes, ledger)
-
-    def _own_fault(
-        self,
-        ledger: Ledger,
-        name: str,
-        text: str,
-        attributes: dict[str, Scalar],
-        *,
-        active: bool,
-    ) -> None:
-        device = self._gateway.id
-        if not active:
-            self.book.restored(ledger, device, name, None)
-            return
-        if self.book.open_at(device, name) is not None:
-            return
-        point = Point(
-            name=name,
-            kind=Kind.FAULT,
-            nature=Nature.STATE,
-            category=Category.FAULT,
-            priority=2,
-            text=text,
-            text_en=name,
-        )
-        reading = Reading(
-            device_id=device,
-            point=name,
-            received_ns=ledger.now_ns,
-            active=True,
-            attributes=attributes,
-        )
-        self.book.raised(ledger, self.subject(device, name), point, reading, group="gateway")
-
-    def _closed(self, device: str, point: str, ledger: Ledger) -> None:
-        """A person closed the alarm: the point may raise again once it was inactive."""
-        now = self.points.get((device, point))
-        if now is not None:
-            now.machine.reset(ledger.mono_ns)
-            self._saved[device, point] = doc = orjson.dumps(now.machine.state().as_dict()).decode()
-            ledger.batch.points[device, point] = doc
-
-    # Look-ups.
-
-    def _point(self, device_id: str, name: str) -> PointNow:
-        device = self._devices[device_id]
-        key = (device_id, name)
-        now = self.points.get(key)
-        if now is None:
-            subject = self.subject(device_id, name)
-            now = PointNow(device, device.points[name], subject, self._saved.get(key))
-            self.points[key] = now
-        return now
-
-    def subject(self, device_id: str, point: str) -> Subject:
-        """The constant part of a point's records; made once."""
-        found = self._subjects.get((device_id, point))
-        if found is None:
-            device = self._devices.get(device_id)
-            found = Subject.of(
-                device_id=device_id,
-                name=device.name if device else device_id,
-                place=device.place if device else "",
-                family=device.family if device else "",
-                point=point,
-                cameras=device.cameras if device else (),
-            )
-            self._subjects[device_id, point] = found
-        return found
-
-    def _inbox_of(self, link: str) -> "array[int]":
-        found = self._inbox.get(link)
-        if found is None:
-            found = self._inbox[link] = array("q", bytes(8 * 65536))
-        return found
-
-    def device_points(self, device: Device) -> Iterable[tuple[Point, PointNow | None]]:
-        """Every point of a device, heard of or not."""
-        for name, point in device.points.items():
-            yield point, self.points.get((device.id, name))
-
-
-class _Subjects(dict[tuple[str, str], Subject]):
-    """Subjects by key, made when first asked for."""
-
-    def __init__(self, make: Callable[[str, str], Subject]) -> None:
-        super().__init__()
-        self._make = make
-
-    def __missing__(self, key: tuple[str, str]) -> Subject:
-        found = self[key] = self._make(*key)
-        return found
-
-
-def _machine(point: Point, saved: str | None) -> PointMachine:
-    """As it was; a state that cannot be read begins unknown, and the next reading tells."""
-    if saved is not None:
-        try:
-            return PointMachine(point, PointState.from_dict(orjson.loads(saved)))
-        except (ValueError, TypeError, KeyError, AttributeError):
-            log.exception("a point's state cannot be read; it begins unknown", point=point.name)
-    return PointMachine(point, None)
-
-
-def _storable(value: Scalar | None) -> Scalar | None:
-    """What SQLite can hold: 64 bits with a sign, and text that is no essay."""
-    if type(value) is int and not -(2**63) <= value < 2**63:
-        return float(value)
-    return value[:MAX_ATTRIBUTE_CHARS] if type(value) is str else value
 
 
 def _fail(
@@ -687,6 +324,3 @@ def _fail(
     for answer, _ in answers:
         if not answer.done():
             answer.set_exception(told)
-
-
-__all__ = ["OWN_POINTS", "Intake", "PointNow"]

@@ -127,7 +127,7 @@ class Core:
     def _draft(self, ledger: Ledger, device_id: str, changes: dict[str, Any]) -> Draft:
         fields: dict[str, Any] = {
             "type": "alarm.raised",
-            "subject": self.intake.subject(device_id, "button"),
+            "subject": self.intake.judge.subject(device_id, "button"),
             "kind": "panic",
             "priority": 1,
             "received_ns": ledger.now_ns,

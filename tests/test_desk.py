@@ -59,7 +59,7 @@ async def test_closed_alarms_follow_the_open_ones_newest_first(tmp_path: Path) -
         ids = []
         for _ in range(3):
             await made.press()
-            found = made.intake.book.open_at("btn-1", "button")
+            found = made.intake.judge.book.open_at("btn-1", "button")
             assert found is not None
             ids.append(found.alarm_id)
             await desk.close(found.alarm_id, "王老师", "test", "")

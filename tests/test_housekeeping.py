@@ -72,14 +72,14 @@ async def test_a_disk_with_little_room_stops_telemetry_and_says_so_until_there_i
 ) -> None:
     async with core(tmp_path, JumpyClock()) as made, keeping(made) as keeper:
         await look(made, keeper)
-        assert made.intake.keep_readings
+        assert made.intake.judge.keep_readings
         with monkeypatch.context() as patch:
             patch.setattr(Reserve, "free_bytes", property(lambda _self: 0))
             await look(made, keeper)
             assert faults(made, "disk") == ["raised"]
-            assert not made.intake.keep_readings
+            assert not made.intake.judge.keep_readings
             await made.press()
             assert made.told("panic") == ["alarm.raised"]
         await look(made, keeper)
         assert faults(made, "disk") == ["raised", "restored"]
-        assert made.intake.keep_readings
+        assert made.intake.judge.keep_readings

@@ -145,7 +145,7 @@ async def test_a_repeat_by_packet_id_and_content_is_dropped_only_when_the_link_s
         await send(made, 7, 1001, repeated=True)  # marked, and a first copy all the same
         assert made.told("panic") == ["alarm.raised"]
     async with core(tmp_path, clock) as made:
-        alarm = made.intake.book.open_at("btn-1", "button")
+        alarm = made.intake.judge.book.open_at("btn-1", "button")
         assert alarm is not None
         await send(made, 7, 1001, repeated=True)
         assert alarm.count == 1
@@ -161,7 +161,7 @@ async def test_a_repeat_by_packet_id_and_content_is_dropped_only_when_the_link_s
 async def test_two_presses_in_one_batch_are_two(tmp_path: Path) -> None:
     async with core(tmp_path, FakeClock()) as made:
         await made.intake.emit([arrival(reading(made.clock)), arrival(reading(made.clock))])
-        alarm = made.intake.book.open_at("btn-1", "button")
+        alarm = made.intake.judge.book.open_at("btn-1", "button")
         assert alarm is not None
         assert alarm.count == 2
 

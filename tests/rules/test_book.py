@@ -17,7 +17,7 @@ HEAT = point("heat", kind=Kind.TEMPERATURE, nature=Nature.STATE, priority=2)
 
 async def acknowledge(made: Core, alarm_id: str) -> Alarm:
     return await made.intake.command(
-        lambda ledger: made.intake.book.acknowledge(ledger, alarm_id, "王老师")
+        lambda ledger: made.intake.judge.book.acknowledge(ledger, alarm_id, "王老师")
     )
 
 
@@ -25,13 +25,13 @@ async def close(made: Core, alarm_id: str, **changes: Any) -> Alarm:
     fields = {"who": "王老师", "disposition": "real"} | changes
 
     def work(ledger: Ledger) -> Alarm:
-        return made.intake.book.close(ledger, alarm_id, **fields)
+        return made.intake.judge.book.close(ledger, alarm_id, **fields)
 
     return await made.intake.command(work)
 
 
 def only(made: Core, name: str = "button") -> Alarm:
-    found = made.intake.book.open_at("btn-1", name)
+    found = made.intake.judge.book.open_at("btn-1", name)
     assert found is not None
     return found
 
@@ -66,7 +66,7 @@ async def test_an_alarm_that_does_not_latch_closes_when_seen_and_over_in_either_
         assert only(made, "heat").state == "rtn_unack"
         await acknowledge(made, only(made, "heat").alarm_id)
         assert made.told()[-2:] == ["alarm.acknowledged", "alarm.closed"]
-        assert len(made.intake.book) == 0
+        assert len(made.intake.judge.book) == 0
 
 
 async def test_unknown_and_ended_alarms_are_refused_and_change_nothing(tmp_path: Path) -> None:
@@ -135,7 +135,7 @@ async def test_a_live_press_is_never_a_repeat_of_one_from_the_devices_own_log(
         assert [(body["mode"]) for body in made.bodies("alarm.raised")] == ["historical", "live"]
         assert only(made).count == 1
     async with core(tmp_path, FakeClock()) as made:
-        assert len(made.intake.book) == 2
+        assert len(made.intake.judge.book) == 2
         assert only(made).mode == "live"
         await made.press()
         assert only(made).count == 2
@@ -203,13 +203,13 @@ async def test_a_flood_of_one_kind_folds_under_the_first_and_panic_never(tmp_pat
         for n in range(20):
             await made.press(f"s-{n}", "smoke")
             await made.press(f"s-{n}")
-        first = made.intake.book.open_at("s-0", "smoke")
+        first = made.intake.judge.book.open_at("s-0", "smoke")
         assert first is not None
         causes = [body["data"].get("cause") for body in made.bodies("alarm.raised")]
         assert causes[1::2] == [None] * 20  # panic
         assert causes[0::2] == [None] * (FLOOD_ALARMS + 1) + [first.alarm_id] * (19 - FLOOD_ALARMS)
         await made.pass_time(61, step=5)
-        folded = made.intake.book.open_at("s-19", "smoke")
+        folded = made.intake.judge.book.open_at("s-19", "smoke")
         assert folded is not None
         assert (folded.level, first.level) == (0, 1)  # the first escalates for all
 
@@ -220,12 +220,12 @@ async def test_what_folds_under_an_alarm_that_was_seen_escalates_by_itself(
     async with core(tmp_path, FakeClock(), devices=smokes(20)) as made:
         for n in range(15):
             await made.press(f"s-{n}", "smoke")
-        first = made.intake.book.open_at("s-0", "smoke")
+        first = made.intake.judge.book.open_at("s-0", "smoke")
         assert first is not None
         await acknowledge(made, first.alarm_id)
         await made.press("s-15", "smoke")
         await made.pass_time(61, step=5)
-        late = made.intake.book.open_at("s-15", "smoke")
+        late = made.intake.judge.book.open_at("s-15", "smoke")
         assert late is not None
         assert (late.cause, late.level) == (first.alarm_id, 1)
 
@@ -261,7 +261,7 @@ async def test_retained_presses_raise_nothing(tmp_path: Path) -> None:
     async with core(tmp_path, FakeClock()) as made:
         await made.press(retained=True)
         assert made.records == []
-        assert len(made.intake.book) == 0
+        assert len(made.intake.judge.book) == 0
 
 
 async def test_a_fault_closes_by_itself(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ HUNDRED = [device(f"d-{n}", silence_s=300.0) for n in range(100)]
 
 
 async def link(made: Core, *, healthy: bool) -> None:
-    watcher = made.intake.supervision
+    watcher = made.intake.judge.supervision
     await made.intake.command(lambda ledger: watcher.link("field", healthy=healthy, ledger=ledger))
 
 
@@ -41,7 +41,7 @@ async def said(made: Core, device_id: str, **what: Any) -> None:
 
 
 def states(made: Core) -> set[str]:
-    return {watch.state for watch in made.intake.supervision.watches.values()}
+    return {watch.state for watch in made.intake.judge.supervision.watches.values()}
 
 
 async def test_after_the_start_every_device_is_unknown_and_a_message_makes_it_online(
@@ -50,7 +50,7 @@ async def test_after_the_start_every_device_is_unknown_and_a_message_makes_it_on
     async with core(tmp_path, FakeClock(), devices=HUNDRED) as made:
         assert states(made) == {"unknown"}
         await made.press("d-1", "door", value="open")
-        assert made.intake.supervision.watches["d-1"].state == "online"
+        assert made.intake.judge.supervision.watches["d-1"].state == "online"
 
 
 async def test_silence_is_one_fault_and_a_message_ends_it(tmp_path: Path) -> None:
@@ -62,7 +62,7 @@ async def test_silence_is_one_fault_and_a_message_ends_it(tmp_path: Path) -> Non
         assert made.told("offline") == ["fault.raised"]
         await made.press(name="door")
         assert made.told("offline") == ["fault.raised", "fault.restored"]
-        assert len(made.intake.book) == 0
+        assert len(made.intake.judge.book) == 0
 
 
 async def test_silence_goes_on_over_a_restart(tmp_path: Path) -> None:
