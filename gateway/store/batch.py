@@ -221,7 +221,7 @@ def _write_progress(db: sqlite3.Connection, deliveries: list[DeliveryRow]) -> No
     latest: dict[tuple[int, int], DeliveryRow] = {}
     for row in deliveries:
         known = latest.get((row.receiver, row.seq))
-        if known is None or not (_is_done(known.state) and not _is_done(row.state)):
+        if known is None or _follows(row.state, known.state):
             latest[row.receiver, row.seq] = row
     _insert(
         db,
@@ -239,8 +239,9 @@ def _write_progress(db: sqlite3.Connection, deliveries: list[DeliveryRow]) -> No
     db.execute(f"DELETE FROM delivery WHERE lane = {_NO_LANE}")  # noqa: S608 a constant of ours
 
 
-def _is_done(state: int) -> bool:
-    return state not in {PENDING, PARKED}
+def _follows(state: int, known: int) -> bool:
+    """The same rule as in the statement, for two reports of one delivery in one batch."""
+    return known in {PENDING, PARKED} or known < state != PARKED
 
 
 def _write_quarantine(db: sqlite3.Connection, rows: list[QuarantineRow]) -> None:

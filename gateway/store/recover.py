@@ -65,20 +65,18 @@ def note_open(folder: Path) -> None:
 
 
 def note_closed(folder: Path) -> None:
-    """Note that the database is about to be closed in order, which removes the WAL."""
+    """Note that the WAL's presence means nothing now: it was asked for, or is about to go."""
     with contextlib.suppress(OSError):
         (folder / _OPEN).unlink(missing_ok=True)
 
 
 def is_wal_missing(folder: Path) -> bool:
-    """Whether somebody took the WAL of a store that was never closed; asked once, then forgotten.
+    """Whether somebody took the WAL of a store that was never closed; to be asked before opening.
 
-    SQLite opens what is left without a word, and the newest records are not in it.
+    SQLite opens what is left without a word, and the newest records are not in it. Changes nothing.
     """
-    was_open = (folder / _OPEN).exists()
-    note_closed(folder)
     database, wal = folder / "events.db", folder / "events.db-wal"
-    return was_open and database.is_file() and not wal.exists()
+    return (folder / _OPEN).exists() and database.is_file() and not wal.exists()
 
 
 def is_moving(folder: Path) -> bool:

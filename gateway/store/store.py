@@ -116,9 +116,9 @@ class Store:
 
     async def _begin(self, path: Path) -> list[str]:
         """What comes before the database is opened for writing; returns what to tell a person."""
-        self._wal_missing = recover.is_wal_missing(self.folder)
         # First of all, because a store of a newer version must not be touched in any way.
         if not recover.is_moving(self.folder):
+            self._wal_missing = self._wal_missing or recover.is_wal_missing(self.folder)
             with contextlib.suppress(StoreDamaged):
                 await asyncio.to_thread(opening.refuse_newer, path)
         told = recover.before_open(self.folder)
@@ -145,6 +145,7 @@ class Store:
                 path, isolation_level=None, cached_statements=256
             )
             await self._call(prepare, path)
+            recover.note_closed(self.folder)  # closing this connection would take the WAL away
             self._reader = await aiosqlite.connect(
                 opening.read_only(path),
                 uri=True,

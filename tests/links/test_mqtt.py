@@ -623,7 +623,8 @@ async def test_a_client_certificate_opens_the_door_and_a_flood_comes_through_tls
         max_inflight=0,
         max_queued=0,
     )
-    async with connected(broker.port, tls=certificates.client_context()) as connection:
+    tls = certificates.client_context()
+    async with connected(broker.port, tls=tls, keepalive_s=120) as connection:
         await connection.subscribe(["field/#"])
         items = [Outgoing(topic="field/b", payload=b"%d" % n * 500) for n in range(1000)]
         publishing = asyncio.ensure_future(connection.publish(items))

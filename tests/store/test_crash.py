@@ -1,5 +1,6 @@
 """SIGKILL in the middle of commits: what was said to be stored is stored, in one chain."""
 
+import asyncio
 import os
 import random
 import subprocess
@@ -120,9 +121,28 @@ async def test_an_acknowledgement_that_never_came_back_is_found_again(tmp_path: 
 @pytest.mark.timeout(900)
 async def test_a_million_records_open_in_seconds_after_a_kill(tmp_path: Path) -> None:
     """Issue 2: from the kill to a store that takes alarms in at most 3 s; printed, see bench/."""
-    async with opened(tmp_path) as (store, _, journal):
-        for _ in range(2000):
+    script = """
+import asyncio, sys
+from pathlib import Path
+from gateway.store import Batch
+from tests.store.making import opened, seal_some
+
+async def fill():
+    async with opened(Path(sys.argv[1])) as (store, _, journal):
+        while True:
             await store.commit(Batch(records=seal_some(journal, 500, receivers=(1,))))
+
+asyncio.run(fill())
+"""
+    ended = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-c",
+        script,
+        str(tmp_path),
+        cwd=TREE,
+        env=os.environ | {"CAMPUS_CRASH_AT": "commit.after:2000"},
+    )
+    assert await ended.wait() == -9
     began = time.monotonic()
     async with opened(tmp_path) as (store, start, journal):
         await store.commit(Batch(records=seal_some(journal, 1)))

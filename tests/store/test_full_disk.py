@@ -1,6 +1,7 @@
 """A disk that is full: an error of its own, the reserve, and the same batch again."""
 
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -155,6 +156,26 @@ def test_a_file_is_written_whole_or_not_at_all(small_disk: Path) -> None:
     with pytest.raises(OSError, match="space"):
         write_file(path, b"n" * MIB)
     assert path.read_bytes() == b"old"
+
+
+def test_a_reserve_that_cannot_be_filled_keeps_what_it_has(tmp_path: Path) -> None:
+    """The file system has room, and a file may not be that long: nothing is given away for it."""
+    Reserve(tmp_path / "reserve", MIB).fill()
+    script = (
+        "import pathlib, resource, sys\n"
+        "from gateway.store.disk import Reserve\n"
+        f"resource.setrlimit(resource.RLIMIT_FSIZE, ({MIB * 3 // 2}, -1))\n"
+        f"reserve = Reserve(pathlib.Path(sys.argv[1]), {2 * MIB})\n"
+        "print(reserve.fill(), reserve.held_bytes)\n"
+    )
+    said = subprocess.run(
+        [sys.executable, "-c", script, tmp_path / "reserve"],
+        cwd=Path(__file__).parents[2],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert said.stdout.split() == ["False", str(MIB)]
 
 
 def test_the_reserve_is_real_blocks(tmp_path: Path) -> None:

@@ -127,7 +127,7 @@ async def test_a_leap_of_the_clock_removes_at_most_a_few_days(tmp_path: Path) ->
         assert back == [0] * 8, "right again: nothing more goes"
 
 
-@pytest.mark.parametrize("off_days", [-400, -100, -1, 1, 30, 100, 4000])
+@pytest.mark.parametrize("off_days", [-400, -1, 30, 4000])
 async def test_records_of_an_hour_with_a_wrong_clock_stay_their_ninety_days(
     tmp_path: Path, off_days: int
 ) -> None:
@@ -212,7 +212,7 @@ async def test_a_failing_step_leaves_no_transaction_open(tmp_path: Path) -> None
     assert rows(tmp_path, "SELECT count(*) FROM record") == [(11,)]
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 async def test_however_the_clock_wanders_nothing_young_goes(tmp_path: Path, seed: int) -> None:
     dice = random.Random(seed)
     clock = FakeClock()

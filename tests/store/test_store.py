@@ -88,7 +88,9 @@ async def test_an_acknowledged_delivery_never_comes_back(tmp_path: Path) -> None
         late = DeliveryRow(1, 1, PARKED, 2, 6, "", "HTTP 400")
         await store.commit(Batch(deliveries=[late]))
         await store.commit(Batch(deliveries=[DeliveryRow(1, 2, 1, 1, 5), late]))
-        await store.commit(Batch(deliveries=[DeliveryRow(1, 2, 6, 1, 9, "R-2"), late]))
+        closed, older = DeliveryRow(1, 2, 6, 1, 9, "R-2"), DeliveryRow(1, 2, 1, 1, 9, "R-0")
+        await store.commit(Batch(deliveries=[closed, older, late]))
+        await store.commit(Batch(deliveries=[older]))
         found = await store.read("SELECT seq, state, reference FROM delivery ORDER BY seq")
         assert found == [(1, 2, "R-1"), (2, 6, "R-2")]
 

@@ -85,6 +85,14 @@ def test_a_record_made_anew_with_a_right_hash_is_named_by_the_one_after_it(
     assert verify(store_folder) == ["record 21: it does not continue the record before it"]
 
 
+def test_a_record_under_another_number_is_named_even_beside_a_gap(store_folder: Path) -> None:
+    """Across a gap nothing names the record before: its own number has to hold."""
+    change(store_folder, "DELETE FROM record WHERE seq < 60")
+    change(store_folder, "INSERT OR REPLACE INTO meta VALUES ('expired_to', '69')")
+    change(store_folder, "UPDATE record SET seq = 70")
+    assert verify(store_folder)[0] == "record 70: it carries another sequence number"
+
+
 def test_a_body_that_is_no_bytes_is_named(store_folder: Path) -> None:
     change(store_folder, "UPDATE record SET body = 5 WHERE seq = 9")
     assert verify(store_folder)[0].startswith("record 9: ")
