@@ -7,7 +7,7 @@ Keeps   1. Nothing is acknowledged to the broker before acknowledge() is called 
         2. At most INBOX_MESSAGES or INBOX_BYTES wait in memory, and what one read brought beyond
            that; then the socket is not read until some are taken.
         3. No thread runs after open() has returned; everything happens in the event loop.
-        4. A broker that says nothing for 1.5 keep-alive periods has ended, and so has every wait for it.
+        4. A broker silent for 1.5 keep-alive periods has ended, and so has every wait for it.
         5. Never more unacknowledged messages than the broker said it takes (MQTT 5, 3.3.4).
 """
 
