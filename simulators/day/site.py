@@ -213,7 +213,11 @@ address = {{ {address} }}
         changed = [f"police: {one} came with other bytes" for one in police.inbox.changed]
         changed += [f"bureau: {one} came with other bytes" for one in bureau.inbox.changed]
         broken = [*police.inbox.problems, *bureau.inbox.problems]
-        return changed + broken + compare(ledger, police.inbox.received, bureau.inbox.received)
+        return (
+            changed
+            + broken
+            + compare(ledger, list(police.inbox.received), list(bureau.inbox.received))
+        )
 
     async def _ready(self, client: aiohttp.ClientSession) -> bool:
         try:
