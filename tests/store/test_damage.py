@@ -343,6 +343,39 @@ async def test_a_file_cut_short_keeps_what_is_left(tmp_path: Path, seed: int) ->
     assert ["damaged-0001" in line for line in verify(tmp_path)] == [True]
 
 
+@pytest.mark.parametrize("tree", ["record", "delivery_pending", "record_of_alarm", "receiver"])
+async def test_what_waits_for_a_receiver_survives_the_loss_of_the_root_of_a_tree(
+    tmp_path: Path, tree: str
+) -> None:
+    """The journal's tree is gone, and its bytes are still there."""
+    await fill(tmp_path, 100, receivers=(1, 2))
+    change(tmp_path, "UPDATE delivery SET state = 1 WHERE receiver = 1 AND seq <= 50")
+    change(tmp_path, "UPDATE delivery SET state = 7 WHERE receiver = 2 AND seq = 3")
+    root = rows(tmp_path, "SELECT rootpage FROM sqlite_master WHERE name = ?", tree)[0][0]
+    overwrite(tmp_path, (root - 1) * PAGE_BYTES, random.Random(1).randbytes(PAGE_BYTES))
+    async with opened(tmp_path) as (store, start, _):
+        assert "undelivered" not in " ".join(start.complaints)
+        waiting = await store.read("SELECT receiver, seq, state FROM delivery ORDER BY 1, 2")
+        assert waiting == [(1, seq, 0) for seq in range(51, 101)] + [
+            (2, seq, PARKED if seq == 3 else 0) for seq in range(1, 101)
+        ]
+        missing = "SELECT count(*) FROM delivery WHERE seq NOT IN (SELECT seq FROM record)"
+        assert await store.read(missing) == [(0,)]
+        await salvage_all(store)
+        assert await store.read("SELECT count(*) FROM record") == [(100,)]
+
+
+async def test_an_outbox_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+    """What was undelivered is unknown then: only the receivers can say what they have."""
+    await fill(tmp_path, 100, receivers=(1, 2))
+    root = rows(tmp_path, "SELECT rootpage FROM sqlite_master WHERE name = 'delivery'")[0][0]
+    overwrite(tmp_path, (root - 1) * PAGE_BYTES, random.Random(1).randbytes(PAGE_BYTES))
+    async with opened(tmp_path) as (store, start, _):
+        assert "a part of the outbox cannot be read" in " ".join(start.complaints)
+        await salvage_all(store)
+        assert await store.read("SELECT count(*) FROM record") == [(100,)]
+
+
 async def test_receivers_are_matched_by_name_when_the_configuration_changed_its_order(
     tmp_path: Path,
 ) -> None:
