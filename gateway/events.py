@@ -121,6 +121,7 @@ class Reading:
     priority     1 to 4 when the message itself says so; None means the point's own
     retained     True when the broker replayed it from its memory: never a new occurrence
     historical   True when the device says it happened earlier and was kept in its own log
+    unit         when the device itself says in what it measures; None means the point's own
     """
 
     device_id: str
@@ -134,6 +135,7 @@ class Reading:
     priority: int | None = None
     retained: bool = False
     historical: bool = False
+    unit: str | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -193,6 +195,8 @@ class Point:
     duplicate_window_s  how long a device's own duplicate key is remembered
     accept_retained  a retained message may make it active (default: states of other kinds yes,
                      momentary and panic never)
+    counter_bits     momentary: the value is a counter so many bits wide that the device keeps; an
+                     occurrence is that it moved, also while we were away
     """
 
     name: str
@@ -214,6 +218,7 @@ class Point:
     restore_above: float | None = None
     duplicate_window_s: float = 600.0
     accept_retained: bool = False
+    counter_bits: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

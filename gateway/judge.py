@@ -191,7 +191,8 @@ class Judge:
             change = (
                 machine.tick(ledger.mono_ns) if due is not None and due <= ledger.mono_ns else None
             )
-        if point.nature is not Nature.MOMENTARY or reading.duplicate is not None:
+        remembers = reading.duplicate is not None or point.counter_bits is not None
+        if point.nature is not Nature.MOMENTARY or remembers:
             self._rearm(now, ledger)
             self._save_point(now, reading, ledger)
 
@@ -245,6 +246,8 @@ class Judge:
 
     def _changed(self, now: PointNow, change: Change, ledger: Ledger) -> None:
         reading, point = change.reading, now.point
+        if point.category is Category.RECORD and change.what == "restored":
+            return  # a state that is only written down: its beginning is the event
         if change.what == "recorded" or point.category is Category.RECORD:
             self._recorded(now, reading, ledger)
         elif point.category is Category.READING:
@@ -276,7 +279,7 @@ class Judge:
                 text=now.text,
                 mode="historical" if reading.historical else "live",
                 value=reading.value,
-                unit=point.unit,
+                unit=reading.unit or point.unit,
                 attributes=reading.attributes,
             )
         )

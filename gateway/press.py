@@ -57,6 +57,9 @@ def choose(config: Config, device_id: str | None) -> Device:
                 return device
         raise CannotPress(f"配置里没有设备 {device_id} / no device {device_id} is configured")
     for device in config.devices:
+        profile = config.shelf.get(device.profile_id)
+        if profile is None or profile.driver != "mqtt":
+            continue
         if any(
             point.category is Category.ALARM and point.nature is Nature.MOMENTARY
             for point in device.points.values()

@@ -14,7 +14,8 @@ from gateway.profile.tool import sample_device
 from simulators import mqtt
 from simulators.brokers import Mosquitto
 
-PROFILES = Shelf.load(shipped_folder()).ids()
+SHELF = Shelf.load(shipped_folder())
+PROFILES = [name for name in SHELF.ids() if getattr(SHELF.get(name), "driver", "") == "mqtt"]
 
 
 def configure(

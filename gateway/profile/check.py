@@ -11,7 +11,9 @@ import re
 from collections.abc import Iterator
 
 from gateway.events import NEVER_FOLDED, Category, Kind, Nature
-from gateway.profile.check_mqtt import Problem, check_mqtt
+from gateway.profile.check_modbus import check_modbus
+from gateway.profile.check_mqtt import check_mqtt
+from gateway.profile.check_rule import Problem
 from gateway.profile.model import default_category, make_profile
 from gateway.profile.schema import PointModel, ProfileFile
 
@@ -19,8 +21,7 @@ from gateway.profile.schema import PointModel, ProfileFile
 def check_profile(body: ProfileFile) -> list[Problem]:
     """Return every disagreement between the tables of a file."""
     problems = [*_source(body), *_address(body), *_points(body), *_samples(body)]
-    if body.profile.driver == "mqtt":
-        problems += check_mqtt(body)
+    problems += check_mqtt(body) if body.profile.driver == "mqtt" else check_modbus(body)
     return problems
 
 
@@ -31,6 +32,8 @@ def _source(body: ProfileFile) -> Iterator[Problem]:
 
 def _samples(body: ProfileFile) -> Iterator[Problem]:
     for index, sample in enumerate(body.sample):
+        if body.profile.driver != "mqtt":
+            continue
         if sum(way is not None for way in (sample.payload, sample.hex, sample.base64)) != 1:
             problem = "报文写法不对 / the payload is not given once"
             yield (f"sample[{index}]", problem, "payload、hex、base64 之一 / exactly one of them")
@@ -78,6 +81,7 @@ def _address_values(body: ProfileFile) -> Iterator[Problem]:
 def _points(body: ProfileFile) -> Iterator[Problem]:
     names = [point.name for point in body.point]
     used = {rule.point for message in body.message for rule in message.set}
+    used |= {rule.point for rules in (body.set, *(log.set for log in body.log)) for rule in rules}
     for index, point in enumerate(body.point):
         key = f"point[{index}]"
         if point.name in names[:index]:
@@ -85,8 +89,8 @@ def _points(body: ProfileFile) -> Iterator[Problem]:
         if point.name not in used:
             yield (
                 f"{key}.name",
-                f"无报文设置它 / no message sets {point.name}",
-                "一个 [[message.set]]",
+                f"没有规则设置它 / no rule sets {point.name}",
+                "[[message.set]] / [[set]]",
             )
         kind = _kind_of(point, body)
         if kind is None:
@@ -119,8 +123,13 @@ def _point(point: PointModel, kind: Kind) -> Iterator[Problem]:
         yield ("latch", "此类报警必须锁定 / this kind latches", "true 或不写 / true or left out")
     if point.accept_retained and kind in {Kind.PANIC, Kind.DURESS}:
         yield ("accept_retained", "保留消息不能触发紧急求助 / never for panic and duress", "false")
-    if (point.nature is Nature.RECORD) != (category is Category.RECORD):
+    recorded = category is Category.RECORD
+    if recorded != (point.nature is Nature.RECORD) and not (
+        recorded and point.nature is Nature.STATE
+    ):
         yield ("category", f"{category}", "nature 与 category 同为 record / both record or neither")
+    if point.counter_bits is not None and point.nature is not Nature.MOMENTARY:
+        yield ("counter_bits", no_use, "momentary")
     if category is Category.READING and point.nature is not Nature.MEASUREMENT:
         yield ("category", f"{category}", "reading 只用于测量 / reading is for measurements")
     yield from _thresholds(point)

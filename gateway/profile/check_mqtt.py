@@ -8,14 +8,12 @@ Keeps   See check.py: after these checks compiling a plan cannot fail.
 import re
 from collections.abc import Callable, Iterator
 
-from gateway.events import Nature
+from gateway.profile.check_rule import Problem, check_rule
 from gateway.profile.path import BadPath, compile_path, holes
 from gateway.profile.payload import offset_of
 from gateway.profile.schema import ProfileFile
 from gateway.profile.schema_mqtt import Availability, Message, SetRule
 
-Problem = tuple[str, str, str]
-"""Dotted key, what is wrong, what was expected."""
 CheckPath = Callable[[str, str], Iterator[Problem]]
 """Key inside the message, path → what is wrong with the path."""
 
@@ -148,43 +146,8 @@ def _rule(
         yield from path(f"{where}.each", rule.each)
     if rule.value is not None:
         yield from path(f"{where}.value", rule.value)
-    words = _value_words if rule.value is not None else _constant_words
-    for word, problem, expected in words(rule, nature):
+    for word, problem, expected in check_rule(rule, nature):
         yield (f"{key}.{where}.{word}", problem, expected)
-
-
-_NUMBER_WORDS = ("scale", "offset", "min", "max", "invalid")
-_TRUTH_WORDS = ("true_when", "false_when", "values", "invert")
-_UNSET: tuple[object, ...] = (None, False, [], {})
-
-
-def _constant_words(rule: SetRule, nature: Nature) -> Iterator[Problem]:
-    for word in ("default", *_NUMBER_WORDS, *_TRUTH_WORDS):
-        if getattr(rule, word) not in _UNSET:
-            yield (word, "没有 value / without value", "写上 value / give the value's path")
-    if nature is Nature.STATE and rule.active is None:
-        yield ("active", "缺少 / missing", "value 或 / or active")
-    if nature is Nature.MEASUREMENT:
-        yield ("value", "缺少 / missing", "测量值的路径 / the path of what is measured")
-    if rule.active is False and nature is not Nature.STATE:
-        yield ("active", f"false ({nature})", "true 或不写 / true or left out")
-
-
-def _value_words(rule: SetRule, nature: Nature) -> Iterator[Problem]:
-    measuring = nature is Nature.MEASUREMENT
-    if rule.active is not None and not measuring:
-        yield ("active", "与 value 并用 / together with value", "二选一 / one of the two")
-    for word in _TRUTH_WORDS if measuring else _NUMBER_WORDS:
-        if getattr(rule, word) not in _UNSET:
-            yield (word, f"对 {nature} 无意义 / has no meaning for {nature}", _LEAVE_OUT)
-    both = [
-        value
-        for value in rule.true_when
-        for other in rule.false_when
-        if type(value) is type(other) and value == other
-    ]
-    if both:
-        yield ("false_when", f"两边都有 / in both: {both}", "只在一边 / in one of them")
 
 
 def _availability(key: str, model: Availability, body: ProfileFile) -> Iterator[Problem]:

@@ -114,6 +114,7 @@ class PointMachine:
     two). A tick before its time does nothing. Times must not go back between calls.
 
     momentary    every reading is an occurrence: raised. Not from the broker's memory (retained).
+                 With counter_bits it is the device's counter, and an occurrence is that it moved.
     record       every reading is recorded, retained ones are not news either.
     state        raised and restored on edges, after debounce and delays; see _level.
     measurement  the same with the thresholds' answer in place of the device's.
@@ -256,7 +257,29 @@ class PointMachine:
             return None
         if self.point.nature is Nature.RECORD:
             return Change("recorded", reading)
+        if self.point.counter_bits is not None and not reading.historical:
+            return self._counted(reading, 1 << self.point.counter_bits)
         return None if reading.active is False else Change("raised", reading)
+
+    def _counted(self, reading: Reading, size: int) -> Change | None:
+        """An occurrence is that the device's counter moved, however long we were away.
+
+        A counter that has gone back by more than it could have wrapped began anew at 0 when the
+        device lost its power: what it counted since is news. The first value ever is where we
+        begin.
+        """
+        before, value = self._value, reading.value
+        if not isinstance(value, int) or isinstance(value, bool):
+            return None
+        self._value = value
+        if not isinstance(before, int):
+            return None
+        moved = (value - before) % size
+        if moved > size // 2:
+            moved = value
+        if moved == 0:
+            return None
+        return Change("raised", replace(reading, attributes={**reading.attributes, "count": moved}))
 
     def _believes_retained(self) -> bool:
         return self.point.accept_retained and self.point.kind not in NEVER_RETAINED

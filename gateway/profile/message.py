@@ -52,7 +52,12 @@ def compile_message(
     gates = [compile_condition(path, want, paths, words) for path, want in message.where.items()]
     rules = [
         compile_rule(
-            rule, natures[rule.point], text=message.format == "text", paths=paths, words=words
+            rule,
+            natures[rule.point],
+            text=message.format == "text",
+            paths=paths,
+            words=words,
+            each=rule.each,
         )
         for rule in message.set
     ]

@@ -234,6 +234,7 @@ def make_point(model: PointModel, kind: Kind) -> Point:
         restore_above=model.restore_above,
         duplicate_window_s=600.0 if window is None else window,
         accept_retained=accept,
+        counter_bits=model.counter_bits,
     )
 
 

@@ -1,7 +1,7 @@
 """What a message means for one point: [[message.set]] and `where`, compiled into functions.
 
 Owns    matching, truth, numbers, enumerations.
-Needs   path.py, payload.py, schema_mqtt.py.
+Needs   path.py, payload.py, schema_rule.py.
 Keeps   1. Types are the message's own: true is not 1 and "1" is not 1. A value of a type that the
            profile does not foresee is a problem, never silently "no".
         2. One rule's problem does not silence another rule: problems are collected beside what
@@ -14,7 +14,7 @@ from typing import Any, Final
 from gateway.events import MAX_ATTRIBUTE_CHARS, Nature, Scalar
 from gateway.profile.path import Read, Scope, compile_path, substitute
 from gateway.profile.payload import Garble, linear, read_number_text
-from gateway.profile.schema_mqtt import Match, SetRule
+from gateway.profile.schema_rule import Match, RuleModel
 
 Found = tuple[str, bool | None, Scalar | None]
 """Point, active, value."""
@@ -75,23 +75,25 @@ def _typed_set(values: list[Any], words: Mapping[str, str]) -> frozenset[Typed]:
 
 
 def compile_rule(
-    rule: SetRule,
+    rule: RuleModel,
     nature: Nature,
     *,
     text: bool,
     paths: Mapping[str, str],
     words: Mapping[str, str],
+    each: str | None = None,
 ) -> Rule:
-    """Compile one [[message.set]].
+    """Compile one [[message.set]] or [[set]].
 
     nature  of the rule's point
     text    the message is plain text, so numbers come as text
     paths   address values as they go into paths; words: as they go into texts
+    each    a path to an array: the rule is tried on every element
     """
     conditions = [
         compile_condition(path, wanted, paths, words) for path, wanted in rule.where.items()
     ]
-    each = None if rule.each is None else compile_path(substitute(rule.each, paths))
+    read_each = None if each is None else compile_path(substitute(each, paths))
     if rule.value is None:
         give = _constant(rule, nature)
     else:
@@ -107,9 +109,9 @@ def compile_rule(
         except Garble as problem:
             problems.append(str(problem))
 
-    if each is None:
+    if read_each is None:
         return apply
-    return _for_each(each, apply, rule.each or "")
+    return _for_each(read_each, apply, each or "")
 
 
 def _for_each(each: Read, apply: Rule, path: str) -> Rule:
@@ -126,7 +128,7 @@ def _for_each(each: Read, apply: Rule, path: str) -> Rule:
     return apply_each
 
 
-def _constant(rule: SetRule, nature: Nature) -> Rule:
+def _constant(rule: RuleModel, nature: Nature) -> Rule:
     active = rule.active
     if active is None and nature is Nature.MOMENTARY:
         active = True
@@ -142,7 +144,7 @@ def _constant(rule: SetRule, nature: Nature) -> Rule:
 Judge = Callable[[Any], Found | None]
 
 
-def _reader(rule: SetRule, read: Read, judge: Judge) -> Rule:
+def _reader(rule: RuleModel, read: Read, judge: Judge) -> Rule:
     missing: list[Any] = [] if rule.default is None else [rule.default]
     garbled = rule.missing == "garbled"
     path = rule.value
@@ -163,7 +165,7 @@ def _reader(rule: SetRule, read: Read, judge: Judge) -> Rule:
     return give
 
 
-def _judge(rule: SetRule, nature: Nature, *, text: bool, words: Mapping[str, str]) -> Judge:
+def _judge(rule: RuleModel, nature: Nature, *, text: bool, words: Mapping[str, str]) -> Judge:
     """Return what turns one value into a reading, or None where it means nothing."""
     if nature is Nature.MEASUREMENT:
         return _measure(rule, text=text)
@@ -192,7 +194,7 @@ def _judge(rule: SetRule, nature: Nature, *, text: bool, words: Mapping[str, str
 _NOTHING: Any = object()
 
 
-def _truth(rule: SetRule, nature: Nature, words: Mapping[str, str]) -> Callable[[Any], Any]:
+def _truth(rule: RuleModel, nature: Nature, words: Mapping[str, str]) -> Callable[[Any], Any]:
     """Return what says True, False, or _NOTHING of a value; raises Garble for a foreign one."""
     yes, no = _typed_set(rule.true_when, words), _typed_set(rule.false_when, words)
     if not yes and not no:
@@ -215,7 +217,7 @@ def _truth(rule: SetRule, nature: Nature, words: Mapping[str, str]) -> Callable[
     return truth
 
 
-def _measure(rule: SetRule, *, text: bool) -> Judge:
+def _measure(rule: RuleModel, *, text: bool) -> Judge:
     low, high = rule.min, rule.max
     invalid = frozenset(typed(value) for value in rule.invalid)
 

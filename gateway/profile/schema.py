@@ -12,8 +12,18 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from gateway.events import Category, Nature
+from gateway.profile.schema_modbus import (
+    Command,
+    Log,
+    Modbus,
+    ModbusSet,
+    Query,
+    Repeat,
+    Value,
+    Word,
+)
 from gateway.profile.schema_mqtt import Availability, Bridge, Message
-from gateway.profile.words import Name, ScalarValue, Seconds, Strict, Text
+from gateway.profile.words import Name, PointName, ScalarValue, Seconds, Strict, Text
 
 AddressType = Literal[
     "topic", "segment", "text", "path", "member", "integer", "number", "boolean", "kind", "choice"
@@ -26,7 +36,7 @@ class Header(Strict):
     title: Text
     title_en: Text
     family: Name
-    driver: Literal["mqtt"]
+    driver: Literal["mqtt", "modbus"]
     power: Literal["mains", "battery"]
     silence_s: Seconds | Literal["never"] | None = Field(
         default=None,
@@ -36,6 +46,12 @@ class Header(Strict):
     verified: bool = Field(description="true when a real device was tried, not only its document")
     firmware: Text | None = None
     notes: list[Text] = Field(default_factory=list, max_length=20)
+    not_expressible: list[Text] = Field(
+        default_factory=list,
+        max_length=20,
+        description="what the device has and this language cannot say, and why: it is told to the "
+        "installer and never read wrongly",
+    )
 
 
 class Source(Strict):
@@ -71,9 +87,13 @@ class AddressKeyModel(Strict):
 
 
 class PointModel(Strict):
-    """[[point]]: one thing the device reports. See gateway.events.Point for the meaning."""
+    """[[point]]: one thing the device reports. See gateway.events.Point for the meaning.
 
-    name: Name
+    counter_bits  momentary: the value is a counter this wide, and an occurrence is that it moved
+    """
+
+    name: PointName
+    repeat: Repeat = Field(default_factory=dict)
     kind: Annotated[str, Field(max_length=60)] = Field(
         description='one of the kinds, or "{key}" for an address key of type kind'
     )
@@ -94,6 +114,7 @@ class PointModel(Strict):
     restore_above: float | None = None
     duplicate_window_s: Seconds | None = None
     accept_retained: bool | None = None
+    counter_bits: Literal[8, 16, 32] | None = None
 
 
 class Expect(Strict):
@@ -108,10 +129,19 @@ class Expect(Strict):
     duplicate: str | None = None
     priority: int | None = None
     attributes: dict[str, ScalarValue] | None = None
+    unit: str | None = None
+    historical: bool | None = None
 
 
 class Sample(Strict):
-    """[[sample]]: a real message and what it means. The samples are the profile's test."""
+    """[[sample]]: a real message and what it means. The samples are the profile's test.
+
+    topic, payload, hex, base64   MQTT
+    words   Modbus: what the registers hold, by the address of the first as the file numbers them
+            ("40001", "0x1000", or "4:0" with the function before it); bits are 0 and 1. What is
+            not written is not known.
+    log     Modbus: the words are one entry of this log, "0" its first register
+    """
 
     note: Text
     topic: Annotated[str, Field(max_length=400)] | None = None
@@ -119,6 +149,10 @@ class Sample(Strict):
     hex: Annotated[str, Field(max_length=20_000)] | None = None
     base64: Annotated[str, Field(max_length=20_000)] | None = None
     retained: bool = False
+    words: Annotated[
+        dict[str, Annotated[list[Word], Field(min_length=1, max_length=2000)]], Field(max_length=60)
+    ] = Field(default_factory=dict)
+    log: Name | None = None
     address: dict[str, ScalarValue] = Field(default_factory=dict)
     expect: Literal["garbled"] | list[Expect]
 
@@ -135,4 +169,10 @@ class ProfileFile(BaseModel):
     message: Annotated[list[Message], Field(max_length=40)] = Field(default_factory=list)
     availability: Annotated[list[Availability], Field(max_length=8)] = Field(default_factory=list)
     bridge: Bridge | None = None
+    modbus: Modbus | None = None
+    value: Annotated[list[Value], Field(max_length=200)] = Field(default_factory=list)
+    set: Annotated[list[ModbusSet], Field(max_length=200)] = Field(default_factory=list)
+    log: Annotated[list[Log], Field(max_length=4)] = Field(default_factory=list)
+    query: Annotated[list[Query], Field(max_length=20)] = Field(default_factory=list)
+    command: Annotated[list[Command], Field(max_length=40)] = Field(default_factory=list)
     sample: Annotated[list[Sample], Field(min_length=1, max_length=200)]

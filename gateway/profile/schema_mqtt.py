@@ -1,25 +1,22 @@
 """The words a profile may use for a device that talks MQTT.
 
 Owns    the models of [[message]] with its parts, [[availability]] and [bridge].
-Needs   words.py. The meaning of each word is in mqtt.py, rules.py and payload.py.
+Needs   words.py, schema_rule.py. The meaning of each word is in mqtt.py, rules.py and payload.py.
 """
 
 from typing import Annotated, Literal
 
 from pydantic import Field
 
+from gateway.profile.schema_rule import RuleModel, Where
 from gateway.profile.words import (
     Byte,
     Finite,
     Name,
     Path,
-    ScalarValue,
     Strict,
     Template,
-    Text,
 )
-
-Else = Literal["garbled", "ignore", "active", "inactive"]
 
 
 class Number(Strict):
@@ -61,14 +58,6 @@ class BytesPart(Strict):
     missing: Literal["ignore", "garbled"] = "ignore"
 
 
-class Match(Strict):
-    """A condition with more than one outcome: in → yes, ignore → no, anything else → `else`."""
-
-    in_: Annotated[list[ScalarValue], Field(alias="in", min_length=1, max_length=100)]
-    ignore: Annotated[list[ScalarValue], Field(max_length=100)] = Field(default_factory=list)
-    else_: Annotated[Literal["garbled", "ignore"], Field(alias="else")] = "ignore"
-
-
 class Time(Strict):
     """The device's own clock. One that cannot be read is left out; it never costs the message.
 
@@ -82,40 +71,13 @@ class Time(Strict):
     utc_offset: Annotated[str, Field(max_length=60)] | None = None
 
 
-class SetRule(Strict):
-    """[[message.set]]: when `where` holds, the message gives a reading of `point`.
+class SetRule(RuleModel):
+    """[[message.set]]: what a message means for one point.
 
     each     a path to an array: the rule is tried on every element, its paths start there
-    value    path of the value; without it the reading says only that it happened
-    active   the truth itself, for a rule whose `where` has said everything
     """
 
-    point: Name
     each: Path | None = None
-    where: Annotated[
-        dict[Path, ScalarValue | Annotated[list[ScalarValue], Field(min_length=1)] | Match],
-        Field(max_length=10),
-    ] = Field(default_factory=dict)
-    value: Path | None = None
-    default: ScalarValue | None = Field(
-        default=None,
-        description="what a missing value means (Protobuf JSON leaves out 0 and false)",
-    )
-    missing: Literal["ignore", "garbled"] = "ignore"
-    active: bool | None = None
-    true_when: Annotated[list[ScalarValue], Field(max_length=100)] = Field(default_factory=list)
-    false_when: Annotated[list[ScalarValue], Field(max_length=100)] = Field(default_factory=list)
-    else_: Annotated[Else, Field(alias="else")] = "garbled"
-    invert: bool = False
-    values: Annotated[dict[str, Text], Field(max_length=100)] = Field(default_factory=dict)
-    scale: Finite | None = None
-    offset: Finite | None = None
-    min: Finite | None = None
-    max: Finite | None = None
-    invalid: Annotated[list[ScalarValue], Field(max_length=20)] = Field(
-        default_factory=list,
-        description="values that mean there is no measurement (sensor lost, warming up)",
-    )
 
 
 class Message(Strict):
@@ -130,10 +92,7 @@ class Message(Strict):
     checksum: Literal["sum8_zero"] | None = None
     tlv: Annotated[list[Tlv], Field(max_length=200)] = Field(default_factory=list)
     field: Annotated[list[FieldModel], Field(max_length=100)] = Field(default_factory=list)
-    where: Annotated[
-        dict[Path, ScalarValue | Annotated[list[ScalarValue], Field(min_length=1)] | Match],
-        Field(max_length=10),
-    ] = Field(default_factory=dict)
+    where: Where = Field(default_factory=dict)
     set: Annotated[list[SetRule], Field(min_length=1, max_length=60)]
     required: Annotated[list[Path], Field(max_length=10)] = Field(
         default_factory=list,

@@ -6,6 +6,7 @@ Keeps   A shelf exists only when every file on it is sound (promise 11).
 """
 
 import difflib
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,7 +16,9 @@ from pydantic import ValidationError
 
 from gateway.errors import ConfigError, ConfigFault
 from gateway.profile.check import check_profile
+from gateway.profile.check_rule import Problem
 from gateway.profile.model import Profile, make_profile
+from gateway.profile.repeat import Origins, check_repeats, expand
 from gateway.profile.schema import ProfileFile
 
 MAX_FILE_BYTES: Final = 512 * 1024
@@ -108,12 +111,28 @@ def load_file(path: Path, profile_id: str) -> tuple[Profile | None, list[ConfigF
         return None, [ConfigFault(name, "", problem, "UTF-8 的 TOML 文件 / a TOML file in UTF-8")]
     try:
         body = ProfileFile.model_validate(content)
+        problems = list(check_repeats(body))
+        body, origins = (body, {}) if problems else expand(body)
     except ValidationError as error:
         return None, _explain(name, error)
-    problems = check_profile(body)
+    problems = problems or check_profile(body)
     if problems:
-        return None, [ConfigFault(name, *problem) for problem in problems]
+        faults = {
+            (key, problem): ConfigFault(name, key, problem, expected)
+            for key, problem, expected in (_in_the_file(each, origins) for each in problems)
+        }
+        return None, list(faults.values())
     return make_profile(profile_id, body), []
+
+
+def _in_the_file(problem: Problem, origins: Origins) -> Problem:
+    """Turn the number of a table that was repeated back into that of the table in the file."""
+    key, *rest = problem
+    found = re.match(r"(point|value|set)\[(\d+)\]", key)
+    if found is None or found[1] not in origins:
+        return problem
+    at = origins[found[1]][int(found[2])]
+    return (f"{found[1]}[{at}]{key[found.end() :]}", rest[0], rest[1])
 
 
 def _explain(name: str, error: ValidationError) -> list[ConfigFault]:
@@ -122,6 +141,8 @@ def _explain(name: str, error: ValidationError) -> list[ConfigFault]:
     for item in error.errors(include_url=False, include_input=False):
         key = _dotted(item["loc"])
         known = _EXPLAINED.get(item["type"])
+        if item["type"] == "literal_error" and item["loc"][0] in {"value", "log"}:
+            known = ("不可表达 / not expressible: the language has no such word", item["msg"])
         problem, expected = known or ("不合适 / does not fit", item["msg"])
         # A union reports each of its branches; the first says enough.
         faults.setdefault(key, ConfigFault(name, key, problem, expected))

@@ -11,9 +11,12 @@ from typing import Any
 
 from gateway.errors import BadFrame, ConfigFault
 from gateway.events import ONLINE_POINT, Device, Point, Reading, Scalar
+from gateway.profile.formula import BadFormula
+from gateway.profile.modbus import plan_modbus
 from gateway.profile.model import Profile
 from gateway.profile.mqtt import MqttPlan, plan_mqtt
 from gateway.profile.path import substitute
+from gateway.profile.samples_modbus import play, play_log, registers_of
 from gateway.profile.schema import Expect, Sample
 from gateway.profile.shelf import load_file
 
@@ -80,20 +83,49 @@ def try_sample(profile: Profile, sample: Sample) -> tuple[str, str] | None:
     faults = profile.check_address(device.address)
     if faults:
         return (f"address.{faults[0][0]}: {faults[0][1]}", faults[0][2])
-    plan = plan_mqtt(profile, device)
-    topic = sample_topic(profile, sample, device, plan)
-    if topic is None or not _belongs(topic, plan):
-        return (f"主题不对 / not a topic of this profile: {topic}", ", ".join(plan.filters))
     try:
-        payload = sample_payload(sample)
-    except ValueError:
-        return ("报文写法不对 / the payload is not well written", "hex 或 / or base64")
-    try:
-        readings = plan.decode(topic, payload, retained=sample.retained, received_ns=SAMPLE_NS)
+        readings = _play(profile, sample, device)
     except BadFrame as error:
         good = sample.expect == "garbled"
         return None if good else (f"无法解码 / garbled: {error}", _expectation(sample))
+    except _BadSample as error:
+        return error.problem
     return None if _meets(readings, sample) else (_seen(readings), _expectation(sample))
+
+
+class _BadSample(ValueError):
+    """The sample itself is not well written."""
+
+    def __init__(self, problem: str, expected: str) -> None:
+        super().__init__(problem)
+        self.problem = (problem, expected)
+
+
+def _play(profile: Profile, sample: Sample, device: Device) -> list[Reading]:
+    if profile.driver == "mqtt":
+        return _play_mqtt(profile, sample, device)
+    try:
+        if sample.log is not None:
+            plan = plan_modbus(profile, device)
+            return play_log(plan, sample.log, sample.words, SAMPLE_NS)
+        return play(profile, device, registers_of(profile, device, sample.words), SAMPLE_NS)
+    except BadFormula as error:
+        raise _BadSample(str(error), '"40001" / "4:0"') from error
+
+
+def _play_mqtt(profile: Profile, sample: Sample, device: Device) -> list[Reading]:
+    plan = plan_mqtt(profile, device)
+    topic = sample_topic(profile, sample, device, plan)
+    if topic is None or not _belongs(topic, plan):
+        raise _BadSample(
+            f"主题不对 / not a topic of this profile: {topic}", ", ".join(plan.filters)
+        )
+    try:
+        payload = sample_payload(sample)
+    except ValueError as error:
+        problem = "报文写法不对 / the payload is not well written"
+        raise _BadSample(problem, "hex 或 / or base64") from error
+    return plan.decode(topic, payload, retained=sample.retained, received_ns=SAMPLE_NS)
 
 
 def _meets(readings: list[Reading], sample: Sample) -> bool:
@@ -131,6 +163,8 @@ def _show(reading: Reading) -> dict[str, Any]:
         "duplicate": reading.duplicate,
         "priority": reading.priority,
         "attributes": reading.attributes,
+        "unit": reading.unit,
+        "historical": reading.historical or None,
     }
 
 

@@ -16,6 +16,10 @@ class Strict(BaseModel):
 
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
+PointName = Annotated[
+    str, Field(pattern=r"^[a-z](?:[a-z0-9_]|\{[a-z][a-z0-9_]{0,19}\})*$", max_length=60)
+]
+"""A name; in a table that is repeated with the holes of its counters: "channel_{n}"."""
 Text = Annotated[str, Field(min_length=1, max_length=400)]
 Seconds = Annotated[float, Field(ge=0, le=31_536_000, allow_inf_nan=False)]
 """0 to one year."""

@@ -109,7 +109,7 @@ class AlarmBook:
             last_ns=ledger.now_ns,
             told_ns=ledger.now_ns,
             value=reading.value,
-            unit=point.unit,
+            unit=reading.unit or point.unit,
             active=True,
             latched=point.category == Category.ALARM and latches(kind, profile_says=point.latch),
             cameras=list(subject.camera_ids),
