@@ -118,7 +118,7 @@ class Bureau:
         topic = f"{later.source.strip('/')}/receipts"
         await self._voice.publish(topic, orjson.dumps(later.body()))
 
-    async def until_status(self, online: bool, timeout_s: float = 10.0) -> Status:  # noqa: FBT001
+    async def until_status(self, online: bool, timeout_s: float = 30.0) -> Status:  # noqa: FBT001
         """Return the newest status once it says so; raises TimeoutError."""
         async with asyncio.timeout(timeout_s), self._heard:
             await self._heard.wait_for(

@@ -140,7 +140,7 @@ class Inbox:
         """How many repeats came, over all ids."""
         return self.copies.total() - len(self.copies)
 
-    async def until(self, enough: Callable[["Inbox"], bool], timeout_s: float = 10.0) -> None:
+    async def until(self, enough: Callable[["Inbox"], bool], timeout_s: float = 30.0) -> None:
         """Return when `enough` says so; looked at after each arrival. Raises TimeoutError."""
         event = asyncio.Event()
         waiter = (asyncio.get_running_loop(), event)
@@ -154,7 +154,7 @@ class Inbox:
             self._waiters.remove(waiter)
 
     async def wait_for(
-        self, count: int = 1, *types: str, timeout_s: float = 10.0
+        self, count: int = 1, *types: str, timeout_s: float = 30.0
     ) -> list[dict[str, Any]]:
         """Return the first copies of those types once there are `count`; raises TimeoutError."""
         await self.until(lambda inbox: len(inbox.records(*types)) >= count, timeout_s)

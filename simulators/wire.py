@@ -20,6 +20,8 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, Self
 
+from simulators.ports import free_port
+
 CHUNK_BYTES: Final = 64 * 1024
 
 
@@ -46,12 +48,12 @@ class Trouble:
 
 
 class Wire:
-    """Listen on `port`, and carry every connection to host:target_port."""
+    """Listen on `port` (0: any), and carry every connection to host:target_port."""
 
     def __init__(
         self, target_port: int, *, host: str = "127.0.0.1", port: int = 0, seed: int = 0
     ) -> None:
-        self.port = port
+        self.port = port or free_port()
         self.trouble = Trouble()
         self.connection_count = 0
         self.carried_bytes = 0
@@ -61,7 +63,7 @@ class Wire:
         self._dice = random.Random(seed)
         self._server: asyncio.Server | None = None
         self._pairs: dict[asyncio.Task[None], list[asyncio.StreamWriter]] = {}
-        self._healed = asyncio.Event()
+        self._over = asyncio.Event()
         self._changed = asyncio.Condition()
 
     async def __aenter__(self) -> Self:
@@ -84,7 +86,6 @@ class Wire:
             self._server = await asyncio.start_server(
                 self._carry, "127.0.0.1", self.port, reuse_address=True
             )
-            self.port = self._server.sockets[0].getsockname()[1]
 
     async def down(self) -> None:
         """Refuse new connections and close the ones there are."""
@@ -98,6 +99,7 @@ class Wire:
         for writers in list(self._pairs.values()):
             for writer in writers:
                 writer.close()
+        self._end_of_these()
         await self._settle()
 
     async def reset(self) -> None:
@@ -105,6 +107,7 @@ class Wire:
         for writers in list(self._pairs.values()):
             for writer in writers:
                 abort_with_reset(writer.transport)
+        self._end_of_these()
         await self._settle()
 
     def half_open(self) -> None:
@@ -115,6 +118,7 @@ class Wire:
         """Be a good wire again. What was swallowed stays lost, so old connections are broken."""
         broken = self.trouble.swallow_up or self.trouble.swallow_down
         self.trouble = Trouble()
+        self._end_of_these()
         if broken:
             for writers in list(self._pairs.values()):
                 for writer in writers:
@@ -125,10 +129,15 @@ class Wire:
         """Connections being carried."""
         return len(self._pairs)
 
-    async def until(self, enough: Callable[["Wire"], bool], timeout_s: float = 5.0) -> None:
+    async def until(self, enough: Callable[["Wire"], bool], timeout_s: float = 20.0) -> None:
         """Return when `enough` says so; looked at after each chunk and connection."""
         async with asyncio.timeout(timeout_s), self._changed:
             await self._changed.wait_for(lambda: enough(self))
+
+    def _end_of_these(self) -> None:
+        """Wake the pumps that keep a goodbye to themselves: their connection is broken now."""
+        self._over.set()
+        self._over = asyncio.Event()
 
     async def _settle(self) -> None:
         if self._pairs:
@@ -193,6 +202,9 @@ class Wire:
                 gone_bytes += len(chunk)
                 self.carried_bytes += len(chunk)
                 await self._tell()
+            if self.trouble.swallow_up if upward else self.trouble.swallow_down:
+                await self._over.wait()  # a goodbye is swallowed like everything else
+                return False
             if writer.can_write_eof() and not writer.is_closing():
                 writer.write_eof()
                 return True

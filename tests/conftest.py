@@ -18,6 +18,7 @@ from simulators.bureau import Bureau
 from simulators.inbox import Inbox
 from simulators.mqtt import Address
 from simulators.police import Police
+from simulators.ports import free_port
 from simulators.wire import Wire
 
 MosquittoFactory = Callable[..., Awaitable[Mosquitto]]
@@ -25,6 +26,7 @@ NatsFactory = Callable[..., Awaitable[NatsMqtt]]
 PoliceFactory = Callable[..., Awaitable[Police]]
 BureauFactory = Callable[..., Awaitable[Bureau]]
 WireFactory = Callable[..., Awaitable[Wire]]
+ENDING_S = 2.0
 POLICE_SECRET = "whsec_" + "c2ltdWxhdGVkLXNlY3JldC1vZi1wb2xpY2UtMDE="
 
 
@@ -32,15 +34,15 @@ POLICE_SECRET = "whsec_" + "c2ltdWxhdGVkLXNlY3JldC1vZi1wb2xpY2UtMDE="
 async def no_task_is_left_behind(request: pytest.FixtureRequest) -> AsyncIterator[None]:
     """Fail a test that ends with more asyncio tasks than it began with.
 
-    A task that is merely on its last step gets ten turns of the loop to end. Fixtures that keep
-    tasks of their own are torn down before this one, because they are set up after it.
+    A task that is merely on its last step, which may be the goodbye of a process or a thread, has
+    ENDING_S for it. Fixtures that keep tasks of their own are torn down before this one, because
+    they are set up after it.
     """
     before = asyncio.all_tasks()
     yield
-    for _ in range(10):
-        await asyncio.sleep(0)
-    mine = {asyncio.current_task()}
-    left = [task for task in asyncio.all_tasks() - before - mine if not task.done()]
+    left = asyncio.all_tasks() - before - {asyncio.current_task()}
+    if left:
+        _, left = await asyncio.wait(left, timeout=ENDING_S)
     for task in left:
         task.cancel()
     if left:
@@ -136,6 +138,12 @@ async def police(tmp_path: Path) -> AsyncIterator[PoliceFactory]:
             )
 
         yield start
+
+
+@pytest.fixture
+def unused_tcp_port() -> int:
+    """As pytest-asyncio's, and nobody else's while the test lasts."""
+    return free_port()
 
 
 @pytest_asyncio.fixture

@@ -29,9 +29,9 @@ from simulators.buttons import Device
 from tests.conftest import POLICE_SECRET
 
 ROOT: Final = Path(__file__).parents[1]
-READY_S: Final = 30.0
-STOP_S: Final = 15.0
-UNTIL_S: Final = 30.0
+READY_S: Final = 120.0
+STOP_S: Final = 30.0
+UNTIL_S: Final = 60.0
 LOOK_S: Final = 0.05
 LAST_LINES: Final = 40
 PROFILES: Final = {
@@ -104,7 +104,7 @@ class Gateway:
         self._client = aiohttp.ClientSession(
             base_url=f"http://127.0.0.1:{self.api_port}",
             headers={"Authorization": f"Bearer {self._token}"},
-            timeout=aiohttp.ClientTimeout(total=10),
+            timeout=aiohttp.ClientTimeout(total=UNTIL_S),
         )
         return self
 

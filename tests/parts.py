@@ -21,6 +21,8 @@ from gateway.uplink import Outcome, Parcel, Receipt
 from tests.clocks import FakeClock
 
 R = TypeVar("R")
+PATIENCE_S = 45.0
+"""How long is waited for what must come; only a test that fails waits as long."""
 GATEWAY = Device(
     id="gw-1",
     name="网关",
@@ -232,8 +234,8 @@ class Receiver:
         self._changed = asyncio.Event()
 
     async def until(self, ready: Callable[[], object]) -> None:
-        """Wait until what was sent or taken makes it so; at most 10 s."""
-        async with asyncio.timeout(10):
+        """Wait until what was sent or taken makes it so; at most PATIENCE_S."""
+        async with asyncio.timeout(PATIENCE_S):
             while not ready():
                 await self._changed.wait()
 
@@ -275,7 +277,7 @@ async def wake(made: Core, worker: Worker, times: int = 3) -> None:
     for _ in range(times):
         before = worker.progress
         worker.committed([])
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             while worker.progress == before:
                 await made.turn()
         await made.turn()

@@ -54,7 +54,7 @@ address = { topic = "site/btn-1" }
 
 
 def gateway(*words: str, stdin: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run `campus-gateway` as a process of its own and wait for it, 30 s at most."""
+    """Run `campus-gateway` as a process of its own and wait for it, 90 s at most."""
     return subprocess.run(
         [sys.executable, "-m", "gateway.cli", *words],
         cwd=ROOT,
@@ -63,7 +63,7 @@ def gateway(*words: str, stdin: str = "", **environment: str) -> subprocess.Comp
         capture_output=True,
         text=True,
         check=False,
-        timeout=30,
+        timeout=90,
     )
 
 
@@ -205,7 +205,7 @@ def test_help_does_not_wait_for_heavy_imports() -> None:
         capture_output=True,
         text=True,
         check=True,
-        timeout=30,
+        timeout=90,
     )
     loaded = {line.rsplit("|", 1)[-1].strip() for line in done.stderr.splitlines()}
     assert "typer" in loaded

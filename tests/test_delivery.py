@@ -11,7 +11,7 @@ from gateway.delivery import LANE_ITEMS, Worker
 from gateway.errors import UplinkRejected, UplinkUnavailable
 from gateway.uplink import Outcome, Parcel, Receipt
 from tests.clocks import FakeClock
-from tests.parts import Core, Receiver, core, device, wake, working
+from tests.parts import PATIENCE_S, Core, Receiver, core, device, wake, working
 
 DEVICES = [device(f"btn-{n}") for n in range(1, 6)]
 EVENT = {"type": "event.recorded", "kind": "access", "priority": 3}
@@ -434,7 +434,7 @@ async def test_an_uplink_whose_run_fails_is_run_again_and_delivers_meanwhile(
         record = await made.write()
         await uplink.until(lambda: uplink.taken)
         await go_on(made, worker, 1)
-        await asyncio.wait_for(runs.acquire(), 5)
+        await asyncio.wait_for(runs.acquire(), PATIENCE_S)
         assert uplink.taken == [record.id]
 
 

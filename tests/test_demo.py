@@ -1,11 +1,13 @@
 """The demo as a newcomer meets it: a press, a receipt, Ctrl-C, and the old data again."""
 
 import json
+import queue
 import re
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -14,22 +16,12 @@ from pathlib import Path
 
 import pytest
 
-START_S = 60.0
-ANSWER_S = 30.0
+from simulators.ports import free_port
+
+START_S = 120.0
+ANSWER_S = 60.0
 PORTS = 5
-
-
-def five_free_ports() -> int:
-    """The first of five ports in a row that nobody uses."""
-    for first in range(21_000, 29_000, PORTS):
-        try:
-            for number in range(first, first + PORTS):
-                with socket.socket() as probe:
-                    probe.bind(("127.0.0.1", number))
-        except OSError:
-            continue
-        return first
-    raise AssertionError("no five free ports in a row")
+"""The demo takes so many in a row."""
 
 
 class Demo:
@@ -38,20 +30,42 @@ class Demo:
         self.data = data
         self.port = port
         self.said = ""
+        self._lines: queue.Queue[str] = queue.Queue()
+        self._reading = threading.Thread(target=self._read)
+        self._reading.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self._lines.put(line)
+        self._lines.put("")
 
     def until(self, pattern: str, within_s: float) -> re.Match[str]:
-        """Read the terminal until it says so."""
+        """Read the terminal until it says so; a demo that says nothing fails after that time."""
         deadline = time.monotonic() + within_s
-        assert self.process.stdout is not None
-        while time.monotonic() < deadline:
-            found = re.search(pattern, self.said)
-            if found:
-                return found
-            line = self.process.stdout.readline()
+        while not (found := re.search(pattern, self.said)):
+            try:
+                line = self._lines.get(timeout=max(0.0, deadline - time.monotonic()))
+            except queue.Empty:
+                line = ""
             if not line:
-                break
+                pytest.fail(f"the demo never said {pattern!r}:\n{self.said}")
             self.said += line
-        pytest.fail(f"the demo never said {pattern!r}:\n{self.said}")
+        return found
+
+    def ended(self) -> None:
+        """Read what it says until it has ended; at most ANSWER_S."""
+        try:
+            self.process.wait(ANSWER_S)
+        finally:
+            if self.process.poll() is None:
+                self.process.kill()
+                self.process.wait()
+            self._reading.join()
+            assert self.process.stdout is not None
+            self.process.stdout.close()
+        while not self._lines.empty():
+            self.said += self._lines.get()
 
     def get(self, path: str, token: str) -> dict:
         request = urllib.request.Request(
@@ -73,14 +87,10 @@ def demo(data: Path, port: int) -> Iterator[Demo]:
     shown = Demo(process, data, port)
     try:
         yield shown
-        process.send_signal(signal.SIGINT)
-        rest, _ = process.communicate(timeout=ANSWER_S)
-        shown.said += rest
-        assert process.returncode == 0, shown.said
     finally:
-        if process.poll() is None:
-            process.kill()
-            process.communicate()
+        process.send_signal(signal.SIGINT)
+        shown.ended()
+    assert process.returncode == 0, shown.said
 
 
 def press(data: Path, *options: str) -> None:
@@ -92,11 +102,11 @@ def press(data: Path, *options: str) -> None:
     )
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 def test_one_command_shows_a_press_and_both_receipts_and_a_second_start_finds_the_data(
     tmp_path: Path,
 ) -> None:
-    data, port = tmp_path / "demo", five_free_ports()
+    data, port = tmp_path / "demo", free_port(PORTS)
     with demo(data, port) as shown:
         token = shown.until(r"#token=(cg_\S+)", START_S).group(1)
         press(data)
@@ -117,7 +127,7 @@ def test_one_command_shows_a_press_and_both_receipts_and_a_second_start_finds_th
 
 
 def test_a_port_that_is_taken_is_named_with_what_to_do(tmp_path: Path) -> None:
-    port = five_free_ports()
+    port = free_port(PORTS)
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", port + 3))
         taken.listen()

@@ -10,7 +10,7 @@ import pytest
 from gateway.housekeeping import Housekeeping
 from gateway.store.disk import Reserve
 from tests.clocks import FakeClock
-from tests.parts import Core, core
+from tests.parts import PATIENCE_S, Core, core
 
 
 class JumpyClock(FakeClock):
@@ -40,7 +40,7 @@ async def keeping(made: Core) -> AsyncIterator[Housekeeping]:
 async def look(made: Core, keeper: Housekeeping) -> None:
     """Let it look once more."""
     before = keeper.progress
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         while keeper.progress == before:
             made.clock.advance(2.0)
             await made.turn()

@@ -4,7 +4,7 @@ Owns    one broker process each, its folder, its port.
 Needs   the programs `mosquitto` or `nats-server` on PATH, beside this Python, or in /usr/sbin.
 Keeps   1. `start` returns when the broker has answered a CONNECT, not when the process exists.
         2. A broker is restarted on the port and the folder it had.
-        3. Bounds: 15 s to come up, 10 s to go down, then SIGKILL.
+        3. Bounds: 30 s to come up, 10 s to go down, then SIGKILL.
 """
 
 from simulators.brokers.mosquitto import Mosquitto, MosquittoSettings

@@ -2,7 +2,7 @@
 
 Keeps   1. `start` returns when the broker has answered a CONNECT, not when the process exists.
         2. Nothing is started on a port on which somebody else answers.
-        3. Bounds: 15 s to come up, 10 s to go down, then SIGKILL.
+        3. Bounds: 30 s to come up, 10 s to go down, then SIGKILL.
 """
 
 import asyncio
@@ -19,8 +19,11 @@ from types import TracebackType
 from typing import Final, Self
 
 from simulators.mqtt import Address, connect_packet
+from simulators.ports import free_port
 
-START_S: Final = 15.0
+__all__ = ["Broker", "BrokerFailed", "BrokerMissing", "find_program", "free_port"]
+
+START_S: Final = 30.0
 STOP_S: Final = 10.0
 
 _running: set["subprocess.Popen[bytes]"] = set()
@@ -38,14 +41,6 @@ class BrokerFailed(Exception):
 def _kill_what_is_left() -> None:
     for process in list(_running):
         process.kill()
-
-
-def free_port() -> int:
-    """Return a TCP port of 127.0.0.1 nobody listens on; it is free until somebody takes it."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
 
 
 def is_taken(port: int) -> bool:
@@ -154,9 +149,13 @@ class Broker:
         await self.start()
 
     def pause(self) -> None:
-        """Freeze the process (SIGSTOP): connections stay open and nobody answers."""
-        if self._process is not None:
+        """Freeze the process (SIGSTOP): connections stay open and nobody answers.
+
+        Returns when it stands still: kill(2) comes back before the other processor has stopped.
+        """
+        if self._process is not None and self.is_running:
             self._process.send_signal(signal.SIGSTOP)
+            os.waitid(os.P_PID, self._process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
 
     def resume(self) -> None:
         """Let a frozen process go on."""

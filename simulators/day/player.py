@@ -19,7 +19,7 @@ from simulators.bureau import Bureau
 from simulators.buttons import GARBAGE, Hand, JsonButton, JsonEvent
 from simulators.day.ledger import Ledger, Sent
 from simulators.day.plan import Step, What
-from simulators.mqtt import Accepted, Message, send_twice
+from simulators.mqtt import Accepted, Message, Publisher, send_twice
 from simulators.police import Police
 from simulators.wire import Wire
 
@@ -87,10 +87,11 @@ class _Player:
         messages = hand.device.pressed()
         sent = self._note(hand)
         for message in messages:
+            losses = hand.publisher.losses
             future = hand.publisher.post(replace(message, retain=retain or message.retain))
             self._waiting.append(future)
             if sent is not None:
-                future.add_done_callback(_mark_accepted(sent))
+                future.add_done_callback(_mark_accepted(sent, hand.publisher, losses))
 
     def _note(self, hand: Hand) -> Sent | None:
         """Write a press of a device with marks into the ledger."""
@@ -164,13 +165,14 @@ class _Player:
         return None if handles.step_clock is None else handles.step_clock(float(step.detail))
 
 
-def _mark_accepted(sent: Sent) -> Callable[[asyncio.Future[Accepted]], None]:
+def _mark_accepted(
+    sent: Sent, publisher: Publisher, losses: int
+) -> Callable[[asyncio.Future[Accepted]], None]:
     def mark(future: asyncio.Future[Accepted]) -> None:
         if not future.cancelled() and future.exception() is None:
             sent.accepted = True
-            # Each new connection sends what is unacknowledged once more; three breaks are enough
-            # for any press, as a press is accepted within seconds of a mended wire.
-            sent.copies = 3 if future.result().resent else 1
+            # Each new connection sends what is unacknowledged once more.
+            sent.copies = 1 + publisher.losses - losses
 
     return mark
 

@@ -5,7 +5,7 @@ Owns    the folder, the gateway process, two brokers, two receivers, three wires
 Needs   a command that starts a gateway; it is only ever run, never imported.
 Keeps   1. The gateway is killed with SIGKILL and started again on the same folder.
         2. Everything that was started is stopped, whatever happens.
-        3. Bounds: 20 s to become ready, 10 s to stop, `arrive_s` for what is under way to arrive.
+        3. Bounds: 120 s to become ready, 10 s to stop, `arrive_s` for what is under way to arrive.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ from simulators.mqtt import Publisher
 from simulators.police import Police
 from simulators.wire import Wire
 
-READY_S: Final = 20.0
+READY_S: Final = 120.0
 STOP_S: Final = 10.0
 SECRET: Final = "whsec_" + "c2ltdWxhdGVkLWNhbXB1cy1kYXktc2VjcmV0LTA="
 PROFILES: Final = {

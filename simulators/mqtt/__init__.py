@@ -5,7 +5,7 @@ Needs   a running asyncio loop. Knows no family of device and no record.
 Keeps   1. `publish` returns only after the broker's PUBACK; until then the message is sent again on
            every new connection, so "accepted by the broker" is never a guess.
         2. A listener's `on_message` has returned before its message is acknowledged.
-        3. Bounds: 65,000 messages wait in a device, 10 s for a connection, 100,000 messages wait in
+        3. Bounds: 65,000 messages wait in a device, 20 s for a connection, 100,000 messages wait in
            a listener; beyond that an error is raised, nothing is dropped in silence.
 """
 

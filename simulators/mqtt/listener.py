@@ -65,12 +65,12 @@ class Listener(Session):
         async with asyncio.timeout(timeout_s):
             await self._subscribed.wait()
 
-    async def next(self, timeout_s: float = 5.0) -> Message:
+    async def next(self, timeout_s: float = 20.0) -> Message:
         """Return the oldest unread message; raises TimeoutError when none comes."""
         async with asyncio.timeout(timeout_s):
             return await self._unread.get()
 
-    async def take(self, count: int, timeout_s: float = 10.0) -> list[Message]:
+    async def take(self, count: int, timeout_s: float = 30.0) -> list[Message]:
         """Return the next `count` messages; raises TimeoutError when fewer come."""
         async with asyncio.timeout(timeout_s):
             return [await self._unread.get() for _ in range(count)]

@@ -24,7 +24,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-CONNECT_S: Final = 10.0
+CONNECT_S: Final = 20.0
 V311: Final = 4
 V5: Final = 5
 

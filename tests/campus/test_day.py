@@ -11,7 +11,7 @@ COMMAND = [sys.executable, "-m", "gateway.cli"]
 DURATION_S = 8.0
 
 
-@pytest.mark.timeout(150)
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("seed", [1, 2, 3])
 async def test_nothing_that_was_accepted_in_a_day_is_missing(tmp_path: Path, seed: int) -> None:
     ledger, complaints = await run_day(
@@ -24,7 +24,7 @@ async def test_nothing_that_was_accepted_in_a_day_is_missing(tmp_path: Path, see
 
 
 @pytest.mark.long
-@pytest.mark.timeout(150)
+@pytest.mark.timeout(300)
 async def test_a_day_with_a_durable_broker_survives_its_kill(tmp_path: Path) -> None:
     ledger, complaints = await run_day(
         tmp_path, seed=4, duration_s=DURATION_S, command=COMMAND, durable=True

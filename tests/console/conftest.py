@@ -62,7 +62,7 @@ class Console:
 async def until_closed(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
     """Return what comes until the server closes or resets; fail when it keeps the connection."""
     got = bytearray()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         with suppress(ConnectionError):
             while piece := await reader.read(65536):
                 got += piece

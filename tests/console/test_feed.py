@@ -17,7 +17,7 @@ class Listener:
     async def event(self) -> dict[str, bytes]:
         """Return the next event; a comment comes as {"": …}."""
         members: dict[str, bytes] = {}
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while line := await self.response.content.readline():
                 if line == b"\n":
                     return members
@@ -49,7 +49,7 @@ async def listen(
 
 
 async def until_streams(console: Console, number: int) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while len(console.app.state.feed) != number:  # noqa: ASYNC110 it tells nobody
             await asyncio.sleep(0.01)
 

@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
 from gateway.console.api import Site, build_app
-from gateway.console.server import ServerSettings, serve
+from gateway.console.server import ServerSettings, _Connection, serve
 from gateway.console.tokens import Role, TokenBook
 from gateway.errors import ConfigError
 from tests.conftest import Certificates
@@ -124,7 +124,7 @@ async def test_a_head_that_never_ends_is_cut_off(start_console: StartConsole) ->
 
     dripping = asyncio.ensure_future(drip())
     assert await until_closed(reader, writer) == b""
-    assert loop.time() - began < 5  # all of it would have taken 20 s
+    assert loop.time() - began < 15  # all of it would have taken 20 s
     dripping.cancel()
 
 
@@ -151,15 +151,24 @@ async def test_a_request_that_takes_longer_than_a_head_may_is_answered(
 
 
 async def test_a_reader_that_takes_nothing_of_a_large_answer_is_cut_off(
-    start_console: StartConsole,
+    start_console: StartConsole, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     console = await start_console(stall_s=0.3)
+    cut_off = asyncio.Event()
+    lose = _Connection.connection_lost
+
+    def note(connection: _Connection, why: Exception | None) -> None:
+        lose(connection, why)
+        cut_off.set()
+
+    monkeypatch.setattr(_Connection, "connection_lost", note)
     for _ in range(1_000):
         await console.desk.record(size=19_000)
     reader, writer = await asyncio.open_connection("127.0.0.1", console.port, limit=1024)
     writer.write(head(console, path="/api/v1/events?limit=1000", method="GET"))
     await reader.readexactly(1024)
-    await asyncio.sleep(1)  # a reader that sleeps is what is tested
+    async with asyncio.timeout(30):  # a reader that sleeps is what is tested
+        await cut_off.wait()
     assert len(await until_closed(reader, writer)) < 1_000 * 19_000
 
 
@@ -174,7 +183,7 @@ async def test_connections_beyond_the_limit_are_told_and_then_dropped(
     assert await until_closed(*idle.pop()) == b""
     for connection in idle:
         connection[1].close()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while (await console.get("/healthz")).status != 200:  # noqa: ASYNC110 the server sees it soon
             await asyncio.sleep(0.01)
 
@@ -186,7 +195,7 @@ async def test_stopping_ends_streams_in_good_order_and_frees_the_port(
     token = book.create(Role.GUARD, "a")
     app = small_app(book, clock)
     before = signal.getsignal(signal.SIGTERM)
-    async with aiohttp.ClientSession() as http, asyncio.timeout(10):
+    async with aiohttp.ClientSession() as http, asyncio.timeout(60):
         async with running(app, ServerSettings(port=0)) as port:
             assert signal.getsignal(signal.SIGTERM) is before
             response = await http.get(

@@ -104,7 +104,7 @@ def test_writers_in_two_processes_lose_nothing(book: TokenBook, path: Path) -> N
         writer.stdin.write("go\n")
         writer.stdin.flush()
     for writer in writers:
-        out, _ = writer.communicate(timeout=30)
+        out, _ = writer.communicate(timeout=90)
         assert writer.returncode == 0
         made += out.split()
     assert len(set(made)) == 40

@@ -25,7 +25,7 @@ from simulators.mqtt import Accepted, Address, Message, Publisher
 from simulators.police import Police
 from tests.harness import Gateway, GatewayFailed
 
-POINT_S: Final = 30.0
+POINT_S: Final = 60.0
 """Within this a life that was told to die at a point has passed it."""
 SETTLE_S: Final = 90.0
 POINTS: Final = (

@@ -138,7 +138,7 @@ def demand(figures: Figures, *, kills: int, presses: int) -> None:
     assert figures.lost == 0
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 async def test_nothing_is_lost_when_the_gateway_is_killed_and_the_police_is_half_of_the_time_away(
     tmp_path: Path,
 ) -> None:
@@ -149,7 +149,7 @@ async def test_nothing_is_lost_when_the_gateway_is_killed_and_the_police_is_half
     assert figures.broker_starts >= 2
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 async def test_nothing_is_lost_with_the_embedded_broker_killed_as_well(tmp_path: Path) -> None:
     figures = await play_embedded(tmp_path, deaths=orders(2, seed=5), presses=400, seed=5)
     demand(figures, kills=2, presses=400)

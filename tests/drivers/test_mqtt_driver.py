@@ -64,7 +64,7 @@ class House:
         self._changed = asyncio.Event()
 
     async def until(self, ready: Any) -> None:
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(45):
             while not ready():
                 await self._changed.wait()
 

@@ -16,7 +16,7 @@ def script(name: str, *arguments: str, path: str, **environment: str) -> tuple[i
     done = subprocess.run(
         [BASH, str(ROOT / ".ci" / name), *arguments],
         env={"PATH": path, "HOME": os.environ.get("HOME", ""), **environment},
-        cwd=ROOT, capture_output=True, text=True, check=False, timeout=50,
+        cwd=ROOT, capture_output=True, text=True, check=False, timeout=120,
     )  # fmt: skip
     return done.returncode, done.stdout + done.stderr
 
@@ -75,7 +75,7 @@ def test_continuous_integration_runs_what_a_person_runs() -> None:
 @pytest.mark.skipif(shutil.which("make") is None, reason="this machine has no make")
 def test_make_alone_lists_the_commands() -> None:
     said = subprocess.run(
-        ["make", "-s", "-C", str(ROOT)], capture_output=True, text=True, check=True, timeout=50
+        ["make", "-s", "-C", str(ROOT)], capture_output=True, text=True, check=True, timeout=120
     ).stdout
     for command in ("demo", "test", "test-long", "bench", "schema", "lock", "clean"):
         assert f"make {command} " in said

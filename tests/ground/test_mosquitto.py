@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest_asyncio
 
 from gateway.links.broker import BrokerSettings
+from simulators.ports import free_port
 from tests.ground.tree import ROOT
-from tests.links.broker.conftest import Client, client, free_port
+from tests.links.broker.conftest import Client, client
 
 SOURCE = ROOT / "config" / "mosquitto"
 PLACES = os.environ.get("PATH", "") + ":/usr/sbin:/usr/bin"
@@ -54,7 +55,7 @@ class Broker:
         )
         assert self.process.stderr is not None
         said = b""
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(45):
             while b" running" not in (line := await self.process.stderr.readline()):
                 said += line
                 assert line, said.decode()

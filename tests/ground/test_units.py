@@ -86,7 +86,7 @@ def test_the_account_it_runs_as_is_made_by_sysusers_and_owns_what_tmpfiles_makes
 def test_systemd_understands_every_line(runnable: Path) -> None:
     said = subprocess.run(
         [str(ANALYZE), "verify", "--man=no", str(runnable)],
-        capture_output=True, text=True, check=False, timeout=50,
+        capture_output=True, text=True, check=False, timeout=120,
     )  # fmt: skip
     assert (said.returncode, said.stdout + said.stderr) == (0, "")
 
@@ -96,7 +96,7 @@ def test_systemd_rates_its_exposure_low(runnable: Path) -> None:
     said = subprocess.run(
         [str(ANALYZE), "security", "--no-pager", "--offline=true",
          f"--threshold={WORST_EXPOSURE}", str(runnable)],
-        capture_output=True, text=True, check=False, timeout=50,
+        capture_output=True, text=True, check=False, timeout=120,
     )  # fmt: skip
     if "unrecognized option" in said.stderr:
         pytest.skip("this systemd cannot judge a unit that is not installed")

@@ -10,7 +10,7 @@ import pytest
 
 from tests.ground.tree import ROOT, tracked
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(400)
 
 
 def run(*arguments: str, cwd: Path, **environment: str) -> str:
@@ -22,7 +22,7 @@ def run(*arguments: str, cwd: Path, **environment: str) -> str:
         capture_output=True,
         text=True,
         check=False,
-        timeout=150,
+        timeout=180,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout

@@ -4,7 +4,7 @@ import asyncio
 import subprocess
 import time
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,9 +17,9 @@ from simulators.mqtt import Message, Publisher
 from simulators.police import Police
 from simulators.wire import Wire
 from tests.conftest import POLICE_SECRET
-from tests.harness import ROOT, Gateway, http
+from tests.harness import ROOT, UNTIL_S, Gateway, http
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(300)
 
 OUR_CLIENT_ID = "campus-320612-0001-gw-1-field"
 AT_ONCE_S = 1.0
@@ -37,7 +37,7 @@ class School:
     police: Police
     hands: dict[str, Hand]
 
-    async def arrives(self, name: str, timeout_s: float = 15) -> Received:
+    async def arrives(self, name: str, timeout_s: float = 60) -> Received:
         """Press the button and return its next record once the police has it."""
         inbox = self.police.inbox
 
@@ -52,6 +52,14 @@ class School:
         found = newest(inbox)
         assert found is not None
         return found
+
+    async def arrives_at_last(self, name: str) -> None:
+        """Press now and then until a press arrives; at most UNTIL_S."""
+        async with asyncio.timeout(UNTIL_S):
+            while True:
+                with suppress(TimeoutError):
+                    await self.arrives(name, timeout_s=2.0)
+                    return
 
 
 @asynccontextmanager
@@ -143,7 +151,7 @@ async def test_a_stuck_button_delays_no_other_fills_no_disk_and_is_seen(tmp_path
             alarm = (await here.gateway.alarms())["other/button"]
             await asyncio.wait({stuck}, timeout=1.0)
         assert await stuck > 5000
-        fault = await here.gateway.fault("stuck/flooding", 15)
+        fault = await here.gateway.fault("stuck/flooding")
         assert "stuck" in fault["text"]
         assert slowest_s < AT_ONCE_S
         assert size_bytes() - before_bytes < GROWTH_BYTES
@@ -158,7 +166,7 @@ async def test_a_second_gateway_on_the_store_ends_and_says_why(tmp_path: Path) -
             here.gateway.command("run"),
             capture_output=True,
             cwd=ROOT,
-            timeout=30,
+            timeout=60,
             check=False,
         )
         assert second.returncode == 1
@@ -175,7 +183,8 @@ async def test_a_second_client_with_our_id_is_a_fault_and_presses_go_on(tmp_path
         # A rival that asks for a clean session makes the broker forget ours: what is pressed until
         # we are back has no subscriber, and only the fault above can tell.
         await here.gateway.no_fault("gw-1/link.field")
-        await here.arrives("b", timeout_s=30)
+        # Until then each press is tried anew: that it was lost is what the fault says.
+        await here.arrives_at_last("b")
 
 
 @pytest.mark.long
@@ -206,10 +215,10 @@ async def test_a_half_open_wire_is_a_fault_and_no_press_is_lost(tmp_path: Path) 
         await here.arrives("b")
         here.wire.half_open()
         await here.hands["b"].press()
-        await here.gateway.fault("gw-1/link.field", 20)
+        await here.gateway.fault("gw-1/link.field")
         assert (await here.gateway.get("/api/v1/devices"))["devices"][0]["state"] == "unknown"
         here.wire.heal()
-        await here.arrives("b", timeout_s=30)
+        await here.arrives("b")
         await here.gateway.no_fault("gw-1/link.field")
         assert (await here.gateway.alarms())["b/button"]["count"] == 3
 
@@ -224,7 +233,7 @@ async def test_a_wire_that_delays_drops_and_resets_loses_no_press(tmp_path: Path
             elif number % 8 == 7:
                 await here.wire.reset()
         here.wire.heal()
-        await here.arrives("sound", timeout_s=40)
+        await here.arrives("sound")
 
         async def counted() -> bool:
             return (await here.gateway.alarms())["b/button"]["count"] == 24
@@ -237,15 +246,15 @@ async def test_a_wire_that_garbles_makes_faults_and_no_silence(tmp_path: Path) -
     """A press whose payload was spoiled on the way is a garbled message: it may be a press."""
     async with school(tmp_path, buttons("b", "sound")) as here:
         here.wire.trouble.garble_rate = 0.3
-        for _ in range(20):
-            await here.hands["b"].press()
+
+        async def told() -> bool:
+            await here.hands["b"].press()  # which byte is spoiled is chance: one in twenty tells
+            return "b/message" in await here.gateway.faults(state="all")
+
+        await here.gateway.until(told, "a fault about a press that was spoiled on the way")
         here.wire.heal()
         await here.wire.cut()
-        await here.arrives("sound", timeout_s=40)
-        alarm = (await here.gateway.alarms()).get("b/button")
-        faults = await here.gateway.faults(state="all")
-        assert (alarm is not None and alarm["count"] == 20) or "b/message" in faults
-        assert here.wire.garbled_bytes
+        await here.arrives("sound")
 
 
 async def test_a_message_larger_than_any_alarm_is_kept_in_part_and_told(tmp_path: Path) -> None:

@@ -112,12 +112,13 @@ async def test_a_slow_bureau_has_no_more_unanswered_than_the_broker_allows(
 ) -> None:
     broker = await mosquitto(max_inflight=1)
     peer = await bureau(broker.address)
-    peer.delay_s = 0.02
+    peer.delay_s = 2.0  # far more than five PUBACKs take
     async with Publisher(broker.address, client_id="gw-1") as gateway:
         for seq in range(1, 6):
             await gateway.publish(EVENTS, orjson.dumps(a_record(seq)))
         in_time = len(peer.inbox.copies)
         assert in_time < 5
+        peer.delay_s = 0.0
         await peer.inbox.wait_for(5)
 
 

@@ -74,8 +74,10 @@ async def test_presses_keep_their_order_while_the_broker_comes_and_goes(
         found: list[int] = []
         while len(set(found)) < 600:
             message = await listener.next()
-            if not message.duplicate:  # DUP: only our own answer got lost
-                found.append(int(message.payload))
+            n = int(message.payload)
+            # DUP: our own answer got lost, or the first copy with the connection it was sent on.
+            if not message.duplicate or n not in found:
+                found.append(n)
         firsts = list(dict.fromkeys(found))
         assert firsts == list(range(600))
         twice = {n for n in found if found.count(n) > 1}

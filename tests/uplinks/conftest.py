@@ -1,7 +1,6 @@
 """Peers on loopback for the uplinks: real servers, some of them hostile, and a throw-away CA."""
 
 import asyncio
-import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -17,13 +16,11 @@ async def no_task_left_behind() -> AsyncIterator[None]:
     before = asyncio.all_tasks()
     yield
     # A cancelled server connection needs a few turns of the loop to be gone.
-    left: set[asyncio.Task[object]] = set()
-    for _ in range(50):
-        left = {t for t in asyncio.all_tasks() - before - {asyncio.current_task()} if t}
-        if not left:
-            return
-        await asyncio.sleep(0.01)
-    pytest.fail(f"tasks left behind: {left}")
+    left = asyncio.all_tasks() - before - {asyncio.current_task()}
+    if left:
+        _, left = await asyncio.wait(left, timeout=2.0)
+    if left:
+        pytest.fail(f"tasks left behind: {left}")
 
 
 @pytest.fixture(scope="session")
@@ -56,12 +53,6 @@ def server_tls(certificate: Path, *, clients_of: Path | None = None) -> ssl.SSLC
         context.load_verify_locations(clients_of)
         context.verify_mode = ssl.CERT_REQUIRED
     return context
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 Speak = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]

@@ -1,7 +1,6 @@
 """A real nats-server under the real supervisor, and real paho clients."""
 
 import asyncio
-import socket
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
@@ -14,14 +13,9 @@ import pytest_asyncio
 
 from gateway.clock import SystemClock
 from gateway.links.broker import BrokerSettings, EmbeddedBroker
+from simulators.ports import free_port
 
-PATIENCE_S = 20.0
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+PATIENCE_S = 45.0
 
 
 class Notices:

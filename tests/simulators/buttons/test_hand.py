@@ -161,7 +161,7 @@ async def test_the_command_line_presses(mosquitto: MosquittoFactory) -> None:
             *("--name", "gate", "--port", str(broker.port), "--count", "2", "--every-s", "0"),
             stdout=asyncio.subprocess.PIPE,
         )
-        out, _ = await asyncio.wait_for(process.communicate(), 20)
+        out, _ = await asyncio.wait_for(process.communicate(), 50)
         assert process.returncode == 0
         assert b"broker accepted 3" in out
         for message in await listener.take(2):

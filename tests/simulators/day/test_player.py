@@ -20,7 +20,7 @@ from tests.conftest import (
 
 async def marks_of(listener: Listener, until: Callable[[list[str]], bool]) -> list[str]:
     found: list[str] = []
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not until(found):
             payload = (await listener.next()).payload
             if b"mark" in payload:
@@ -67,9 +67,9 @@ async def test_what_may_be_in_the_broker_twice_is_known(
         hands = {"door-1": Hand(make("json-event", "door-1"), publisher)}
         steps = [
             Step(at_s=0, what=What.DUPLICATE, target="door-1"),
-            Step(at_s=0.05, what=What.WIRE_HALF_OPEN, target="field", for_s=0.2),
+            Step(at_s=0.05, what=What.WIRE_HALF_OPEN, target="field", for_s=2.0),
             Step(at_s=0.1, what=What.PRESS, target="door-1"),
-            Step(at_s=0.5, what=What.PRESS, target="door-1"),
+            Step(at_s=2.5, what=What.PRESS, target="door-1"),
         ]
         ledger = await play(steps, Handles(hands=hands, wires={"field": proxy}))
     assert [one.accepted for one in ledger.sent] == [True, True, True]
@@ -122,6 +122,6 @@ async def test_the_command_line_prints_a_plan_and_its_seed() -> None:
         *(sys.executable, "-m", "simulators.campus", "--seed", "5", "--plan"),
         stdout=asyncio.subprocess.PIPE,
     )
-    out, _ = await asyncio.wait_for(process.communicate(), 20)
+    out, _ = await asyncio.wait_for(process.communicate(), 50)
     assert out.startswith(b"seed 5\n")
     assert b"gateway_kill gateway" in out

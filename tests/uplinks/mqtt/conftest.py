@@ -17,9 +17,9 @@ from paho.mqtt.enums import CallbackAPIVersion
 from gateway.clock import SystemClock
 from gateway.uplink import Parcel, Receipt, UplinkSettings
 from gateway.uplinks.mqtt import Options, Uplink
-from tests.uplinks.conftest import free_port
+from simulators.ports import free_port
 
-START_S = 10.0
+START_S = 30.0
 
 
 def program(name: str) -> str:
@@ -102,11 +102,11 @@ class Listener:
         await asyncio.to_thread(self._client.connect, "127.0.0.1", self._port)
         self._client.loop_start()
         self._client.subscribe(topic, qos=1)
-        await asyncio.wait_for(self._ready.wait(), 10)
+        await asyncio.wait_for(self._ready.wait(), 30)
         return self
 
     async def next(self, ending: str = "") -> paho.MQTTMessage:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             while True:
                 message = await self.heard.get()
                 if message.topic.endswith(ending):
@@ -114,7 +114,7 @@ class Listener:
 
     async def say(self, topic: str, payload: bytes | str, *, retain: bool = False) -> None:
         info = self._client.publish(topic, payload, qos=1, retain=retain)
-        await asyncio.to_thread(info.wait_for_publish, 10)
+        await asyncio.to_thread(info.wait_for_publish, 30)
 
     async def stop(self) -> None:
         self._client.disconnect()
@@ -144,7 +144,7 @@ class Later:
         self.queue.put_nowait((record_id, receipt))
 
     async def next(self) -> tuple[str, Receipt]:
-        return await asyncio.wait_for(self.queue.get(), 10)
+        return await asyncio.wait_for(self.queue.get(), 30)
 
 
 @pytest.fixture

@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 
 from gateway.errors import UplinkRejected, UplinkUnavailable
+from gateway.links import mqtt as links
 from gateway.uplink import Receipt, find_uplink
 from gateway.uplinks.mqtt import Uplink, publishing
-from tests.uplinks.conftest import free_port, raw_server
+from simulators.ports import free_port
+from tests.uplinks.conftest import raw_server
 from tests.uplinks.mqtt.conftest import (
     Later,
     Made,
@@ -27,6 +29,8 @@ from tests.uplinks.mqtt.conftest import (
 pytestmark = pytest.mark.usefixtures("no_task_left_behind")
 
 ME = "campus/320612-0001/gw-1"
+PATIENCE_S = 20.0
+"""Instead of the uplink's own bounds where a test is not about them: machines are busy."""
 UNHEARD = Receipt(reference="no matching subscribers")
 
 
@@ -115,8 +119,10 @@ async def test_a_thousand_records_arrive_in_order_with_an_outcome_each(
 
 
 async def test_birth_is_retained_and_an_orderly_end_is_said(
-    broker: Mosquitto, make: Made, listen: Any
+    broker: Mosquitto, make: Made, listen: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(publishing, "FAREWELL_S", PATIENCE_S)
+    monkeypatch.setattr(links, "GOODBYE_S", PATIENCE_S)
     await deliver_at_last(make(broker.port), parcel())
     first = await (await listen(broker.port)).next("status")  # came after: it is the retained one
     assert (first.topic, first.retain) == (f"{ME}/status", True)
@@ -268,6 +274,7 @@ async def test_nobody_listening_is_an_outcome_and_not_an_exception(make: Made) -
 async def test_a_broker_that_never_acknowledges_is_given_up_with_fewer_at_once_next_time(
     make: Made, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(publishing, "CONNECTION_WAIT_S", PATIENCE_S)
     monkeypatch.setattr(publishing, "ACKNOWLEDGE_S", 0.3)
 
     async def speak(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -284,7 +291,9 @@ async def test_a_broker_that_never_acknowledges_is_given_up_with_fewer_at_once_n
         await make.stop()
 
 
-async def test_quota_exceeded_is_tried_again(make: Made) -> None:
+async def test_quota_exceeded_is_tried_again(make: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(publishing, "CONNECTION_WAIT_S", PATIENCE_S)
+
     async def speak(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"MQTT")
         writer.write(b"\x20\x03\x00\x00\x00")
