@@ -12,11 +12,14 @@ Keeps   A fault spoils replies and nothing else: a request that reaches a device
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from typing import Final
 
 from simulators.modbus import wire
 from simulators.modbus.tables import TABLE_OF_FUNCTION, Table
 from simulators.modbus.unit import Exchange, Fault, Piece, Unit
 from simulators.modbus.wire import Framing
+
+_HONEST: Final = Fault()
 
 
 class Silent(Fault):
@@ -32,7 +35,7 @@ class Slow(Fault):
     """Takes its time, and the line waits; `inner` is what else is wrong with the reply."""
 
     delay_s: float
-    inner: Fault = field(default_factory=Fault)
+    inner: Fault = _HONEST
 
     def begin(self, unit: Unit) -> None:
         """Both begin."""
