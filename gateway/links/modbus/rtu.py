@@ -83,6 +83,7 @@ class RtuWire:
         """
         if self._frames.held and not any(d.until_ns > now_ns for d in self._debts.values()):
             self._frames.flush()
+        self._frames.skipped.clear()
         self._last = request
         self._asked = None if request.broadcast else request
         self._sent_ns = now_ns

@@ -1,6 +1,7 @@
 """Frames out of a stream of RTU bytes, whatever stands before, between and behind them.
 
-Owns    the bytes that have arrived and were not taken yet, at most MAX_HELD_BYTES.
+Owns    the bytes that have arrived and were not taken yet, at most MAX_HELD_BYTES, and those that
+        were skipped, as evidence.
 Needs   crc, request, line. Pure: bytes in, frames out, no clock.
 Keeps   1. A frame that is handed out had a CRC that fits; anything else is skipped and counted
            (quirk row 17).
@@ -15,7 +16,8 @@ away. So the length comes from the function byte, and the CRC decides.
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-from gateway.links.modbus.crc import crc_fits
+from gateway.links.modbus.crc import crc_fits, table
+from gateway.links.modbus.errors import MAX_RAW_BYTES
 from gateway.links.modbus.line import LineQuality
 from gateway.links.modbus.request import BARE_EXCEPTION, Request
 
@@ -53,10 +55,12 @@ class RtuFrames:
     """
 
     def __init__(self, line: LineQuality, heartbeats: Iterable[bytes] = ()) -> None:
+        table()  # now, and not while the first reply waits
         self._line = line
         # Longest first: one may be the beginning of another.
         self._heartbeats = sorted(filter(None, heartbeats), key=len, reverse=True)
         self.held = bytearray()
+        self.skipped = bytearray()
         self.damaged = False
 
     def feed(self, data: bytes) -> None:
@@ -173,13 +177,16 @@ class RtuFrames:
 
     def _drop(self, count: int) -> None:
         self._line.garbage_bytes += count
+        if len(self.skipped) < MAX_RAW_BYTES:
+            self.skipped += self.held[:count]
         del self.held[:count]
 
     def flush(self) -> bytes:
-        """Give up what is held and return it; all of it counts as garbage."""
+        """Give up what is held; returns what was skipped since the last flush, as evidence."""
         while self._at_heartbeat():
             pass
-        rest = bytes(self.held)
-        self._drop(len(rest))
+        self._drop(len(self.held))
+        rest = bytes(self.skipped[:MAX_RAW_BYTES])
+        self.skipped.clear()
         self.damaged = False
         return rest
