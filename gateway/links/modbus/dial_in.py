@@ -44,6 +44,8 @@ At most MAX_REPORTS_A_MINUTE for each port, the rest is only counted. Must not r
 class Line(Protocol):
     """What a caller is connected to: a ModbusConnection."""
 
+    lost: asyncio.Future[LinkDown]
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The caller is put through."""
 
@@ -136,6 +138,8 @@ class ListeningPort:
         self.counts.placed += 1
         old, claim.parked = claim.parked, caller
         line, claim.line = claim.line, None
+        if line is not None and line.lost.done():
+            line = None
         if old is not None or line is not None:
             self.tell("replaced", said)
         if old is not None:
