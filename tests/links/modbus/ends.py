@@ -68,6 +68,7 @@ class Device:
         self.has_numbers = has_numbers
         self.heard: asyncio.Queue[Heard] = asyncio.Queue()
         self.say: Callable[[bytes], None]
+        self.caller: asyncio.Transport | None = None
         self._held = b""
 
     def feed(self, data: bytes) -> None:
@@ -102,6 +103,13 @@ class Bus:
     device: Device
     strange: list[tuple[str, int, bytes, float | None]] = field(default_factory=list)
     hang_up: Callable[[], None] = lambda: None
+
+    def stop_reading(self) -> None:
+        """Have a TCP device read no more, and its socket hold as little as it can."""
+        assert self.device.caller is not None
+        wire = self.device.caller.get_extra_info("socket")
+        wire.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
+        self.device.caller.pause_reading()
 
     @property
     def told(self) -> list[tuple[str, int]]:
@@ -148,6 +156,7 @@ async def tcp_device(device: Device) -> AsyncIterator[tuple[int, Callable[[], No
             assert isinstance(transport, asyncio.Transport)
             callers.append(transport)
             device.say = transport.write
+            device.caller = transport
 
         def data_received(self, data: bytes) -> None:
             device.feed(data)

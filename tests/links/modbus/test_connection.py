@@ -410,3 +410,16 @@ async def test_asking_before_it_is_open_is_a_lost_link() -> None:
     async with bus("tcp") as both:
         unopened = ModbusConnection(both.connection.settings, FakeClock())
         assert isinstance(await ends_with(unopened.ask(READ, 1.0)), LinkDown)
+
+
+async def test_a_device_that_no_longer_reads_ends_the_connection() -> None:
+    async with bus("tcp") as both:
+        assert both.connection._transport is not None
+        wire = both.connection._transport.get_extra_info("socket")
+        wire.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
+        both.stop_reading()
+        write = Request.write_registers(1, 0, [0] * 123)
+        async with asyncio.timeout(50):
+            while not isinstance(await both.ask(write, timeout_s=0.001), LinkDown):
+                pass
+        assert "no longer reads" in str(both.connection.lost.result())
