@@ -114,8 +114,10 @@ def _function_of(value: Value, body: ProfileFile) -> int | None:
 
 def _value(value: Value, body: ProfileFile) -> Iterator[Problem]:
     names = {each.name for each in body.value}
-    if (value.at is None) == (value.compare is None):
-        yield ("at", "at 与 compare / at and compare", "正好一个 / exactly one of them")
+    if sum(way is not None for way in (value.at, value.compare, value.key)) != 1:
+        yield ("at", "at、compare、key / at, compare and key", "正好一个 / exactly one of them")
+    if value.key is not None:
+        yield from _key(value, body)
     if value.at is not None:
         yield from _at(value.at, value.function, body)
         yield from _form(value)
@@ -129,6 +131,18 @@ def _value(value: Value, body: ProfileFile) -> Iterator[Problem]:
             yield ("", f"没有这个值 / no such value: {name}", _known(names))
     if value.heartbeat_s is not None and value.at is None:
         yield ("heartbeat_s", "没有寄存器 / without a register", "at")
+
+
+_KEY_TYPES = ("integer", "number", "boolean", "choice", "text")
+
+
+def _key(value: Value, body: ProfileFile) -> Iterator[Problem]:
+    model = body.address.get(str(value.key))
+    if model is None or model.type not in _KEY_TYPES:
+        kinds = ", ".join(_KEY_TYPES)
+        yield ("key", f"没有这样的键 / no such key: {value.key}", f"[address.*] type: {kinds}")
+    for word in sorted(value.model_fields_set - {"name", "repeat", "key"}):
+        yield (word, "与 key 并用 / together with key", _LEAVE_OUT)
 
 
 def _known(names: Iterable[str]) -> str:

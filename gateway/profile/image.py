@@ -79,7 +79,7 @@ class Image:
         self._derived: Now = {}
         self._told: dict[str, _Told] = {}
         self._beats: dict[str, tuple[Scalar | None, int]] = {}
-        self.values: Now = {}
+        self.values: Now = dict(layout.constants)
 
     def take(self, part: int, data: bytes, received_ns: int, mono_ns: int) -> Taken:
         """Take what was read of a part.
@@ -112,6 +112,7 @@ class Image:
         self._raw.clear()
         self._derived.clear()
         self.values.clear()
+        self.values.update(self._layout.constants)
         self._beats.clear()
 
     def stuck(self, mono_ns: int) -> str | None:

@@ -84,6 +84,7 @@ class Layout:
 
     depending   value → indexes of the rules that look at it
     heartbeats  (value, seconds, part that holds it)
+    constants   values the device's address says, known before anything was read
     """
 
     parts: tuple[PartMeaning, ...]
@@ -91,6 +92,7 @@ class Layout:
     rules: tuple[Meant, ...]
     depending: Mapping[str, tuple[int, ...]]
     heartbeats: tuple[tuple[str, float], ...]
+    constants: Mapping[str, Scalar]
 
 
 def compile_layout(
@@ -99,12 +101,15 @@ def compile_layout(
     points: Mapping[str, Point],
     parts: Sequence[PartShape],
     offsets: Sequence[tuple[str, int, int]],
+    *,
     words: Mapping[str, str],
+    constants: Mapping[str, Scalar],
 ) -> Layout:
     """Compile [[value]] and [[set]] for parts of this shape.
 
-    offsets  (value, part, place of its first word in the part)
-    words    address values as they go into the texts of rules
+    offsets    (value, part, place of its first word in the part)
+    words      address values as they go into the texts of rules
+    constants  values that are keys of the address
     """
     values = {value.name: value for value in body.value}
     readers: list[list[tuple[str, Reader]]] = [[] for _ in parts]
@@ -138,6 +143,7 @@ def compile_layout(
         heartbeats=tuple(
             (value.name, value.heartbeat_s) for value in body.value if value.heartbeat_s
         ),
+        constants=constants,
     )
 
 

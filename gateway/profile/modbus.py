@@ -170,11 +170,19 @@ def plan_modbus(profile: Profile, device: Device) -> ModbusPlan:
     queried = {name for query in body.query for name in query.value}
     periods = _Periods(body, device.points).known
     parts, offsets = _parts(placed, periods, modbus, queried)
+    constants = {
+        value.name: address[value.key]
+        for value in body.value
+        if value.key is not None and value.key in address
+    }
     key = ("layout", tuple(offsets), tuple((part.function, part.count) for part in parts),
-           tuple(words.items()) if _uses_words(profile) else ())  # fmt: skip
+           tuple(words.items()) if _uses_words(profile) else (),
+           tuple(constants.items()))  # fmt: skip
     layout = profile.compiled.get(key)
     if layout is None:
-        layout = compile_layout(body, modbus, device.points, parts, offsets, words)
+        layout = compile_layout(
+            body, modbus, device.points, parts, offsets, words=words, constants=constants
+        )
         profile.compiled[key] = layout
     on_demand = frozenset(
         part for name, part, _ in offsets if name in queried

@@ -141,7 +141,9 @@ class ValueForm(Strict):
 class Value(ValueForm):
     """[[value]]: what some registers or bits say, under a name.
 
-    at            where; without it the value is made of others: `compare`
+    at            where; without it the value is made of others (`compare`) or known from the start
+    key           what the device's address says under this key: a limit, a scale or a number of
+                  decimals that no register holds
     valid_when    unless these values are as listed, this one is unknown: a validity mask, a
                   warm-up, "valid only if bit 11"
     heartbeat_s   it must change at least this often, else the device is stuck: nothing of it
@@ -155,6 +157,7 @@ class Value(ValueForm):
     at: Address | None = None
     function: Function | None = None
     compare: Compare | None = None
+    key: Name | None = None
     valid_when: Where = Field(default_factory=dict)
     unit_from: ValueName | None = None
     heartbeat_s: Annotated[float, Field(ge=0.5, le=3600)] | None = None

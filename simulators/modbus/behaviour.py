@@ -166,6 +166,8 @@ class Behaviour:
     def _fulfil(self, where: Table) -> None:
         for name, condition in where.items():
             accepted = list(_accepted(condition))
+            if name in self.model.sheet.given:
+                continue  # said by the address table: it cannot be brought about
             if name in self.model.sheet.derived:
                 self._cross(self.model.sheet.derived[name], reached=bool(accepted[0]))
             elif self.model.value(name) not in accepted:

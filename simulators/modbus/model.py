@@ -86,6 +86,8 @@ class Model:
 
     def value(self, name: str) -> Wish:
         """Say what a named value is now: its name in the enumeration, a truth, a number, a text."""
+        if name in self.sheet.given:
+            return self._given(name)
         spot = self._spot(name)
         words = self._words(spot)
         if spot.shape.is_text:
@@ -145,6 +147,13 @@ class Model:
         waiting = self._waiting.get(log["name"], deque())
         self._put_entry(log, 0, waiting[0] if waiting else [0] * int(log["words"]))
         self.set(log["pending"], len(waiting))
+
+    def _given(self, name: str) -> Wish:
+        """What the device's address table says and no register holds."""
+        value: Wish | None = self.sheet.given[name]
+        if value is None:
+            raise LookupError(f"{name}: address 里没有 / not in the address table")
+        return value
 
     def _spot(self, name: str) -> Spot:
         if name in self.sheet.derived:

@@ -55,7 +55,10 @@ class Sheet:
         }
         self.rules = list(_written_out(profile.get("set", ())))
         tables = list(_written_out(profile.get("value", ())))
-        self.derived = {each["name"]: each for each in tables if each.get("at") is None}
+        self.given = {
+            each["name"]: self.address.get(each["key"]) for each in tables if "key" in each
+        }
+        self.derived = {each["name"]: each for each in tables if "compare" in each}
         self.spots = {each["name"]: self._spot(each) for each in tables if "at" in each}
         self.commands = {each["name"]: each for each in profile.get("command", ())}
         self.queries = {each["name"]: each for each in profile.get("query", ())}
