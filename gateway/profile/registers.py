@@ -3,12 +3,17 @@
 Owns    what [[value]] and [[log.value]] say about bits, numbers and texts.
 Needs   gateway.events, payload.py (Garble), schema_modbus.py.
 Keeps   1. A reader raises Garble and nothing else, whatever the words are.
-        2. What says "no measurement" (a sentinel, NaN) is None: never a number, never normal.
+        2. What says "no measurement" (a sentinel, NaN, an empty field) is None: never a number,
+           never normal.
+        3. A decimal that the device means comes out as that decimal: 7 × 0.1 is 0.7, and so is the
+           32-bit float nearest to it. Otherwise a level that has reached its limit could lie below.
 """
 
 import math
 import struct
 from collections.abc import Callable, Sequence
+from fractions import Fraction
+from operator import itemgetter
 from typing import Final
 
 from gateway.events import MAX_ATTRIBUTE_CHARS, Scalar
@@ -40,54 +45,60 @@ def compile_reader(form: ValueForm, at: int, modbus: Modbus) -> Reader:
     if form.form == "text":
         return _text(form, bytes_of)
     if form.form == "digits":
-        return _finish(form, lambda words: read_number_text(_ascii(bytes_of(words))))
-    if form.form in {"f32", "f64"}:
-        unpack = struct.Struct(">f" if form.form == "f32" else ">d").unpack
-        return _finish(form, lambda words: unpack(bytes_of(words))[0])
+        return _finish(form, lambda words: _number_text(bytes_of(words)))
+    if form.form == "f32":
+        return _finish(form, lambda words: _short_f32(bytes_of(words)))
+    if form.form == "f64":
+        unpack = struct.Struct(">d").unpack
+        return _finish(form, lambda words: _finite(unpack(bytes_of(words))[0]))
     return _finish(form, _extract(form, _integer(form, at, modbus, bytes_of)))
 
 
 def _bytes(form: ValueForm, at: int, modbus: Modbus) -> Callable[[Words], bytes]:
-    """The value's bytes, most significant first."""
+    """The value's bytes, most significant first; a text's in the order in which it is read."""
     count = words_of(form)
     end = at + count
-    backwards = (form.word_order or modbus.word_order) == "little"
     swap = (form.byte_order or modbus.byte_order) == "little"
     pack = struct.Struct(f"{'<' if swap else '>'}{count}H").pack
-    if backwards:
+    if turns_words(form, modbus):
         return lambda words: pack(*words[at:end][::-1])
     return lambda words: pack(*words[at:end])
+
+
+def turns_words(form: ValueForm, modbus: Modbus) -> bool:
+    """Whether the low word comes first: the device's habit for numbers, said itself for texts."""
+    if form.form in {"text", "digits"}:
+        return form.word_order == "little"
+    return (form.word_order or modbus.word_order) == "little"
 
 
 def _integer(
     form: ValueForm, at: int, modbus: Modbus, bytes_of: Callable[[Words], bytes]
 ) -> Callable[[Words], int]:
-    straight = (form.byte_order or modbus.byte_order) == "big"
-    count = words_of(form)
-    width = 16 * count
+    width = 16 * words_of(form)
     if form.form.startswith("bcd"):
         return lambda words: _bcd(bytes_of(words))
-    if count == 1 and straight:
-
-        def unsigned(words: Words) -> int:
-            return words[at]
-
-    elif count == 2 and straight and (form.word_order or modbus.word_order) == "big":
-
-        def unsigned(words: Words) -> int:
-            return words[at] << 16 | words[at + 1]
-
-    else:
-
-        def unsigned(words: Words) -> int:
-            return int.from_bytes(bytes_of(words), "big")
-
+    unsigned = _unsigned(form, at, modbus, bytes_of)
+    if form.bit is not None or form.bits is not None or form.byte is not None:
+        return unsigned  # bits are counted as they stand there, whatever the whole is
     if form.form[0] == "s":
         return lambda words: _twos(unsigned(words), width)
     if form.form[0] == "m":
         top = 1 << width - 1
         return lambda words: -(number & top - 1) if (number := unsigned(words)) & top else number
     return unsigned
+
+
+def _unsigned(
+    form: ValueForm, at: int, modbus: Modbus, bytes_of: Callable[[Words], bytes]
+) -> Callable[[Words], int]:
+    straight = (form.byte_order or modbus.byte_order) == "big"
+    count = words_of(form)
+    if count == 1 and straight:
+        return itemgetter(at)
+    if count == 2 and straight and not turns_words(form, modbus):
+        return lambda words: words[at] << 16 | words[at + 1]
+    return lambda words: int.from_bytes(bytes_of(words), "big")
 
 
 def _twos(number: int, width: int) -> int:
@@ -101,8 +112,29 @@ def _bcd(data: bytes) -> int:
     return int(text)
 
 
-def _ascii(data: bytes) -> str:
-    return data.decode("ascii", "replace").strip("\0 ")
+def _number_text(data: bytes) -> float | None:
+    """A number as ASCII; an empty field is no measurement."""
+    text = data.decode("ascii", "replace").strip("\0 ")
+    return read_number_text(text) if text else None
+
+
+def _finite(number: float) -> float | None:
+    return number if math.isfinite(number) else None
+
+
+_F32: Final = struct.Struct(">f")
+
+
+def _short_f32(data: bytes) -> float | None:
+    """Return the shortest decimal that is this 32-bit float: 0.7, not 0.699999988079071."""
+    number: float = _F32.unpack(data)[0]
+    if not math.isfinite(number):
+        return None
+    short = float(f"{number:.7g}")
+    try:
+        return short if _F32.pack(short) == data else number
+    except OverflowError:  # rounded up beyond the largest one
+        return number
 
 
 def _extract(form: ValueForm, integer: Callable[[Words], int]) -> Callable[[Words], Scalar]:
@@ -127,48 +159,91 @@ def _text(form: ValueForm, bytes_of: Callable[[Words], bytes]) -> Reader:
     encoding = form.encoding
 
     def read(words: Words) -> str | None:
-        text = bytes_of(words).decode(encoding, "replace").split("\0", 1)[0].strip()
+        text = bytes_of(words).decode(encoding, "replace").split("\0", 1)[0]
+        # A field that ends within a character leaves half of it: the half says nothing.
+        text = text.strip().rstrip("\ufffd").rstrip()
         return text[:MAX_ATTRIBUTE_CHARS] or None
 
     return read
 
 
-def _finish(form: ValueForm, number_of: Callable[[Words], Scalar]) -> Reader:
+def _finish(form: ValueForm, number_of: Callable[[Words], Scalar | None]) -> Reader:
     """Sentinels, names, scale: what is left to do with a number."""
-    invalid, names = frozenset(form.invalid), dict(form.names)
+    invalid, names = frozenset(form.invalid), names_of(form)
     scale = scaling(form)
-    floating = form.form in {"f32", "f64"}
-    if not invalid and not names and scale is None and not floating:
+    if not invalid and not names and scale is None:
         return number_of
 
     def read(words: Words) -> Scalar | None:
         number = number_of(words)
-        if isinstance(number, str) or (number in invalid and not isinstance(number, bool)):
-            return None
-        if floating and not math.isfinite(number):
+        if number is None or isinstance(number, (bool, str)):
+            return number
+        if number in invalid:
             return None
         if names:
-            return names.get(str(int(number)), number)
+            return names.get(number, number)
         return number if scale is None else scale(number)
 
-    return read
+    def scaled(words: Words) -> Scalar | None:
+        number = number_of(words)
+        return scale(number) if scale is not None and isinstance(number, int) else None
+
+    simple = not invalid and not names and form.form[0] in "usmb"
+    return scaled if simple else read
 
 
-def scaling(form: ValueForm) -> Callable[[float], float] | None:
-    """Return (raw - subtract) × scale ÷ divide + offset as a function; None when it is raw."""
+def names_of(form: ValueForm) -> dict[float, str]:
+    """Return number → text; raises ValueError for a key that is no whole number ("3", "0x1F")."""
+    return {int(key, 0): text[:MAX_ATTRIBUTE_CHARS] for key, text in form.names.items()}
+
+
+def scaling(form: ValueForm) -> Callable[[float], float | None] | None:
+    """Return (raw - subtract) × scale ÷ divide + offset as a function; None when it is raw.
+
+    Whole numbers are worked out exactly and rounded once, so 0.1 means one tenth. The function
+    raises Garble when the result is beyond all numbers.
+    """
     if form.subtract is form.scale is form.divide is form.offset is None:
         return None
-    subtract, offset = form.subtract or 0.0, form.offset or 0.0
-    scale = 1.0 if form.scale is None else form.scale
-    divide = 1.0 if form.divide is None else form.divide
-    return lambda raw: round((raw - subtract) * scale / divide + offset, 9)
+    subtract, offset = _exact(form.subtract, 0), _exact(form.offset, 0)
+    ratio = _exact(form.scale, 1) / (_exact(form.divide, 1) or 1)
+    shift = offset - subtract * ratio
+    below = ratio.denominator * shift.denominator
+    times, plus = ratio.numerator * shift.denominator, shift.numerator * ratio.denominator
+
+    decimal = 10**9 % below == 0  # a division that comes out even needs no rounding
+    places = 9 if not ratio else max(9, 3 - math.floor(math.log10(abs(ratio))))
+
+    def scale(raw: float) -> float | None:
+        try:
+            if isinstance(raw, int):
+                number = (raw * times + plus) / below
+                return number if decimal else round(number, places)
+            return tidy(raw * float(ratio) + float(shift))
+        except OverflowError as error:
+            raise Garble("数值溢出 / the number overflows") from error
+
+    return scale
+
+
+def tidy(number: float) -> float:
+    """Take off what binary arithmetic left behind the 13th digit; raises Garble for no number."""
+    if not math.isfinite(number):
+        raise Garble("数值溢出 / the number overflows")
+    return float(f"{number:.13g}")
+
+
+def _exact(number: float | None, otherwise: int) -> Fraction:
+    """Take 0.1 for one tenth, as whoever wrote it meant."""
+    return Fraction(otherwise) if number is None else Fraction(str(number))
 
 
 def compile_bands(form: ValueForm) -> Callable[[float, Scalar | None], str | None]:
     """Return which band a number is in, given the band it was in before.
 
     It stays in its band until it is `hysteresis` beyond the edge, so that drift and noise at an
-    edge do not chatter. Between the bands it is `else_band`, None without one.
+    edge do not chatter; into a band it comes at the edge itself, because a short and a cut wire
+    read the very end of the range. Between the bands it is `else_band`, None without one.
     """
     edges = [(band.name, band.from_, band.to) for band in form.bands]
     slack, otherwise = form.hysteresis, form.else_band
@@ -176,24 +251,17 @@ def compile_bands(form: ValueForm) -> Callable[[float, Scalar | None], str | Non
     def band_of(number: float, before: Scalar | None) -> str | None:
         inside = otherwise
         for name, low, high in edges:
-            if low <= number <= high:
-                inside = name
             if name == before and low - slack <= number <= high + slack:
                 return name
-        if before is not None and before == otherwise and inside != otherwise:
-            return _settled(edges, number, slack) or otherwise
+            if low <= number <= high:
+                inside = name
         return inside
 
     return band_of
 
 
-def _settled(edges: Sequence[tuple[str, float, float]], number: float, slack: float) -> str | None:
-    """Coming from between the bands, the number has to be `hysteresis` inside one, if it can."""
-    for name, low, high in edges:
-        inner = min(slack, (high - low) / 2)
-        if low + inner <= number <= high - inner:
-            return name
-    return None
+MAX_DECIMALS: Final = 9
+"""More decimals than that no device means: its register holds something else."""
 
 
 def decimal_scale(number: float, scale: Scalar | None, decimals: Scalar | None) -> float | None:
@@ -201,13 +269,16 @@ def decimal_scale(number: float, scale: Scalar | None, decimals: Scalar | None) 
     for factor in (scale, decimals):
         if isinstance(factor, (bool, str)):
             return None
-    if scale is not None:
-        number *= float(scale)
+    places = 0
     if decimals is not None:
-        if not -12 <= float(decimals) <= 12:
+        if not -MAX_DECIMALS <= float(decimals) <= MAX_DECIMALS or float(decimals) % 1:
             return None
-        number /= 10.0 ** float(decimals)
-    return round(number, 9)
+        places = int(decimals)
+    if scale is not None:
+        number *= scale if isinstance(scale, int) else float(scale)
+    if isinstance(number, int):
+        return number / 10**places if places >= 0 else float(number * 10**-places)
+    return tidy(number / 10.0**places)
 
 
 def unpacker(count: int, *, bits: bool) -> Callable[[bytes], Words]:
