@@ -4,7 +4,6 @@ from simulators.modbus.faults import (
     BadCrc,
     CutMidFrame,
     Duplicate,
-    Every,
     Exceptional,
     Fragments,
     GarbageAfter,
@@ -12,13 +11,11 @@ from simulators.modbus.faults import (
     IgnoredWrite,
     LateReply,
     OneBehind,
-    Only,
     Partial,
     ShortReply,
     Silent,
     Slow,
     Stuck,
-    Times,
     WrongCount,
     WrongEcho,
     WrongFunction,
@@ -29,6 +26,7 @@ from simulators.modbus.line import Gateway, Line, Rival
 from simulators.modbus.memory import Log
 from simulators.modbus.named import fault_named
 from simulators.modbus.ports import Dtu, PtyServed, TcpServed
+from simulators.modbus.sometimes import Every, Only, Times
 from simulators.modbus.tables import Asked, Table, Write, periods_of
 from simulators.modbus.unit import Exchange, Fault, Limits, Piece, Unit
 

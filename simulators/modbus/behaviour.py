@@ -10,7 +10,9 @@ Keeps   1. What makes a point active is read from [[set]] in the profile: values
 
 import asyncio
 import random
+import time
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import Any
 
 from simulators.modbus import encode
@@ -27,11 +29,17 @@ class Behaviour:
 
     seed          of everything that is by chance
     heart_beats   False: heartbeats stand still while all other values go on
+    chatter       value → the two it jumps between, tick by tick: a loop at a band's edge, a UPS
+                  between mains and battery
+    drift         value → what is added each tick: a damp loop, an ageing sensor
     """
 
     def __init__(self, model: Model, *, seed: int = 0) -> None:
         self.model = model
         self.heart_beats = True
+        self.chatter: dict[str, tuple[Wish, Wish]] = {}
+        self.drift: dict[str, float] = {}
+        self._drifted: dict[str, float] = {}
         self.tick_count = 0
         self._dice = random.Random(seed)
         self._calm: dict[str, float] = {}
@@ -101,10 +109,19 @@ class Behaviour:
         for spot in self.model.sheet.spots.values():
             if spot.table.get("heartbeat_s") and self.heart_beats:
                 self.beat(spot.name)
+        for name, pair in self.chatter.items():
+            self.model.set(name, pair[self.tick_count % 2])
+        for name, step in self.drift.items():
+            with suppress(ValueError):  # it has drifted to the end of what the register holds
+                self._drifted[name] = self._drifted.get(name, self.model.number(name)) + step
+                self.model.set(name, self._drifted[name])
+        steered = self.chatter.keys() | self.drift.keys()
         for rule in self.model.sheet.rules:
             point = self.model.sheet.points.get(rule["point"], {})
-            if point.get("nature") == "measurement" and rule.get("value") in self.model.sheet.spots:
+            free = rule.get("value") in self.model.sheet.spots.keys() - steered
+            if free and point.get("nature") == "measurement":
                 self._wander(rule["value"], point)
+        self.model.expire(time.monotonic_ns())
 
     def beat(self, name: str) -> None:
         """Move a heartbeat or a counter by one, round its width."""

@@ -10,7 +10,7 @@ Owns    whose turn it is on the wire, and how long bytes take there.
 Needs   wire, unit, faults and ports of this package.
 Keeps   1. One transaction at a time, however many masters are connected. A unit whose fault is
            `late` gives the turn away while it thinks.
-        2. Bounds: 247 units, 64 connections, 256 requests waiting for a late unit; 20,000
+        2. Bounds: 256 units, 64 connections, 256 requests waiting for a late unit; 20,000
            requests and writes remembered.
 """
 
@@ -18,7 +18,7 @@ import asyncio
 import time
 from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -154,14 +154,17 @@ class Line:
         address: int = 0,
         count: int = 1,
         every_s: float = 0.2,
+        polite: bool = True,
     ) -> AsyncIterator[Rival]:
         """Let a second master poll a unit; RTU masters hear it and the replies (quirk 25).
 
         Its requests are not in the logs: those say what the gateway under test did.
+
+        polite  False talks amid the transactions of others too, as a laptop left behind does
         """
         rival = Rival()
         pdu = bytes([function]) + address.to_bytes(2) + count.to_bytes(2)
-        task = asyncio.create_task(self._poll(rival, unit, pdu, every_s))
+        task = asyncio.create_task(self._poll(rival, unit, pdu, every_s, polite=polite))
         try:
             yield rival
         finally:
@@ -278,10 +281,12 @@ class Line:
         for port in [port for port in self.ports if port.framing is Framing.RTU]:
             await port.send(data)
 
-    async def _poll(self, rival: Rival, number: int, pdu: bytes, every_s: float) -> None:
+    async def _poll(
+        self, rival: Rival, number: int, pdu: bytes, every_s: float, *, polite: bool
+    ) -> None:
         while True:
             due_s = time.monotonic() + every_s
-            async with self._turn:
+            async with self._turn if polite else nullcontext():
                 await self._broadcast(wire.seal_rtu(number, pdu))
                 unit = self.units.get(number)
                 if unit is not None and unit.fault is None:

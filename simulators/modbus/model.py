@@ -16,7 +16,7 @@ Keeps   1. What the profile does not name does not exist in the unit, except wha
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from fractions import Fraction
 from itertools import pairwise
@@ -26,8 +26,9 @@ from typing import Any, Final, Self
 from simulators.modbus import encode
 from simulators.modbus.encode import Wish
 from simulators.modbus.memory import Log
+from simulators.modbus.orders import Orders, limits_of
 from simulators.modbus.sheet import Sheet, Spot, Table, read_sheet
-from simulators.modbus.tables import TABLE_OF_FUNCTION, Write
+from simulators.modbus.tables import TABLE_OF_FUNCTION
 from simulators.modbus.unit import Limits, Unit
 
 MAX_LOG_ENTRIES: Final = 1000
@@ -39,22 +40,31 @@ class Model:
     commands       names of commands that were received complete and in order
     deaf_commands  commands that are confirmed on the wire and have no effect: the valve is stuck
     stuck_queries  mailboxes that never clear
+    step_limit_s   longer between two steps of a command and the first is forgotten, as with boilers
+                   whose control bits fall back; None waits for ever
     """
 
     def __init__(
         self, sheet: Sheet, *, unit: Unit | None = None, limits: Limits | None = None
     ) -> None:
         self.sheet = sheet
-        self.unit = unit or Unit(sheet.unit, limits=limits or _limits(sheet))
+        self.unit = unit or Unit(sheet.unit, limits=limits or limits_of(sheet))
         self.commands: Log[str] = Log()
         self.deaf_commands: set[str] = set()
         self.stuck_queries: set[str] = set()
+        self.step_limit_s: float | None = None
         self._waiting: dict[str, deque[list[int]]] = {}
+        self._held_ns: dict[str, int] = {}
         self._define()
-        self.unit.on_write(_Sequences(sheet, self._obey).hear)
+        self.unit.on_write(Orders(sheet, self._obey, lambda: self.step_limit_s).hear)
         samples = [sample for sample in sheet.samples if "log" not in sample]
         if samples:
             self._lay(samples[0])
+        self._idle = {
+            name: self.value(command["confirm"]["value"])
+            for name, command in sheet.commands.items()
+            if "refresh_s" in command and "confirm" in command
+        }
 
     @classmethod
     def from_file(
@@ -84,6 +94,10 @@ class Model:
         """Return the words a named value has now."""
         return self._words(self._spot(name))
 
+    def cut_text(self, name: str, text: str) -> None:
+        """Let a value be a text that is too long, cut amid a character as panels cut it."""
+        self.put_words(name, encode.cut_text(self._spot(name).shape, text))
+
     def value(self, name: str) -> Wish:
         """Say what a named value is now: its name in the enumeration, a truth, a number, a text."""
         if name in self.sheet.given:
@@ -98,11 +112,18 @@ class Model:
                 return text
         if spot.shape.truth:
             return bool(raw)
-        scaled = encode.number_in(spot.shape, words, self._factor(spot.table))
+        scaled = self.number(name)
         for band, (low, high) in spot.shape.bands.items():
             if low <= encode.exact(scaled) <= high:
                 return band
         return scaled
+
+    def number(self, name: str) -> float:
+        """Say what a value is as a number, whatever it may be called."""
+        if name in self.sheet.given:
+            return float(self._given(name))
+        spot = self._spot(name)
+        return encode.number_in(spot.shape, self._words(spot), self._factor(spot.table))
 
     def show(self, which: int | str) -> None:
         """Let the registers hold a sample: by its place in the file, or a part of its note."""
@@ -116,6 +137,21 @@ class Model:
                 return
         notes = "; ".join(sample["note"] for sample in samples)
         raise LookupError(f"{which!r}: 没有这个样例 / no such sample; 有 / there are: {notes}")
+
+    def expire(self, mono_ns: int) -> list[str]:
+        """Let go what a command held and nobody refreshed within its refresh_s; returns whose.
+
+        The value that confirms such a command goes back to what the first sample says of it.
+        """
+        overdue = [
+            name
+            for name, since_ns in self._held_ns.items()
+            if mono_ns - since_ns > float(self.sheet.commands[name]["refresh_s"]) * 1e9
+        ]
+        for name in overdue:
+            del self._held_ns[name]
+            self.set(self.sheet.commands[name]["confirm"]["value"], self._idle[name])
+        return overdue
 
     def log_event(self, name: str, **values: Wish) -> int:
         """Write an entry into a [[log]] and count it; values by their names in [[log.value]].
@@ -231,7 +267,7 @@ class Model:
                     break
             self.unit.set_words(function, mine, [word])
 
-    def _obey(self, kind: str, name: str) -> None:
+    def _obey(self, kind: str, name: str, mono_ns: int) -> None:
         """A command or query came in whole: do what its device does."""
         if kind == "query":
             if name not in self.stuck_queries:
@@ -244,64 +280,12 @@ class Model:
         confirm = self.sheet.commands[name].get("confirm")
         if confirm is not None:
             self.set(confirm["value"], confirm["in"][0])
+            if name in self._idle:
+                self._held_ns[name] = mono_ns
         for log in self.sheet.logs.values():
             if log.get("ack") == name and self._waiting.get(log["name"]):
                 self._waiting[log["name"]].popleft()
                 self._show_oldest(log)
-
-
-class _Sequences:
-    """Hears writes and says when the steps of a command or query have come, in order."""
-
-    def __init__(self, sheet: Sheet, tell: Callable[[str, str], None]) -> None:
-        self._sheet = sheet
-        self._tell = tell
-        self._all = {
-            (kind, name): table["step"]
-            for kind, tables in (("command", sheet.commands), ("query", sheet.queries))
-            for name, table in tables.items()
-        }
-        self._reached = dict.fromkeys(self._all, 0)
-
-    def hear(self, write: Write) -> None:
-        for key, steps in self._all.items():
-            at = self._reached[key]
-            if not self._fits(steps[at], write):
-                at = 0
-                if not self._fits(steps[0], write):
-                    self._reached[key] = 0
-                    continue
-            self._reached[key] = (at + 1) % len(steps)
-            if at + 1 == len(steps):
-                self._tell(*key)
-
-    def _fits(self, step: Table, write: Write) -> bool:
-        if (write.table, write.address) != self._sheet.step_place(step):
-            return False
-        if step.get("values"):
-            return list(write.values) == list(step["values"])
-        wanted = step.get("value")
-        if isinstance(wanted, str):
-            return True  # a parameter: any value
-        if write.table == "coils" and wanted in {0, 1}:  # a truth or its number
-            return (write.values[0] != 0) == bool(wanted)
-        return write.values[0] == int(wanted or 0)
-
-
-def _limits(sheet: Sheet) -> Limits:
-    modbus = sheet.modbus
-    odd = {
-        sheet.step_place(step)[1]
-        for command in sheet.commands.values()
-        for step in command["step"]
-        if step["function"] == 5 and type(step.get("value")) is int and step["value"] > 1
-    }
-    return Limits(
-        max_registers=modbus.get("max_registers", 125),
-        max_bits=modbus.get("max_bits", 2000),
-        gap=modbus.get("gaps", "illegal"),
-        odd_coils=frozenset(odd),
-    )
 
 
 def unit_of(profile: Path, addresses: Iterable[Mapping[str, Any]]) -> list[Model]:

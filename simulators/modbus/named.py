@@ -1,6 +1,6 @@
 """Faults by name, as a person types them.
 
-Owns    the list of names. Needs simulators.modbus.faults.
+Owns    the list of names. Needs faults and sometimes of this package.
 """
 
 from collections.abc import Callable
@@ -21,13 +21,13 @@ from simulators.modbus.faults import (
     Silent,
     Slow,
     Stuck,
-    Times,
     WrongCount,
     WrongEcho,
     WrongFunction,
     WrongTransaction,
     WrongUnit,
 )
+from simulators.modbus.sometimes import Times
 from simulators.modbus.unit import Fault
 
 

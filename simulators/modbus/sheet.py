@@ -53,7 +53,8 @@ class Sheet:
         self.points: dict[str, Table] = {
             each["name"]: each for each in _written_out(profile.get("point", ()))
         }
-        self.rules = list(_written_out(profile.get("set", ())))
+        rules = _written_out(profile.get("set", ()))
+        self.rules: list[Table] = [_filled(dict(rule), self.address) for rule in rules]
         tables = list(_written_out(profile.get("value", ())))
         self.given = {
             each["name"]: self.address.get(each["key"]) for each in tables if "key" in each
@@ -206,7 +207,7 @@ def _in_formula(at: int | str, named: Mapping[str, int]) -> int | str:
     return at
 
 
-def _filled(value: Any, named: Mapping[str, int]) -> Any:  # noqa: ANN401  TOML holds anything
+def _filled(value: Any, named: Mapping[str, Any]) -> Any:  # noqa: ANN401  TOML holds anything
     if isinstance(value, str):
         for name, number in named.items():
             value = value.replace(f"{{{name}}}", str(number))

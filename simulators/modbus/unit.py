@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import Final
 
 from simulators.modbus import wire
 from simulators.modbus.memory import Log
@@ -131,6 +132,12 @@ class Unit:
         self.holding = Table(0xFFFF)
         self.discrete = self.coils if shared else Table(1)
         self.input = self.holding if shared else Table(0xFFFF)
+        self.tables: Final[Mapping[str, Table]] = {
+            "coils": self.coils,
+            "discrete": self.discrete,
+            "holding": self.holding,
+            "input": self.input,
+        }
         self.requests: Log[Asked] = Log()
         self.writes: Log[Write] = Log()
         self.guard: Guard | None = None
@@ -147,16 +154,6 @@ class Unit:
         if fault is not None:
             fault.begin(self)
         self._fault = fault
-
-    @property
-    def tables(self) -> dict[str, Table]:
-        """The four by name."""
-        return {
-            "coils": self.coils,
-            "discrete": self.discrete,
-            "holding": self.holding,
-            "input": self.input,
-        }
 
     def set_words(self, function: int, address: int, values: Iterable[int]) -> None:
         """Let consecutive words or bits, as that function reads them, have these values."""

@@ -114,6 +114,10 @@ name = "valve"
 at = 52
 
 [[value]]
+name = "siren"
+at = 53
+
+[[value]]
 name = "busy"
 at = 60
 
@@ -160,6 +164,12 @@ step = [
   { at = 5, function = 5, value = true },
 ]
 confirm = { value = "valve", in = [1], within_s = 5 }
+
+[[command]]
+name = "hold"
+refresh_s = 30
+step = [ { at = 302, function = 6, value = "{seconds}" } ]
+confirm = { value = "siren", in = [1], within_s = 5 }
 
 [[query]]
 name = "ask"

@@ -97,6 +97,17 @@ def test_normal_life_wanders_and_never_crosses_a_threshold() -> None:
     assert 55 < min(seen) <= max(seen) < 60
 
 
+def test_a_damp_loop_drifts_and_one_at_an_edge_chatters() -> None:
+    life = Behaviour(a_device())
+    life.drift["loop_1"] = 100
+    life.chatter["loop_2"] = (2380, 2400)
+    seen = []
+    for _ in range(4):
+        life.tick()
+        seen.append((life.model.number("loop_1"), life.model.value("loop_2")))
+    assert seen == [(2148, "alarm"), (2248, "idle"), (2348, "alarm"), (2448, "idle")]
+
+
 def test_the_same_seed_lives_the_same_life() -> None:
     lives = [Behaviour(a_device(), seed=3) for _ in range(2)]
     for life in lives:

@@ -141,6 +141,18 @@ async def test_a_second_master_is_heard_with_its_replies_and_not_counted() -> No
     assert not line.requests
 
 
+async def test_a_rude_second_master_talks_amid_a_transaction() -> None:
+    line = Line(two_units())
+    line[1].fault = Slow(0.1)
+    async with line.rtu_over_tcp() as served, tcp_master(served) as master:
+        asked = asyncio.ensure_future(line[1].asked())
+        await asyncio.sleep(0)
+        master.send(ASK_1)
+        await asked
+        async with line.rival(2, every_s=60, polite=False):
+            assert await master.hear(22) == f"{ASK_2} {TRUE_2} {TRUE_1}"
+
+
 async def test_noise_arrives_unasked() -> None:
     line = Line(two_units())
     async with line.rtu_over_tcp() as served, tcp_master(served) as master:

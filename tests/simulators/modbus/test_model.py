@@ -1,6 +1,5 @@
 """Devices made of profiles: one with everything, and every one that ships."""
 
-import tomllib
 from pathlib import Path
 
 import pytest
@@ -14,9 +13,7 @@ from tests.simulators.modbus.master import tcp_master
 
 SHELF = Path(__file__).parents[3] / "config" / "profiles"
 SHIPPED = [
-    path
-    for path in sorted(SHELF.rglob("*.toml"))
-    if tomllib.loads(path.read_text("utf-8"))["profile"]["driver"] == "modbus"
+    path for path in sorted(SHELF.rglob("*.toml")) if 'driver = "modbus"' in path.read_text("utf-8")
 ]
 
 
@@ -96,6 +93,36 @@ def test_a_stuck_valve_takes_the_command_and_does_not_move() -> None:
     ask(device, "10 01 2D 00 02 04 06 5E 36 26")
     assert ask(device, "05 00 05 FF 00") == "05 00 05 FF 00"
     assert (list(device.commands), device.value("valve")) == (["close"], 0)
+
+
+def test_a_watchdog_lets_go_what_nobody_refreshes() -> None:
+    device = a_device()
+    ask(device, "06 01 2E 00 3C")
+    now_ns = device.unit.writes[-1].mono_ns
+    assert (device.value("siren"), device.expire(now_ns + 29 * 10**9)) == (1, [])
+    ask(device, "06 01 2E 00 3C")
+    now_ns = device.unit.writes[-1].mono_ns
+    assert device.expire(now_ns + 31 * 10**9) == ["hold"]
+    assert device.value("siren") == 0
+
+
+def test_a_first_step_is_forgotten_when_the_second_comes_too_late() -> None:
+    device = a_device()
+    device.step_limit_s = 0.0
+    ask(device, "10 01 2D 00 02 04 06 5E 36 26")
+    ask(device, "05 00 05 FF 00")
+    assert not device.commands
+    device.step_limit_s = 60.0
+    ask(device, "10 01 2D 00 02 04 06 5E 36 26")
+    ask(device, "05 00 05 FF 00")
+    assert list(device.commands) == ["close"]
+
+
+def test_a_room_name_is_cut_amid_a_character() -> None:
+    device = a_device()
+    device.cut_text("room", "A楼一层东")
+    assert device.words_of("room")[-1] & 0xFF == "东".encode("gbk")[0]
+    assert device.value("room") == "A楼一层"
 
 
 def test_a_mailbox_clears_when_it_was_asked_or_never() -> None:
