@@ -337,7 +337,7 @@ class _House:
                 await broker.admit()
 
         async def part() -> None:
-            await driver.run(self.intake.emit, watched)
+            await driver.run(self.intake.emit, watched, self.intake.judge.recall)
 
         await self._keep(f"driver.{link.name}", part)
 

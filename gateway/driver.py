@@ -4,7 +4,8 @@ A driver lives in drivers/<name>/, exports one class named Driver, and is found 
 name, which is what a profile's `driver` says; nothing lists drivers. One Driver object serves one
 link with all the devices on it, because devices that share a wire share its fate.
 
-Keeps   A driver acknowledges to the outside only after `emit` has returned (promise 1).
+Keeps   1. A driver acknowledges to the outside only after `emit` has returned (promise 1).
+        2. A driver writes nothing to a device that `Device.commands` does not name.
 """
 
 import importlib
@@ -12,7 +13,7 @@ import importlib.util
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from gateway.clock import Clock
 from gateway.events import Arrival, Device
@@ -29,6 +30,28 @@ Notice = Callable[[str, bool, str], Awaitable[None]]
 
 Unhealthy raises a fault of the gateway's own device once, healthy restores it.
 """
+
+
+Recall = Callable[[str, str], str | None]
+"""What was last kept for (device id, name) by an Arrival's marks; None when nothing ever was."""
+
+
+def nothing_kept(device_id: str, name: str) -> str | None:
+    """Be the Recall of a driver that keeps nothing, or of one that starts for the first time."""
+    del device_id, name
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a command.
+
+    state  done: a value that proves it was read back · sent: the device took it, nothing proves it
+           failed: it was tried, `why` says how far · refused: nothing was sent
+    """
+
+    state: Literal["done", "sent", "failed", "refused"]
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,8 +90,20 @@ class Driver(Protocol):
         clock: Clock,
     ) -> None: ...
 
-    async def run(self, emit: Emit, notice: Notice) -> None:
+    async def run(self, emit: Emit, notice: Notice, recall: Recall = nothing_kept) -> None:
         """Talk until cancelled; whatever it raises, it is run again after a pause."""
+
+
+@runtime_checkable
+class Commander(Protocol):
+    """A driver whose devices can be told something."""
+
+    async def command(self, device_id: str, name: str) -> Outcome:
+        """Carry out one of the profile's commands; never raises for a device's sake.
+
+        Bounds: each step has its time-out, the proof its `within_s`; a dead link is "failed" at
+        once. Whoever may send it was checked before; whether the installer allowed it is here.
+        """
 
 
 def find_driver(name: str) -> type[Driver]:

@@ -166,6 +166,8 @@ class Arrival:
     repeated     True when the link says this may be such a repeat (MQTT DUP)
     readings     what it meant; empty when nothing (a heartbeat of an unknown kind)
     devices      ids of the devices that are heard of by this message, for supervision
+    marks        (device id, name, value) to keep in the same transaction, for the driver's own use
+                 after a restart: how far it has read a device's log. A few dozen characters each
     """
 
     link: str
@@ -174,6 +176,7 @@ class Arrival:
     garbled: Garbled | None = None
     token: tuple[int, int] | None = None
     repeated: bool = False
+    marks: tuple[tuple[str, str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -228,6 +231,7 @@ class Device:
     address      as devices.toml gives it, checked against the profile's address section
     options      the whole profile-independent rest (priority overrides …), already validated
     silence_s    supervision: silent longer than this is offline; None when it cannot be supervised
+    commands     what the installer allows to be written to it; by default nothing
     """
 
     id: str
@@ -240,3 +244,4 @@ class Device:
     points: dict[str, Point]
     cameras: tuple[str, ...] = ()
     silence_s: float | None = None
+    commands: frozenset[str] = frozenset()

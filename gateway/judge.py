@@ -38,6 +38,8 @@ from gateway.store import Draft, QuarantineRow, Start
 from gateway.store.journal import Subject
 
 READING_EVERY_NS: Final = 60_000_000_000
+MARK: Final = "@mark."
+"""Before the name of what a driver keeps; no point's name begins like this."""
 
 log = structlog.get_logger()
 
@@ -92,6 +94,17 @@ class Judge:
                 self._rearm(self._point(*key), ledger)
         self._start.points = {}
 
+    def recall(self, device_id: str, name: str) -> str | None:
+        """See gateway.driver.Recall."""
+        saved = self._saved.get((device_id, f"{MARK}{name}"))
+        if saved is None:
+            return None
+        try:
+            return str(orjson.loads(saved)["mark"])
+        except (ValueError, TypeError, KeyError):
+            log.exception("a mark cannot be read; taken as none", device=device_id, mark=name)
+            return None
+
     def forget_session(self, link: str, ledger: Ledger) -> None:
         """A broker has forgotten us: its packet ids begin anew."""
         self._inbox.pop(link, None)
@@ -123,6 +136,9 @@ class Judge:
             for name in arrival.devices:
                 if supervision.watches[name].garbled:
                     supervision.understood(name, ledger)
+        for device_id, name, value in arrival.marks:
+            key = (device_id, f"{MARK}{name}")
+            self._saved[key] = ledger.batch.points[key] = orjson.dumps({"mark": value}).decode()
         for reading in arrival.readings:
             try:
                 self._reading(reading, ledger)

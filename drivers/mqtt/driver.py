@@ -24,7 +24,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from drivers.mqtt.topics import TopicTree, cover
 from gateway import crash
 from gateway.clock import Clock
-from gateway.driver import Emit, LinkSettings, Notice
+from gateway.driver import Emit, LinkSettings, Notice, Recall, nothing_kept
 from gateway.errors import BadFrame, LinkDown
 from gateway.events import MAX_RAW_BYTES, ONLINE_POINT, Arrival, Device, Garbled, Reading
 from gateway.links.mqtt import MqttConnection, MqttSettings
@@ -112,8 +112,9 @@ class Driver:
             protocol=self._options.protocol,
         )
 
-    async def run(self, emit: Emit, notice: Notice) -> None:
+    async def run(self, emit: Emit, notice: Notice, recall: Recall = nothing_kept) -> None:
         """Connect, listen, and connect again, for ever; the broker need not be there yet."""
+        del recall  # the broker remembers for us
         pause, short_lives = PAUSE_FIRST_S, 0
         while True:
             began, self._listened = self._clock.mono_ns(), False

@@ -14,7 +14,7 @@ from gateway.config.inspection import Inspection, Spot, both, close_to, one_of, 
 from gateway.config.overlap import clashes
 from gateway.config.tables import DevicesFile, DeviceTable
 from gateway.events import NEVER_FOLDED, Category, Device, Point
-from gateway.profile import Profile, Shelf, plan_mqtt
+from gateway.profile import BadFormula, Profile, Shelf, plan_modbus, plan_mqtt
 
 MAX_DEVICES: Final = 20_000
 
@@ -188,6 +188,10 @@ class DeviceCheck:
             self._inspection.fault(
                 address_spot.child(key) if key else address_spot, problem, expected
             )
+        if not wrong and profile.driver == "modbus":
+            wrong = _plan_faults(profile, table)
+            for key, problem, expected in wrong:
+                self._inspection.fault(address_spot, f"{key}{problem}", expected)
         if wrong:
             return False
         # With defaults filled in, and as text so that true and 1 stay two addresses.
@@ -205,6 +209,9 @@ class DeviceCheck:
 
     def _accept(self, profile: Profile, table: DeviceTable, spot: Spot) -> None:
         points = profile.points_for(table.address)
+        self._check_commands(profile, table, spot)
+        if not self._may_be_used(profile, table, spot):
+            return
         if table.priority is not None:
             points = self._with_priority(points, table.priority, spot)
         if not profile.verified and not table.accept_unverified:
@@ -221,11 +228,46 @@ class DeviceCheck:
                 address=dict(table.address),
                 points=points,
                 cameras=tuple(table.cameras),
+                commands=frozenset(table.commands),
                 silence_s=profile.silence_s
                 if table.silence_seconds is None
                 else table.silence_seconds,
             )
         )
+
+    def _check_commands(self, profile: Profile, table: DeviceTable, spot: Spot) -> None:
+        known = [command.name for command in profile.body.command]
+        known += [query.name for query in profile.body.query]
+        for index, name in enumerate(table.commands):
+            if name not in known:
+                chinese, english = close_to(name, known)
+                self._inspection.fault(
+                    spot.child("commands").item(index),
+                    both(
+                        f"型号没有命令 `{name}`{chinese}", f"the profile has no `{name}`{english}"
+                    ),
+                    one_of(known),
+                )
+
+    def _may_be_used(self, profile: Profile, table: DeviceTable, spot: Spot) -> bool:
+        """A map of doubtful origin is used only when the installer says that he has tried it."""
+        if profile.verified or table.accept_unverified:
+            return True
+        if profile.source.confidence not in {"C", "D"}:
+            return True
+        self._inspection.fault(
+            spot.child("profile"),
+            both(
+                f"`{profile.id}` 的资料可信度为 {profile.source.confidence}，没有实机试过",
+                f"`{profile.id}` rests on a source of confidence {profile.source.confidence} and "
+                "was never tried on a real device",
+            ),
+            both(
+                "逐点试过后写 accept_unverified = true",
+                "`accept_unverified` = true once every point of it was tried on site",
+            ),
+        )
+        return False
 
     def _with_priority(
         self, points: Mapping[str, Point], priority: int, spot: Spot
@@ -247,6 +289,27 @@ class DeviceCheck:
                 return changed
             changed[name] = dataclasses.replace(point, priority=priority)
         return changed
+
+
+def _plan_faults(profile: Profile, table: DeviceTable) -> list[tuple[str, str, str]]:
+    """Say when a device's address leads outside the profile's map."""
+    try:
+        plan_modbus(
+            profile,
+            Device(
+                id=table.id,
+                name=table.id,
+                place="",
+                profile_id=profile.id,
+                family=profile.family,
+                link=table.link,
+                address=dict(table.address),
+                points=profile.points_for(table.address),
+            ),
+        )
+    except BadFormula as error:
+        return [("", str(error), both("型号的地址范围之内", "an address inside the profile's map"))]
+    return []
 
 
 def _part_of(profile: Profile, device: Device) -> tuple[str, ...]:

@@ -2,8 +2,8 @@
 
 Owns    what a link's URL, TLS files, secrets and embedded broker must look like.
 Needs   inspection, tables, files, gateway.driver. Finds drivers by name and lists none: a driver's
-        package may export `Options` (a pydantic model of the keys that are its own) and `SCHEMES`
-        (the URL schemes it talks).
+        package may export `Options` (a pydantic model of the keys that are its own), `SCHEMES` (the
+        URL schemes it talks) and `check_url` (raises ValueError with what is wrong).
 Keeps   A password never travels over plain TCP to another machine by accident: TLS files demand a
         TLS scheme.
 """
@@ -34,12 +34,6 @@ from gateway.config.settings import EmbeddedBroker, Site
 from gateway.config.tables import LinkTable, own_keys
 from gateway.driver import LinkSettings, find_driver
 from gateway.errors import ConfigError
-
-SCHEMES_OF_CONTRACT: Final[Mapping[str, tuple[str, ...]]] = {
-    "mqtt": ("mqtt", "mqtts"),
-    "modbus": ("tcp", "rtu-over-tcp", "serial"),
-}
-"""Design section 4; for drivers that export no SCHEMES of their own."""
 
 TLS_SCHEMES: Final = frozenset({"mqtts", "tls", "https"})
 DEFAULT_PORTS: Final = {"mqtt": 1883, "mqtts": 8883}
@@ -150,8 +144,10 @@ def _link(
     package = _driver_package(table.kind, spot.child("kind"), inspection)
     options: dict[str, Any] = {}
     if package is not None:
-        schemes = tuple(getattr(package, "SCHEMES", SCHEMES_OF_CONTRACT.get(table.kind, ())))
-        check_url(table.url, schemes, spot.child("url"), inspection)
+        schemes = tuple(getattr(package, "SCHEMES", ()))
+        parts = check_url(table.url, schemes, spot.child("url"), inspection)
+        if parts is not None and hasattr(package, "check_url"):
+            _check_own_url(package, table.url, spot.child("url"), inspection)
         options = _options(package, table, spot, inspection)
     _check_tls(table, spot, inspection)
     _check_account(table, "username", "password", spot, inspection)
@@ -228,6 +224,14 @@ def check_url(
         return parts
     inspection.fault(spot, problem, expected)
     return None
+
+
+def _check_own_url(package: Any, url: str, spot: Spot, inspection: Inspection) -> None:  # noqa: ANN401
+    """Ask the driver what else is wrong with a URL: a serial port's speed, a DTU's text."""
+    try:
+        package.check_url(url)
+    except ValueError as error:
+        inspection.fault(spot, str(error), both("见驱动说明", "what the driver's README shows"))
 
 
 def _options(

@@ -294,6 +294,16 @@ class DeviceTable(Table):
         list[Identifier],
         Field(max_length=16, description=both("最多 16 个摄像机 id", "at most 16 camera ids")),
     ] = []
+    commands: Annotated[
+        list[str],
+        Field(
+            max_length=40,
+            description=both(
+                "允许写给设备的命令和查询，不写就什么都不写",
+                "the profile's commands and queries that may be written to it; by default none",
+            ),
+        ),
+    ] = []
     priority: Annotated[
         int | None,
         Field(ge=1, le=4, description=both("1 至 4，1 最急", "1 to 4, 1 is the most urgent")),

@@ -9,7 +9,7 @@ Keeps   1. take() never raises, whatever the data is; what does not decode comes
         3. After forget() everything is unknown until it was read again (promise 5).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -82,28 +82,41 @@ class Image:
         self.values: Now = dict(layout.constants)
 
     def take(self, part: int, data: bytes, received_ns: int, mono_ns: int) -> Taken:
-        """Take what was read of a part.
+        """Take what was read of one part; see take_all."""
+        return self.take_all(((part, data),), received_ns, mono_ns)
 
-        data         2 bytes for each register, high byte first, or bits eight to a byte
+    def take_all(
+        self, pieces: Sequence[tuple[int, bytes]], received_ns: int, mono_ns: int
+    ) -> Taken:
+        """Take what one reply says of some parts: judged together, because it was read together.
+
+        pieces       (part, data): 2 bytes for each register, high byte first, or bits eight to a
+                     byte, the lowest first
         received_ns  our UTC clock; mono_ns our monotonic one
         """
-        refresh = mono_ns >= self._due[part]
-        same = data == self._data[part]
-        if same and not refresh and not self._waiting[part]:
-            return NOTHING
-        changed: set[str] = set()
+        changed: set[str] | None = None
         problems: list[str] = []
-        if not same or refresh:
-            self._data[part] = data
-            changed = self._read(part, data, problems)
-        if refresh or self._waiting[part]:
-            changed.update(name for name, _ in self._layout.parts[part].readers)
-        if refresh:
-            self._due[part] = mono_ns + REFRESH_NS
+        refresh = False
+        for part, data in pieces:
+            due = mono_ns >= self._due[part]
+            same = data == self._data[part]
+            if same and not due and not self._waiting[part]:
+                continue
+            if changed is None:
+                changed = set()
+            if not same or due:
+                self._data[part] = data
+                changed |= self._read(part, data, problems)
+            if due or self._waiting[part]:
+                changed.update([name for name, _ in self._layout.parts[part].readers])
+            if due:
+                refresh = True
+                self._due[part] = mono_ns + REFRESH_NS
+            self._waiting[part] = False
         if not changed:
             return NOTHING
         self._derive(changed, problems)
-        return self._judge(part, changed, problems, received_ns, mono_ns, refresh=refresh)
+        return self._judge(pieces[0][0], changed, problems, received_ns, mono_ns, refresh=refresh)
 
     def forget(self) -> None:
         """The device is gone: nothing that was read is known any more."""
@@ -175,7 +188,6 @@ class Image:
         scope = Scope(self.values, {}, {})
         readings: list[Reading] = []
         acks: list[str] = []
-        self._waiting[part] = False
         for index in sorted({at for name in changed for at in depending.get(name, ())}):
             meant = rules[index]
             found: list[Found] = []

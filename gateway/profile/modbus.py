@@ -86,6 +86,7 @@ class CommandPlan:
     refresh_s: float | None
     any_echo: bool
     broadcast: bool
+    idempotent: bool
     timeout_s: float | None
 
 
@@ -382,6 +383,7 @@ def _command(command: Command, modbus: Modbus, numbers: Mapping[str, int]) -> Co
         refresh_s=command.refresh_s,
         any_echo=command.echo == "any",
         broadcast=command.broadcast,
+        idempotent=command.idempotent,
         timeout_s=command.timeout_s,
     )
 

@@ -263,6 +263,7 @@ class Command(Strict):
     refresh_s   the device falls back unless it is repeated this often (host watchdog)
     echo        "any" for a device whose answer to a write is known to be wrong
     broadcast   goes to unit 0: every device on the line obeys and none answers
+    idempotent  may be sent again when no answer came; false for what toggles or counts
     """
 
     name: Name
@@ -277,6 +278,7 @@ class Command(Strict):
     refresh_s: Annotated[float, Field(ge=0.5, le=3600)] | None = None
     echo: Literal["same", "any"] = "same"
     broadcast: bool = False
+    idempotent: bool = True
     timeout_s: Annotated[float, Field(ge=0.05, le=30)] | None = None
 
 

@@ -146,7 +146,8 @@ class Supervision:
             self._bridge(watch, ledger, there=there)
         elif not there:
             if watch.state != "offline":
-                self._offline(watch, ledger, "last will or availability message")
+                why = reading.attributes.get("why", "last will or availability message")
+                self._offline(watch, ledger, str(why)[:256])
         elif not reading.retained:
             self.heard(reading.device_id, ledger)
         elif watch.state == "offline" and not self._is_silent(watch, ledger):
