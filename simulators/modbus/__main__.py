@@ -53,7 +53,7 @@ async def _served(line: Line, options: argparse.Namespace) -> AsyncIterator[tupl
     async with AsyncExitStack() as stack:
         if options.pty:
             end = await stack.enter_async_context(line.pty())
-            yield end.url(baud=options.baud or 9600), end
+            yield end.url, end
         elif options.dial:
             box = await stack.enter_async_context(
                 line.dtu(

@@ -195,10 +195,22 @@ class Behaviour:
         compare = table["compare"]
         rising = "at_least" in compare
         limit = float(self.model.value(compare["at_least" if rising else "at_most"]))
-        gap = float(compare.get("hysteresis", 0)) + max(1.0, abs(limit) * 0.1)
-        away = gap if rising == reached else -gap
-        self._fulfil(self.model.sheet.spots[compare["value"]].table.get("valid_when", {}))
-        return self._try(compare["value"], limit + away)
+        slack = 0.0 if reached else float(compare.get("hysteresis", 0))
+        spot = self.model.sheet.spots[compare["value"]]
+        where = spot.table.get("valid_when", {})
+        self._fulfil(where)
+        for step in (max(1.0, abs(limit) / 10), abs(limit) / 2, abs(limit) / 10, 0.01, 0.0):
+            away = slack + step if rising == reached else -slack - step
+            # A step may leave what the register holds, or what makes the value valid: a smaller one
+            if (step or reached) and self._try(spot.name, limit + away) and self._holds(where):
+                return True
+        return False
+
+    def _holds(self, where: Table) -> bool:
+        return all(
+            name in self.model.sheet.derived or self.model.value(name) in _accepted(condition)
+            for name, condition in where.items()
+        )
 
     def _wishes(self, rule: Table, point: Table, *, active: bool) -> Iterator[Wish]:
         """What the value may be for the rule to say so; the likeliest first."""

@@ -16,8 +16,10 @@ word first and high byte first. A text has no word order: its words follow each 
 import math
 import struct
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import pairwise
 from typing import Any, Final, Literal
 
 Wish = bool | int | float | str
@@ -50,6 +52,7 @@ class Shape:
     offset: Fraction = Fraction(0)
     names: Mapping[str, int] = field(default_factory=dict)
     bands: Mapping[str, tuple[Fraction, Fraction]] = field(default_factory=dict)
+    else_band: str | None = None
 
     @property
     def is_text(self) -> bool:
@@ -87,6 +90,7 @@ def shape_of(table: Mapping[str, Any], modbus: Mapping[str, Any] | None = None) 
             band["name"]: (exact(band["from"]), exact(band["to"]))
             for band in table.get("bands") or ()
         },
+        else_band=table.get("else_band"),
     )
 
 
@@ -116,10 +120,7 @@ def raw_of(shape: Shape, wish: Wish, factor: Fraction = Fraction(1)) -> int | fl
     if isinstance(wish, str):
         if wish in shape.names:
             return shape.names[wish]
-        if wish not in shape.bands:
-            raise ValueError(f"{wish!r}: 没有这个名字 / no such name; {_known(shape)}")
-        low, high = shape.bands[wish]
-        return _unscale(shape, (low + high) / 2, factor)
+        return _raw_of_band(shape, wish, factor)
     if shape.truth or isinstance(wish, bool):
         return int(wish)
     if shape.is_float and not math.isfinite(wish):
@@ -187,6 +188,26 @@ def _unscale(shape: Shape, value: Fraction, factor: Fraction) -> int | float:
     if shape.is_float or (shape.form == "digits" and raw.denominator != 1):
         return float(raw)
     return round(raw)
+
+
+def _raw_of_band(shape: Shape, wish: str, factor: Fraction) -> int | float:
+    """Take the middle of a band, or for the else-band the first number in none that fits."""
+    if wish in shape.bands:
+        low, high = shape.bands[wish]
+        return _unscale(shape, (low + high) / 2, factor)
+    if wish != shape.else_band:
+        raise ValueError(f"{wish!r}: 没有这个名字 / no such name; {_known(shape)}")
+    edges = sorted(shape.bands.values())
+    between = [(one[1] + other[0]) / 2 for one, other in pairwise(edges)]
+    beyond = [edges[-1][1] + 1, edges[0][0] - 1]
+    for number in (*between, *beyond):
+        if any(low <= number <= high for low, high in edges):
+            continue
+        raw = _unscale(shape, number, factor)
+        with suppress(ValueError):
+            put(shape, raw)
+            return raw
+    raise ValueError(f"{wish!r}: 没有不在各段之内的数 / the bands leave no number")
 
 
 def _own_bits(table: Mapping[str, Any]) -> tuple[int | None, int | None]:

@@ -116,7 +116,7 @@ class Model:
         for band, (low, high) in spot.shape.bands.items():
             if low <= encode.exact(scaled) <= high:
                 return band
-        return scaled
+        return spot.shape.else_band or scaled
 
     def number(self, name: str) -> float:
         """Say what a value is as a number, whatever it may be called."""

@@ -43,6 +43,7 @@ class Bus(Protocol):
     """What a port needs of a line."""
 
     ports: list[Port]
+    baud: int | None
     client_limit: int
     when_full: Literal["refuse", "kick"]
 
@@ -198,9 +199,10 @@ class PtyServed:
         self._ours = self._theirs = -1
         self._task: asyncio.Task[None] | None = None
 
-    def url(self, *, baud: int = 9600, parity: str = "N") -> str:
-        """As gateway.toml wants it."""
-        return f"serial:{self.path}?baud={baud}&parity={parity}"
+    @property
+    def url(self) -> str:
+        """As gateway.toml wants it, at the line's own speed (9600 when it has none) and 8N1."""
+        return f"serial:{self.path}?baud={self._bus.baud or 9600}&parity=N"
 
     async def __aenter__(self) -> Self:
         """Open both ends; theirs stays open, so that a client may come and go."""

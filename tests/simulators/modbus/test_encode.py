@@ -64,6 +64,18 @@ def test_a_band_is_met_in_its_middle() -> None:
     assert encode.encode(table, "idle") == [2000]
 
 
+def test_the_else_band_is_met_between_the_others_or_beyond_them() -> None:
+    apart = [{"name": "a", "from": 0, "to": 10}, {"name": "b", "from": 20, "to": 30}]
+    assert encode.encode({"bands": apart, "else_band": "bad"}, "bad") == [15]
+    one = [{"name": "level", "from": -0.5, "to": 20.0}]
+    table = {"form": "s32", "divide": 9800, "bands": one, "else_band": "impossible"}
+    words = encode.encode(table, "impossible")
+    assert encode.number_in(shape_of(table), words) == 21
+    full = [{"name": "all", "from": 0, "to": 65535}]
+    with pytest.raises(ValueError, match="leave no number"):
+        encode.encode({"bands": full, "else_band": "bad"}, "bad")
+
+
 def test_a_factor_from_other_registers_is_undone() -> None:
     assert encode.encode({}, 2.5, factor=Fraction(1, 100)) == [250]
     assert encode.encode({}, 50, factor=Fraction(1, 10) * 5) == [100]

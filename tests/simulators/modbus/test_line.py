@@ -118,7 +118,7 @@ async def test_bytes_take_their_time_at_9600_baud() -> None:
         began_s = time.monotonic()
         await master.ask("01 03 00 00 00 7D 85 EB", 255)
         # 8 bytes out, 255 back, two silences of 3.5: 270 times ten bits
-        assert 0.281 <= time.monotonic() - began_s < 0.6
+        assert time.monotonic() - began_s >= 0.281
 
 
 async def test_a_two_wire_adapter_reads_back_its_own_bytes() -> None:

@@ -71,7 +71,7 @@ async def test_a_real_client_reads_and_writes_rtu_over_tcp() -> None:
 
 async def test_a_real_client_reads_and_writes_on_a_terminal() -> None:
     async with a_line().pty() as served:
-        assert served.url(baud=4800, parity="E") == f"serial:{served.path}?baud=4800&parity=E"
+        assert served.url == f"serial:{served.path}?baud=9600&parity=N"
         await _use(AsyncModbusSerialClient(served.path, baudrate=9600, timeout=2, retries=0))
 
 
@@ -158,7 +158,7 @@ async def test_a_box_dials_in_says_who_it_is_beats_and_answers() -> None:
     async with (
         Exchange() as exchange,
         a_line().dtu(
-            "127.0.0.1", exchange.port, registration=b"DTU-07", heartbeat=b"@@", heartbeat_s=0.05
+            "127.0.0.1", exchange.port, registration=b"DTU-07", heartbeat=b"@@", heartbeat_s=0.2
         ),
     ):
         master = await exchange.caller()
