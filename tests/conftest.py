@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 import pytest_asyncio
 import trustme
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 
 from simulators.brokers import Mosquitto, MosquittoSettings, NatsMqtt
 from simulators.bureau import Bureau
@@ -27,6 +29,20 @@ PoliceFactory = Callable[..., Awaitable[Police]]
 BureauFactory = Callable[..., Awaitable[Bureau]]
 WireFactory = Callable[..., Awaitable[Wire]]
 ENDING_S = 2.0
+
+# The same examples on every machine and in every run: what passes here passes where it must. Who
+# looks for new ones says --hypothesis-profile=search. And no example fails for being slow.
+hypothesis_settings.register_profile(
+    "suite",
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+hypothesis_settings.register_profile(
+    "search", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+hypothesis_settings.load_profile("suite")
 POLICE_SECRET = "whsec_" + "c2ltdWxhdGVkLXNlY3JldC1vZi1wb2xpY2UtMDE="
 
 

