@@ -257,16 +257,22 @@ def _number_of(shape: Shape, data: bytes) -> int | float:
     if shape.is_float:
         found: float = struct.unpack(">f" if len(data) == 4 else ">d", data)[0]
         return found
-    if shape.form == "digits":
-        text = data.decode("ascii").strip(" \0")
-        return float(text) if "." in text else int(text or "0")
-    if shape.form.startswith("bcd"):
-        return int(data.hex())
+    if shape.form == "digits" or shape.form.startswith("bcd"):
+        text = data.decode("ascii", "replace") if shape.form == "digits" else data.hex()
+        return _spelled(text.strip(" \0"))
     if kind == "m":
         sign = int.from_bytes(data) >> (bits - 1)
         size = int.from_bytes(data) & ((1 << (bits - 1)) - 1)
         return -size if sign else size
     return int.from_bytes(data, signed=kind == "s")
+
+
+def _spelled(text: str) -> int | float:
+    """Read a number that is spelled out; NaN for what a panel shows as dashes."""
+    try:
+        return float(text) if "." in text else int(text or "0")
+    except ValueError:
+        return math.nan
 
 
 def _arrange(data: bytes, shape: Shape) -> list[int]:

@@ -72,7 +72,10 @@ class Log(Sequence[T]):
         """Return the next `times` entries that match, counted from this call.
 
         raises TimeoutError  when they have not come within timeout_s
+        raises ValueError    for times below 1, which would wait for nothing
         """
+        if times < 1:
+            raise ValueError(f"times {times}: 1 or more")
         done = asyncio.get_running_loop().create_future()
         waiter = _Waiter(matches, times, done)
         self._waiters.append(waiter)

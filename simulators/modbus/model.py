@@ -114,7 +114,7 @@ class Model:
             return bool(raw)
         scaled = self.number(name)
         for band, (low, high) in spot.shape.bands.items():
-            if low <= encode.exact(scaled) <= high:
+            if low <= scaled <= high:
                 return band
         return spot.shape.else_band or scaled
 

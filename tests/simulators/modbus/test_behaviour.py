@@ -108,6 +108,15 @@ def test_a_damp_loop_drifts_and_one_at_an_edge_chatters() -> None:
     assert seen == [(2148, "alarm"), (2248, "idle"), (2348, "alarm"), (2448, "idle")]
 
 
+def test_life_goes_on_beside_a_measurement_at_the_end_of_what_its_register_holds() -> None:
+    life = Behaviour(a_device())
+    life.model.put_words("temperature", [0xFFFF])  # the most that sign and magnitude can say
+    for _ in range(20):
+        life.tick()
+    assert life.model.value("beat") == 7 + 20
+    assert -3276.7 <= float(life.model.value("temperature")) < -3243
+
+
 def test_the_same_seed_lives_the_same_life() -> None:
     lives = [Behaviour(a_device(), seed=3) for _ in range(2)]
     for life in lives:

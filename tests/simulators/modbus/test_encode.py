@@ -115,6 +115,11 @@ def test_a_float_may_say_that_there_is_no_number() -> None:
     assert math.isnan(encode.number_in(shape_of({"form": "f32"}), words))
 
 
+@pytest.mark.parametrize(("form", "words"), [("bcd16", [0xFFFF]), ("digits", [0x2D2D, 0x2D2D])])
+def test_what_spells_no_number_is_none(form: str, words: list[int]) -> None:
+    assert math.isnan(encode.number_in(shape_of({"form": form, "words": len(words)}), words))
+
+
 def test_a_text_can_be_cut_in_the_middle_of_a_character() -> None:
     shape = shape_of({"form": "text", "words": 1, "encoding": "gbk"})
     assert encode.cut_text(shape, "A火") == [0x41BB]
