@@ -175,6 +175,8 @@ class Session:
         if self._client is not None:
             client, self._client = self._client, None
             await asyncio.to_thread(client.loop_stop)
+            # paho leaves the pair that wakes its thread to the collector, whenever that may come.
+            client._reset_sockets()  # noqa: SLF001 it has no other name
         self._drain()
         self._up.clear()
 

@@ -119,6 +119,7 @@ class Listener:
     async def stop(self) -> None:
         self._client.disconnect()
         await asyncio.to_thread(self._client.loop_stop)
+        self._client._reset_sockets()  # or the collector finds them open, during any other test
 
 
 @pytest.fixture
