@@ -1,18 +1,16 @@
 """What a device's values mean for its points: compiled once for all devices of one shape. Pure.
 
-Owns    Layout (readers, derived values, rules) and LogMeaning (one entry of a log).
+Owns    Layout: readers, derived values, rules.
 Needs   registers.py for words, rules.py for rules. State is kept by image.py, never here.
 """
 
-import struct
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timezone
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
-from gateway.events import Point, Reading, Scalar
-from gateway.profile.path import Scope, substitute
-from gateway.profile.payload import Garble, offset_of
+from gateway.events import Nature, Point, Scalar
+from gateway.profile.path import Scope
 from gateway.profile.registers import (
     Reader,
     Words,
@@ -20,10 +18,16 @@ from gateway.profile.registers import (
     compile_reader,
     decimal_scale,
     unpacker,
+    words_of,
 )
-from gateway.profile.rules import Condition, Found, Rule, compile_condition, compile_rule
+from gateway.profile.rules import Condition, Rule, compile_condition, compile_rule
 from gateway.profile.schema import ProfileFile
-from gateway.profile.schema_modbus import ClockParts, Compare, Log, Modbus, Value
+from gateway.profile.schema_modbus import (
+    Compare,
+    Modbus,
+    ModbusSet,
+    Value,
+)
 
 Now = dict[str, Scalar | None]
 """Every value of a device by name; None or absent is unknown."""
@@ -48,22 +52,46 @@ class Meant:
     """One [[set]], compiled.
 
     rule        see rules.py; the values it looks at are the members of the scope's root
+    looks       their names
+    lasting     the point is a state or a measurement: it can be known no more
     attributes  values that go along · unit  the value that holds the unit, or None
     ack         the command to send once an active reading is on disk
     """
 
+    point: str
     rule: Rule
+    looks: tuple[str, ...]
+    lasting: bool
     attributes: tuple[str, ...]
     unit: str | None
     ack: str | None
 
 
 @dataclass(frozen=True, slots=True)
-class PartMeaning:
-    """The values of one part: how its data becomes words, and words values."""
+class Gauge:
+    """A plain number that is one measurement and nothing else needs: it takes the short way.
 
+    value  its name · point  what it measures · rule  the number of the [[set]] that says so
+    """
+
+    value: str
+    point: str
+    rule: int
+
+
+@dataclass(frozen=True, slots=True)
+class PartMeaning:
+    """The values of one part: how its data becomes words, and words values.
+
+    size_bytes  of its data
+    at_word     for each word (or bit) the numbers of the readers that look at it
+    """
+
+    size_bytes: int
     unpack: Callable[[bytes], Words]
     readers: tuple[tuple[str, Reader], ...]
+    at_word: tuple[tuple[int, ...], ...]
+    gauges: tuple[Gauge, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +111,7 @@ class Layout:
     """What the data of each part means.
 
     depending   value → indexes of the rules that look at it
-    heartbeats  (value, seconds, part that holds it)
+    heartbeats  (value, seconds) · beating  their names
     constants   values the device's address says, known before anything was read
     """
 
@@ -92,6 +120,7 @@ class Layout:
     rules: tuple[Meant, ...]
     depending: Mapping[str, tuple[int, ...]]
     heartbeats: tuple[tuple[str, float], ...]
+    beating: frozenset[str]
     constants: Mapping[str, Scalar]
 
 
@@ -112,39 +141,100 @@ def compile_layout(
     constants  values that are keys of the address
     """
     values = {value.name: value for value in body.value}
-    readers: list[list[tuple[str, Reader]]] = [[] for _ in parts]
-    for name, part, at in offsets:
-        readers[part].append((name, compile_reader(values[name], at, modbus)))
-    rules = [
-        Meant(
-            rule=compile_rule(
-                rule, points[rule.point].nature, text=False, paths=words, words=words
-            ),
-            attributes=tuple(rule.attributes),
-            unit=values[rule.value].unit_from if rule.value in values else None,
-            ack=rule.ack,
-        )
-        for rule in body.set
-    ]
+    rules = tuple(compile_set(rule, points[rule.point].nature, values, words) for rule in body.set)
     depending: dict[str, list[int]] = {}
-    for index, rule in enumerate(body.set):
-        for looked_at in {rule.value, *rule.where} - {None}:
-            depending.setdefault(str(looked_at), []).append(index)
+    for index, meant in enumerate(rules):
+        for name in meant.looks:
+            depending.setdefault(name, []).append(index)
+    derived = tuple(_in_order([d for value in body.value if (d := _derived(value, words))]))
+    needed = {name for each in derived for name in each.needs}
+    gauges = _gauges(
+        body, points, {name: at for name, at in depending.items() if name not in needed}
+    )
     return Layout(
         parts=tuple(
-            PartMeaning(
-                unpack=unpacker(part.count, bits=part.function in {1, 2}), readers=tuple(each)
-            )
-            for part, each in zip(parts, readers, strict=True)
+            _part(part, [each for each in offsets if each[1] == index], values, modbus, gauges)
+            for index, part in enumerate(parts)
         ),
-        derived=tuple(_in_order([d for value in body.value if (d := _derived(value, words))])),
-        rules=tuple(rules),
+        derived=derived,
+        rules=rules,
         depending={name: tuple(indexes) for name, indexes in depending.items()},
         heartbeats=tuple(
             (value.name, value.heartbeat_s) for value in body.value if value.heartbeat_s
         ),
+        beating=frozenset(value.name for value in body.value if value.heartbeat_s),
         constants=constants,
     )
+
+
+def compile_set(
+    rule: ModbusSet, nature: Nature, values: Mapping[str, Value], words: Mapping[str, str]
+) -> Meant:
+    """Compile one [[set]] or [[log.set]].
+
+    values  those a unit can come from
+    """
+    value = values.get(rule.value or "")
+    return Meant(
+        point=rule.point,
+        rule=compile_rule(rule, nature, text=False, paths=words, words=words),
+        looks=tuple({name: None for name in (*rule.where, rule.value) if name is not None}),
+        lasting=nature in {Nature.STATE, Nature.MEASUREMENT},
+        attributes=tuple(rule.attributes),
+        unit=None if value is None else value.unit_from,
+        ack=rule.ack,
+    )
+
+
+def _part(
+    part: PartShape,
+    held: Iterable[tuple[str, int, int]],
+    values: Mapping[str, Value],
+    modbus: Modbus,
+    gauges: Mapping[str, Gauge],
+) -> PartMeaning:
+    bits = part.function in {1, 2}
+    readers: list[tuple[str, Reader]] = []
+    at_word: list[list[int]] = [[] for _ in range(part.count)]
+    for number, (name, _, at) in enumerate(held):
+        readers.append((name, compile_reader(values[name], at, modbus)))
+        for word in range(at, at + words_of(values[name])):
+            at_word[word].append(number)
+    return PartMeaning(
+        size_bytes=(part.count + 7) // 8 if bits else 2 * part.count,
+        unpack=unpacker(part.count, bits=bits),
+        readers=tuple(readers),
+        at_word=tuple(map(tuple, at_word)),
+        gauges=tuple(gauges[name] for name, _ in readers if name in gauges),
+    )
+
+
+_PLAIN_VALUE: Final = frozenset(
+    {"name", "at", "function", "form", "word_order", "byte_order", "bits", "byte", "signed",
+     "subtract", "scale", "divide", "offset", "invalid", "period_s"}
+)  # fmt: skip
+_PLAIN_RULE: Final = frozenset({"point", "value"})
+
+
+def _gauges(
+    body: ProfileFile, points: Mapping[str, Point], depending: Mapping[str, Sequence[int]]
+) -> dict[str, Gauge]:
+    """Return the values that can take the short way, see image.py."""
+    rules_of = Counter(rule.point for rule in body.set)
+    gauges: dict[str, Gauge] = {}
+    for value in body.value:
+        rules = depending.get(value.name, ())
+        if (
+            len(rules) != 1
+            or not value.model_fields_set <= _PLAIN_VALUE
+            or value.form[0] not in "usmf"
+        ):
+            continue
+        rule = body.set[rules[0]]
+        plain = rule.model_fields_set <= _PLAIN_RULE and rules_of[rule.point] == 1
+        if plain and points[rule.point].nature is Nature.MEASUREMENT:
+            gauges[value.name] = Gauge(value.name, rule.point, rules[0])
+    return gauges
 
 
 # --- values made of other values ---------------------------------------------------------------
@@ -234,103 +324,3 @@ def _in_order(derived: list[Derived]) -> list[Derived]:
         for each in ready:
             del waiting[each.name]
     return ordered
-
-
-# --- logs --------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class LogMeaning:
-    """What one entry of a log means."""
-
-    name: str
-    readers: tuple[tuple[str, Reader], ...]
-    rules: tuple[Meant, ...]
-    observed: Callable[[Now], int | None] | None
-    historical_after_ns: int
-
-    def decode(self, device_id: str, number: int, data: bytes, received_ns: int) -> list[Reading]:
-        """Return what entry `number` says; raises Garble when it cannot be read.
-
-        data  the entry's registers as they travel
-        """
-        words = struct.unpack(f">{len(data) // 2}H", data)
-        now: Now = {name: read(words) for name, read in self.readers}
-        scope = Scope(now, {}, {})
-        problems: list[str] = []
-        readings: list[Reading] = []
-        when = None if self.observed is None else self.observed(now)
-        old = when is not None and received_ns - when > self.historical_after_ns
-        for meant in self.rules:
-            found: list[Found] = []
-            meant.rule(scope, found, problems)
-            for point, active, value in found:
-                noted = {name: held for name in meant.attributes if (held := now[name]) is not None}
-                readings.append(
-                    Reading(
-                        device_id=device_id,
-                        point=point,
-                        received_ns=received_ns,
-                        active=active,
-                        value=value,
-                        observed_ns=when,
-                        attributes=noted,
-                        duplicate=f"{self.name}:{number}:{when or 0}",
-                        historical=old,
-                    )
-                )
-        if problems and not any(reading.active for reading in readings):
-            raise Garble(problems[0])
-        return readings
-
-
-def compile_log(
-    log: Log, body: ProfileFile, modbus: Modbus, words: Mapping[str, str]
-) -> LogMeaning:
-    """Compile one [[log]]."""
-    natures = {point.name: point.nature for point in body.point}
-    return LogMeaning(
-        name=log.name,
-        readers=tuple((value.name, compile_reader(value, value.at, modbus)) for value in log.value),
-        rules=tuple(
-            Meant(
-                compile_rule(rule, natures[rule.point], text=False, paths=words, words=words),
-                tuple(rule.attributes),
-                None,
-                None,
-            )
-            for rule in log.set
-        ),
-        observed=None if log.time is None else _clock(log.time, words),
-        historical_after_ns=int(log.historical_after_s * 1e9),
-    )
-
-
-_LATEST_S: Final = 4_102_444_800
-"""2100-01-01: beyond it a device's clock says nothing."""
-
-
-def _clock(parts: ClockParts, words: Mapping[str, str]) -> Callable[[Now], int | None]:
-    zone: timezone | Any = UTC
-    if parts.utc_offset is not None:
-        zone = offset_of(substitute(parts.utc_offset, words))
-    names = [parts.year, parts.month, parts.day, parts.hour, parts.minute, parts.second]
-
-    def observed(now: Now) -> int | None:
-        """None for a clock that was never set: it costs the device's time, not the entry."""
-        if parts.unix_s is not None:
-            seconds = now.get(parts.unix_s)
-            sane = isinstance(seconds, (int, float)) and 0 < seconds < _LATEST_S
-            return int(float(seconds or 0) * 1e9) if sane else None
-        numbers = [now.get(name or "") or 0 for name in names]
-        if not all(isinstance(number, (int, float)) for number in numbers):
-            return None
-        year, month, day, hour, minute, second = (int(float(number)) for number in numbers)
-        year += parts.year_base if year < 100 else 0
-        try:
-            moment = datetime(year, month, day, hour, minute, second, tzinfo=zone)
-        except ValueError:
-            return None
-        return int(moment.timestamp()) * 1_000_000_000
-
-    return observed

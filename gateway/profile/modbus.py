@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from gateway.events import Category, Device, Kind, Point, Scalar
+from gateway.profile.entry import LogMeaning, compile_log
 from gateway.profile.formula import BadFormula, evaluate, on_the_wire
-from gateway.profile.meaning import Layout, LogMeaning, compile_layout, compile_log
+from gateway.profile.meaning import Layout, compile_layout
 from gateway.profile.model import Profile
 from gateway.profile.online import as_text
 from gateway.profile.registers import words_of
