@@ -76,7 +76,7 @@ class Behaviour:
             names = ", ".join(self.model.sheet.points)
             raise LookupError(f"{point!r}: 没有这个点 / no such point; 有 / there are: {names}")
         for rule in self.model.sheet.rules:
-            if rule["point"] == point and self._play(rule, active=active):
+            if rule["point"] == point and self._concerns(rule) and self._play(rule, active=active):
                 return
         word = "active" if active else "inactive"
         raise LookupError(f"{point}: 规格里没有使它 {word} 的规则 / no rule makes it {word}")
@@ -166,6 +166,12 @@ class Behaviour:
         if name in self.model.sheet.derived:
             return self._cross(self.model.sheet.derived[name], reached=active != _inverted(rule))
         return any(self._try(name, wish) for wish in self._wishes(rule, point, active=active))
+
+    def _concerns(self, rule: Table) -> bool:
+        """What the device's address says cannot be set: a rule for another channel is no help."""
+        where = rule.get("where", {})
+        given = {name: where[name] for name in where if name in self.model.sheet.given}
+        return self._holds(given)
 
     def _happen(self, rule: Table) -> bool:
         self._fulfil(rule.get("where", {}))

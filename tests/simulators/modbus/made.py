@@ -122,6 +122,10 @@ name = "busy"
 at = 60
 
 [[value]]
+name = "which"
+key = "loop"
+
+[[value]]
 name = "door"
 at = 7
 function = 2
@@ -237,6 +241,10 @@ point = "warm_up"
 value = "status"
 true_when = ["warm_up"]
 else = "inactive"
+[[set]]
+point = "door"
+where = { which = 9 }
+value = "mask"
 [[set]]
 point = "door"
 where = { status = { in = ["monitor"], ignore = ["warm_up"] } }

@@ -58,6 +58,15 @@ def test_an_inverted_contact_opens_for_its_alarm() -> None:
     assert life.model.value("door") is True
 
 
+def test_a_rule_for_another_loop_is_passed_over() -> None:
+    here, there = Behaviour(a_device(loop=1)), Behaviour(a_device(loop=9))
+    for life in (here, there):
+        life.model.set("mask", False)
+        life.alarm("door")
+    assert (here.model.value("door"), here.model.value("mask")) == (False, False)
+    assert (there.model.value("door"), there.model.value("mask")) == (True, True)
+
+
 def test_restoring_everything_leaves_no_alarm() -> None:
     life = Behaviour(a_device())
     for point in life.alarm_points:
