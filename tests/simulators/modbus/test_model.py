@@ -201,7 +201,7 @@ def test_a_formula_knows_brackets_remainders_and_signs() -> None:
 def test_mistakes_are_answered_with_what_there_is() -> None:
     device = a_device()
     with pytest.raises(LookupError, match="temperature"):
-        device.set("temprature", 1)
+        device.set("warmth", 1)
     with pytest.raises(LookupError, match="made of others"):
         device.set("too_high", True)
     with pytest.raises(LookupError, match="fire on loop 2"):
