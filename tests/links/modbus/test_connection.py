@@ -174,6 +174,16 @@ async def test_rubbish_without_end_ends_the_connection(scheme: str) -> None:
         assert "Modbus" in str(both.connection.lost.result())
 
 
+async def test_noise_between_sound_replies_never_ends_the_connection() -> None:
+    async with bus("rtu-over-tcp") as both:
+        for number in range(1, 5):
+            both.device.say(b"\xff" * (FLOOD_BYTES // 2))
+            enough = number * (FLOOD_BYTES // 2) - number
+            await both.settles(lambda: both.connection.line.garbage_bytes >= enough)  # noqa: B023
+            found = await both.exchange(READ, lambda heard: heard.reply(registers(7, 8)))
+            assert found == words(7, 8)
+
+
 # Row 8: time-outs and callers that go away.
 
 
@@ -206,6 +216,21 @@ async def test_row_8_on_rtu_the_same_unit_waits_for_its_late_reply_and_others_do
         both.device.say(heard.reply(registers(4, 4)))
         assert await again == words(4, 4)
         assert both.told == [("late", 1)]
+
+
+async def test_row_8_whoever_already_waits_for_its_turn_waits_out_the_quarantine_too() -> None:
+    """Quirk row 8: two polls of one unit were in line when the first got no answer."""
+    async with bus("rtu-over-tcp", drain_s=3600.0) as both:
+        first = both.ask(READ, SOON_S)
+        second = both.ask(Request.read(1, 3, 11, 2))
+        await both.device.next()
+        assert isinstance(await first, Silent)
+        found = await both.exchange(OTHER, lambda heard: heard.reply(registers(5, 5)))
+        assert found == words(5, 5)
+        assert both.device.heard.empty()
+        both.device.say(rtu(1, registers(3, 3)))
+        both.device.say((await both.device.next()).reply(registers(4, 4)))
+        assert await second == words(4, 4)
 
 
 async def test_row_8_a_unit_that_never_answers_is_asked_again_after_the_drain() -> None:

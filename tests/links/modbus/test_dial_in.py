@@ -255,6 +255,17 @@ async def test_row_30_a_dtu_that_waits_is_replaced_and_one_that_hangs_up_is_forg
                 await asyncio.sleep(0)
 
 
+async def test_a_dtu_that_nobody_has_taken_is_hung_up_on_when_its_link_goes() -> None:
+    number = free_port()
+    async with contextlib.AsyncExitStack() as others:
+        port, _ = await others.enter_async_context(heard_by(settings(number, b"DTU-2")))
+        async with heard_by(settings(number)):
+            dtu = await others.enter_async_context(calls(port.port, b"DTU-1"))
+            async with asyncio.timeout(10):
+                await port.claims[b"DTU-1"].arrived.wait()
+        await dtu.is_hung_up_on()
+
+
 async def test_a_line_that_has_ended_is_not_reported_as_replaced() -> None:
     wanted = settings(free_port())
     async with heard_by(wanted) as (port, reports):

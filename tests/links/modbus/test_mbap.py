@@ -86,6 +86,15 @@ def test_row_17_bytes_that_are_no_header_are_skipped_up_to_the_reply() -> None:
     assert spoken.line.garbage_bytes == 50
 
 
+def test_another_protocol_is_never_taken_for_modbus() -> None:
+    spoken = Spoken()
+    number = spoken.send()
+    reply = bytearray(mbap(number, 1, registers(3, 4)))
+    reply[3] = 7
+    assert spoken.wire.receive(bytes(reply), 0) is None
+    assert spoken.wire.receive(mbap(number, 1, registers(5, 6)), 0) == words(5, 6)
+
+
 def test_garbage_that_looks_like_a_header_delays_but_does_not_cost_the_reply() -> None:
     spoken = Spoken()
     number = spoken.send()

@@ -242,6 +242,17 @@ def test_row_16_a_read_without_an_echo_shows_that_there_is_none() -> None:
     assert spoken.hear(write.rtu) == b""
 
 
+def test_row_16_a_read_whose_echo_was_damaged_shows_nothing() -> None:
+    """Quirk row 16: garbage before the reply may have been the echo."""
+    spoken = Spoken(echo="auto")
+    spoken.send(read(1, 3))
+    assert spoken.hear(b"\xff" + read(1, 3).rtu[1:] + rtu(1, registers(3))) == words(3)
+    write = Request.write_coil(1, 9, True)
+    spoken.send(write)
+    assert spoken.hear(write.rtu) is None
+    assert isinstance(spoken.expire(500), Wrong)
+
+
 def test_row_16_before_the_first_read_a_write_is_not_confirmed_by_what_may_be_its_echo() -> None:
     """Quirk row 16: a dead valve must not look closed."""
     write = Request.write_register(1, 9, 5)
@@ -304,6 +315,37 @@ def test_row_17_the_line_turning_round_costs_nothing() -> None:
     assert spoken.hear(rtu(1, registers(3))) == words(3)
     assert spoken.line.garbage_bytes == 3
     assert spoken.told == []
+
+
+def test_row_17_what_was_left_on_the_line_does_not_damage_the_next_reply() -> None:
+    """Quirk row 17: it looks like the beginning of the very reply that is awaited next."""
+    spoken = Spoken()
+    assert spoken.hear(read(1, 3, 100).head) is None
+    spoken.send(read(1, 3, 100), 50)
+    values = range(100)
+    reply = rtu(1, registers(*values))
+    assert spoken.hear(reply[:-3], 60) is None  # with what was left: as long as a whole reply
+    assert spoken.hear(reply[-3:], 60) == words(*values)
+    assert spoken.line.garbage_bytes == 3
+
+
+def test_row_17_garbage_that_looks_like_a_late_reply_delays_but_does_not_cost_the_answer() -> None:
+    """Quirk row 17: when the time is up, nothing more is waited for."""
+    spoken = Spoken()
+    spoken.send(read(2, 3, 100))
+    spoken.expire(500)
+    spoken.send(read(1, 3), 500)
+    assert spoken.hear(read(2, 3, 100).head + rtu(1, registers(3)), 600) is None
+    assert spoken.expire(1000) == words(3)
+
+
+def test_row_9_a_short_reply_that_is_late_is_late_and_no_conflict() -> None:
+    """Quirk row 9 and 8: while the unit owes an answer, nobody else speaks with its number."""
+    spoken = Spoken()
+    spoken.send(read(1, 3, 10))
+    spoken.expire(500)
+    assert spoken.hear(rtu(1, registers(3)), 700) is None
+    assert spoken.told == [("late", 1)]
 
 
 def test_a_damaged_reply_is_wrong_at_once_and_counted() -> None:

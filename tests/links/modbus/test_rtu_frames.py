@@ -131,6 +131,21 @@ def test_row_30_heartbeats_between_frames_mean_nothing(beats: list[bytes], cut: 
     assert [frame.raw for frame in found] == [REPLY, REPLY]
 
 
+def test_row_30_a_heartbeat_cut_in_two_is_a_heartbeat() -> None:
+    """Quirk row 30: TCP cuts where it likes."""
+    found, line = split([b"PI", b"NG", b"P", b"ING" + REPLY], heartbeats=(b"PING",))
+    assert [frame.raw for frame in found] == [REPLY]
+    assert (line.heartbeats, line.garbage_bytes) == (2, 0)
+
+
+def test_a_refusal_that_makes_no_sense_is_believed_only_of_a_unit_that_was_asked() -> None:
+    """Five bytes of noise fit by chance once in 65,536; a false conflict would be told."""
+    for pdu in (b"\x83\x41", b"\xc1\x02", b"\x80\x02"):
+        assert split([rtu(9, pdu)], final=True)[0] == []
+    for pdu in (b"\x83\x41", b"\x80\x02"):
+        assert len(split([rtu(1, pdu)])[0]) == 1
+
+
 def test_what_is_held_is_bounded() -> None:
     line = LineQuality()
     frames = RtuFrames(line)
