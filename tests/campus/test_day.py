@@ -9,13 +9,14 @@ from simulators.campus import run_day
 
 COMMAND = [sys.executable, "-m", "gateway.cli"]
 DURATION_S = 8.0
+ARRIVE_S = 150.0
 
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("seed", [1, 2, 3])
 async def test_nothing_that_was_accepted_in_a_day_is_missing(tmp_path: Path, seed: int) -> None:
     ledger, complaints = await run_day(
-        tmp_path, seed=seed, duration_s=DURATION_S, command=COMMAND, per_s=3.0
+        tmp_path, seed=seed, duration_s=DURATION_S, command=COMMAND, per_s=3.0, arrive_s=ARRIVE_S
     )
     print(f"\nseed {seed}: sent {len(ledger.sent)}, accepted {ledger.accepted_count}")
     assert ledger.accepted_count > 100, "a day in which nothing happens proves nothing"
