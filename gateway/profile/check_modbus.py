@@ -1,33 +1,42 @@
 """What the Modbus tables of one profile have to agree on.
 
-Owns    the cross checks of [modbus], [[value]], [[set]], [[log]], [[query]] and [[command]].
-Needs   schema.py, formula.py, repeat.py, registers.py, meaning.py.
+Owns    the cross checks of [modbus], [[set]], [[log]], [[query]] and [[command]].
+Needs   schema.py, check_value.py, check_rule.py, formula.py, registers.py.
 Keeps   See check.py: after these checks making a plan can fail only for a device whose address
         leads outside the map, and that is told as a fault of that device.
 """
 
-import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from gateway.events import Nature
 from gateway.profile.check_rule import Problem, check_rule
-from gateway.profile.formula import BadFormula, evaluate, names_in, on_the_wire
-from gateway.profile.meaning import needs_of
+from gateway.profile.check_value import (
+    LEAVE_OUT,
+    Kinds,
+    check_at,
+    check_circles,
+    check_form,
+    check_kinds,
+    check_value,
+    example_numbers,
+    kinds_of,
+    known,
+    prefixed,
+)
+from gateway.profile.formula import BadFormula, evaluate
 from gateway.profile.payload import offset_of
 from gateway.profile.registers import words_of
-from gateway.profile.schema import ProfileFile
+from gateway.profile.schema import PointModel, ProfileFile
 from gateway.profile.schema_modbus import (
     ClockParts,
     Command,
+    Confirm,
     Log,
     ModbusSet,
     Query,
     Step,
-    Value,
     ValueForm,
 )
-
-_LEAVE_OUT = "去掉 / leave it out"
 
 
 def check_modbus(body: ProfileFile) -> Iterator[Problem]:
@@ -37,215 +46,134 @@ def check_modbus(body: ProfileFile) -> Iterator[Problem]:
         return
     for key in ("message", "availability", "bridge"):
         if getattr(body, key):
-            yield (key, "只用于 mqtt / for mqtt only", _LEAVE_OUT)
+            yield (key, "只用于 mqtt / for mqtt only", LEAVE_OUT)
     unit = body.address.get("unit")
     if unit is None or unit.type != "integer":
         yield ("address.unit", "缺少 / missing", 'type = "integer", 0–255: the unit on the bus')
-    names = [value.name for value in body.value]
+    names = {value.name: kinds_of(value, body) for value in body.value}
+    seen: set[str] = set()
     for index, value in enumerate(body.value):
         key = f"value[{index}]"
-        if value.name in names[:index]:
+        if value.name in seen:
             yield (f"{key}.name", f"重复 / twice: {value.name}", "不同的名字 / names that differ")
-        yield from _prefixed(key, _value(value, body))
-    yield from _circles(body)
+        seen.add(value.name)
+        yield from prefixed(key, check_value(value, body, names))
+    yield from check_circles(body)
+    points = {point.name: point for point in body.point}
     for index, rule in enumerate(body.set):
-        yield from _prefixed(f"set[{index}]", _set(rule, body, set(names), polled=True))
+        key = f"set[{index}]"
+        yield from prefixed(key, _set(rule, points, names, body))
+        if rule.point in points:
+            yield from prefixed(key, _polled(rule, points[rule.point], body))
+    yield from _rivals(body, points)
     yield from _beyond_values(body)
     yield from _samples(body)
 
 
 def _beyond_values(body: ProfileFile) -> Iterator[Problem]:
     for index, log in enumerate(body.log):
-        yield from _prefixed(f"log[{index}]", _log(log, body))
+        yield from prefixed(f"log[{index}]", _log(log, body))
     for index, query in enumerate(body.query):
-        yield from _prefixed(f"query[{index}]", _query(query, body))
+        yield from prefixed(f"query[{index}]", _query(query, body))
     for index, command in enumerate(body.command):
-        yield from _prefixed(f"command[{index}]", _command(command, body))
-
-
-def _prefixed(key: str, problems: Iterable[Problem]) -> Iterator[Problem]:
-    for word, problem, expected in problems:
-        yield (f"{key}.{word}" if word else key, problem, expected)
-
-
-def _numbers(body: ProfileFile) -> dict[str, int]:
-    """The numbers of an example device, for trying formulas."""
-    numbers: dict[str, int] = {}
-    for name, key in body.address.items():
-        value = key.default if key.example is None else key.example
-        if isinstance(value, int) and not isinstance(value, bool):
-            numbers[name] = value
-    return numbers
-
-
-def _at(
-    at: int | str, function: int | None, body: ProfileFile, *, write: bool = False, n: bool = False
-) -> Iterator[Problem]:
-    modbus = body.modbus
-    assert modbus is not None  # noqa: S101 check_modbus has looked
-    numbers = {**_numbers(body), **({"n": 1} if n else {})}
-    try:
-        if isinstance(at, str):
-            for name in sorted(names_in(at) - numbers.keys()):
-                known = ", ".join(numbers) or "(无 / none)"
-                yield ("at", f"不认识 / unknown: {name}", f"整数键 / whole-number keys: {known}")
-                return
-        meant, _ = on_the_wire(evaluate(at, numbers), modbus.numbering, function or modbus.function)
-    except BadFormula as error:
-        yield ("at", str(error), "地址或公式 / an address or a formula")
-        return
-    if meant is None and not write:
-        yield ("function", "缺少 / missing", "1–4, 或 / or modbus.function")
-    if modbus.numbering == "reference" and function is not None and not write:
-        yield ("function", "编号已说明 / the reference number says it", _LEAVE_OUT)
-
-
-def _function_of(value: Value, body: ProfileFile) -> int | None:
-    assert body.modbus is not None  # noqa: S101
-    try:
-        number = evaluate(value.at or 0, _numbers(body))
-        return on_the_wire(number, body.modbus.numbering, value.function or body.modbus.function)[0]
-    except BadFormula:
-        return None
-
-
-# --- values ------------------------------------------------------------------------------------
-
-
-def _value(value: Value, body: ProfileFile) -> Iterator[Problem]:
-    names = {each.name for each in body.value}
-    if sum(way is not None for way in (value.at, value.compare, value.key)) != 1:
-        yield ("at", "at、compare、key / at, compare and key", "正好一个 / exactly one of them")
-    if value.key is not None:
-        yield from _key(value, body)
-    if value.at is not None:
-        yield from _at(value.at, value.function, body)
-        yield from _form(value)
-        yield from _fits_function(value, body)
-    if value.compare is not None:
-        compare = value.compare
-        if (compare.at_least is None) == (compare.at_most is None):
-            yield ("compare", "at_least, at_most", "正好一个 / exactly one of them")
-    for name in sorted(needs_of(value) | ({value.unit_from} if value.unit_from else set())):
-        if name not in names:
-            yield ("", f"没有这个值 / no such value: {name}", _known(names))
-    if value.heartbeat_s is not None and value.at is None:
-        yield ("heartbeat_s", "没有寄存器 / without a register", "at")
-
-
-_KEY_TYPES = ("integer", "number", "boolean", "choice", "text")
-
-
-def _key(value: Value, body: ProfileFile) -> Iterator[Problem]:
-    model = body.address.get(str(value.key))
-    if model is None or model.type not in _KEY_TYPES:
-        kinds = ", ".join(_KEY_TYPES)
-        yield ("key", f"没有这样的键 / no such key: {value.key}", f"[address.*] type: {kinds}")
-    for word in sorted(value.model_fields_set - {"name", "repeat", "key"}):
-        yield (word, "与 key 并用 / together with key", _LEAVE_OUT)
-
-
-def _known(names: Iterable[str]) -> str:
-    return "其中之一 / one of " + ", ".join(sorted(names)[:20])
-
-
-def _fits_function(value: Value, body: ProfileFile) -> Iterator[Problem]:
-    function = _function_of(value, body)
-    if function is None or body.modbus is None:
-        return
-    if (function in {1, 2}) != (value.form == "bit"):
-        yield ("form", f"{value.form}, 功能码 / function {function}", "bit: 1, 2; others: 3, 4")
-    limit = body.modbus.max_bits if function in {1, 2} else body.modbus.max_registers
-    if words_of(value) > limit:
-        yield ("words", f"{words_of(value)} > {limit}", "max_registers 以内 / within it")
-
-
-def _form(form: ValueForm) -> Iterator[Problem]:
-    width = 16 * words_of(form)
-    whole = form.form[0] in "usm" and form.form != "bit"
-    ways = [form.bit is not None, form.bits is not None, form.byte is not None]
-    if sum(ways) > 1 or (any(ways) and not whole):
-        yield ("bit", "bit, bits, byte", "最多一个，只用于整数 / at most one, of whole numbers")
-    if form.bit is not None and form.bit >= width:
-        yield ("bit", f"{form.bit}", f"0–{width - 1}")
-    if form.bits is not None and not 0 <= form.bits[0] <= form.bits[1] < width:
-        yield ("bits", f"{form.bits}", f"[低 low, 高 high], 0–{width - 1}")
-    if (form.words is not None) != (form.form in {"digits", "text"}):
-        yield ("words", f"{form.form}", "用于且必须用于 digits、text / for these, and needed there")
-    if form.signed and not (form.bits or form.byte):
-        yield ("signed", "没有 bits 或 byte / without bits or byte", "s16, s32 …")
-    numeric = form.form not in {"text", "bit"} and form.bit is None
-    numeric_words = ("subtract", "scale", "divide", "offset", "scale_from", "decimals_from",
-                     "invalid", "names", "bands")  # fmt: skip
-    for word in numeric_words:
-        if getattr(form, word) not in (None, [], {}) and not numeric:
-            yield (word, f"对 {form.form} 无意义 / has no meaning here", _LEAVE_OUT)
-    if form.divide == 0:
-        yield ("divide", "0", "非零 / not zero")
-    if form.names and any((form.scale, form.subtract, form.divide, form.offset, form.bands)):
-        yield ("names", "与换算并用 / together with a scale", "二选一 / one of the two")
-    yield from _bands(form)
-
-
-def _bands(form: ValueForm) -> Iterator[Problem]:
-    edges = sorted((band.from_, band.to, band.name) for band in form.bands)
-    for low, high, name in edges:
-        if low > high:
-            yield ("bands", f"{name}: {low} > {high}", "from ≤ to")
-    for (_, high, one), (low, _, other) in itertools.pairwise(edges):
-        if low <= high:
-            yield ("bands", f"重叠 / overlap: {one}, {other}", "互不相交 / apart from each other")
-    if (form.else_band or form.hysteresis) and not form.bands:
-        yield ("bands", "缺少 / missing", "[[value.bands]]")
-
-
-def _circles(body: ProfileFile) -> Iterator[Problem]:
-    needs = {value.name: needs_of(value) - {value.name} for value in body.value}
-    while True:
-        free = [name for name, others in needs.items() if not others & needs.keys()]
-        if not free:
-            break
-        for name in free:
-            del needs[name]
-    if needs:
-        names = ", ".join(sorted(needs))
-        yield ("value", f"互相依赖 / depend on each other: {names}", "没有环 / no circle")
+        yield from prefixed(f"command[{index}]", _command(command, body))
 
 
 # --- rules, logs, writes -----------------------------------------------------------------------
 
 
-def _set(rule: ModbusSet, body: ProfileFile, names: set[str], *, polled: bool) -> Iterator[Problem]:
-    point = next((point for point in body.point if point.name == rule.point), None)
+def _set(
+    rule: ModbusSet, points: Mapping[str, PointModel], names: Mapping[str, Kinds], body: ProfileFile
+) -> Iterator[Problem]:
+    point = points.get(rule.point)
     if point is None:
-        points = _known(each.name for each in body.point)
-        yield ("point", f"不认识 / unknown: {rule.point}", points)
+        yield ("point", f"不认识 / unknown: {rule.point}", known(points))
         return
-    if rule.value is not None and rule.value not in names:
-        yield ("value", f"没有这个值 / no such value: {rule.value}", _known(names))
     for word in ("where", "attributes"):
         for name in getattr(rule, word):
             if name not in names:
-                yield (word, f"没有这个值 / no such value: {name}", _known(names))
+                yield (word, f"没有这个值 / no such value: {name}", known(names))
+    for name, wanted in rule.where.items():
+        yield from check_kinds("where", name, wanted, names.get(name, frozenset()))
+    if rule.value is not None and rule.value not in names:
+        yield ("value", f"没有这个值 / no such value: {rule.value}", known(names))
+    elif rule.value is not None:
+        yield from _kinds(rule, rule.value, point.nature, names[rule.value])
     if rule.ack is not None:
         yield from _is_command("ack", rule.ack, body)
-    if polled:
-        if point.nature is Nature.MOMENTARY and point.counter_bits is None:
-            yield (
-                "point",
-                "不可表达：轮询看不到一次按下，只看得到寄存器的值 / not expressible: polling sees "
-                "what a register holds, not that something happened",
-                "state, counter_bits, [[log]] / a state, a counter or a log",
-            )
-        if point.nature is Nature.RECORD and rule.value is None:
-            yield ("value", "缺少 / missing", "变化时记录的值 / the value whose change is recorded")
     yield from check_rule(rule, point.nature)
+
+
+def _kinds(rule: ModbusSet, name: str, nature: Nature, kinds: Kinds) -> Iterator[Problem]:
+    """A value that can never be what the rule makes of it would be garbled at every poll."""
+    for word in ("true_when", "false_when"):
+        yield from check_kinds(word, name, getattr(rule, word), kinds)
+    if not kinds:
+        return
+    if nature is Nature.MEASUREMENT and "number" not in kinds:
+        yield ("value", f"{name} 不是数字 / is no number", "数字 / a number")
+    says = rule.true_when or rule.false_when
+    if nature is Nature.STATE and not says and "boolean" not in kinds:
+        yield ("true_when", "缺少 / missing", f"{name} 何时为真 / of what {name} says")
+
+
+def _polled(rule: ModbusSet, point: PointModel, body: ProfileFile) -> Iterator[Problem]:
+    if point.nature is Nature.RECORD and rule.value is None:
+        yield ("value", "缺少 / missing", "变化时记录的值 / the value whose change is recorded")
+    if point.nature is not Nature.MOMENTARY:
+        return
+    if point.counter_bits is None:
+        yield (
+            "point",
+            "不可表达：轮询看不到一次按下，只看得到寄存器的值 / not expressible: polling sees "
+            "what a register holds, not that something happened",
+            "state, counter_bits, [[log]] / a state, a counter or a log",
+        )
+        return
+    value = next((value for value in body.value if value.name == rule.value), None)
+    width = 0 if value is None or value.at is None else _counter_width(value)
+    if width < point.counter_bits:
+        told = "不是够宽的整数计数 / no whole-number counter that wide"
+        yield ("value", f"{rule.value}: {told}", f"u16, u32, bits, 至少 / >= {point.counter_bits}")
+    if rule.values:
+        yield ("values", "计数要数字 / a counter is a number", LEAVE_OUT)
+
+
+def _counter_width(form: ValueForm) -> int:
+    """How many bits of a counter this is; 0 when it is none, and its presses would be lost."""
+    plain = {"name", "repeat", "at", "function", "form", "word_order", "byte_order", "bits",
+             "byte", "period_s", "heartbeat_s", "valid_when", "invalid"}  # fmt: skip
+    if form.form[0] != "u" or not form.model_fields_set <= plain:
+        return 0
+    if form.bits is not None:
+        return form.bits[1] - form.bits[0] + 1
+    return 8 if form.byte is not None else 16 * words_of(form)
+
+
+def _rivals(body: ProfileFile, points: Mapping[str, PointModel]) -> Iterator[Problem]:
+    """Two rules that always speak make a point flicker: raised and restored at every poll."""
+    first: dict[str, int] = {}
+    for index, rule in enumerate(body.set):
+        point = points.get(rule.point)
+        if point is None or point.nature not in {Nature.STATE, Nature.MEASUREMENT} or rule.where:
+            continue
+        one_sided = rule.else_ == "ignore" and not (rule.true_when and rule.false_when)
+        if one_sided or rule.missing == "garbled":
+            continue
+        if rule.point in first:
+            other = f"set[{first[rule.point]}]"
+            yield (
+                f"set[{index}].point",
+                f"{rule.point}: 与 {other} 同时说话 / says something whenever {other} does",
+                "where, 或两个点 / where, or two points",
+            )
+        first.setdefault(rule.point, index)
 
 
 def _is_command(word: str, name: str, body: ProfileFile) -> Iterator[Problem]:
     if all(command.name != name for command in body.command):
-        known = _known(command.name for command in body.command)
-        yield (word, f"没有这个命令 / no such command: {name}", known)
+        there = known(command.name for command in body.command)
+        yield (word, f"没有这个命令 / no such command: {name}", there)
 
 
 def _log(log: Log, body: ProfileFile) -> Iterator[Problem]:
@@ -253,40 +181,55 @@ def _log(log: Log, body: ProfileFile) -> Iterator[Problem]:
     counter = log.newest if log.kind == "ring" else log.pending
     word = "newest" if log.kind == "ring" else "pending"
     if counter is None or counter not in names:
-        yield (word, f"没有这个值 / no such value: {counter}", _known(names))
-    yield from _at(log.entry, log.function, body, n=True)
+        yield (word, f"没有这个值 / no such value: {counter}", known(names))
+    ends = (0, 1, log.wrap - 1) if log.kind == "ring" else (0,)
+    for n in ends:
+        problems = list(check_at(log.entry, log.function, body, size=log.words, n=n))
+        for key, told, expected in problems:
+            yield ("entry" if key == "at" else key, told, expected)
+        if problems:
+            break
     if log.kind == "ring" and (log.wrap < log.size or log.size < 1):
         yield ("wrap", f"{log.wrap} < size {log.size}", "不小于 size / at least size")
     if log.kind == "queue" and log.ack is None:
         yield ("ack", "缺少 / missing", "取走一条的命令 / the command that takes an entry off")
     if log.ack is not None:
         yield from _is_command("ack", log.ack, body)
-    own = {value.name for value in log.value}
+    yield from _entry(log, body)
+
+
+def _entry(log: Log, body: ProfileFile) -> Iterator[Problem]:
+    own = {value.name: kinds_of(value, body) for value in log.value}
+    points = {point.name: point for point in body.point}
     for index, value in enumerate(log.value):
-        yield from _prefixed(f"value[{index}]", _form(value))
+        yield from prefixed(f"value[{index}]", check_form(value))
         if value.at + words_of(value) > log.words:
             yield (f"value[{index}].at", f"{value.at}", f"小于 / below {log.words}")
         if value.bands or value.scale_from or value.decimals_from:
-            yield (f"value[{index}]", "日志里无意义 / has no meaning in a log", _LEAVE_OUT)
+            yield (f"value[{index}]", "日志里无意义 / has no meaning in a log", LEAVE_OUT)
     for index, rule in enumerate(log.set):
-        yield from _prefixed(f"set[{index}]", _set(rule, body, own, polled=False))
+        key = f"set[{index}]"
+        yield from prefixed(key, _set(rule, points, own, body))
+        point = points.get(rule.point)
+        if point is not None and point.counter_bits is not None:
+            yield (f"{key}.point", "计数点 / the point is a counter", "另一个点 / another point")
     if log.time is not None:
-        yield from _prefixed("time", _time(log.time, own, body))
+        yield from prefixed("time", _time(log.time, own, body))
 
 
-def _time(time: ClockParts, names: set[str], body: ProfileFile) -> Iterator[Problem]:
+def _time(time: ClockParts, names: Iterable[str], body: ProfileFile) -> Iterator[Problem]:
     parts = (time.year, time.month, time.day, time.hour, time.minute)
     if (time.unix_s is None) == (None in parts):
         yield ("", "unix_s 或年月日时分 / unix_s, or year to minute", "其中一种 / one of the two")
     for name in (time.unix_s, *parts, time.second):
         if name is not None and name not in names:
-            yield ("", f"没有这个值 / no such value: {name}", _known(names))
+            yield ("", f"没有这个值 / no such value: {name}", known(names))
     offset = time.utc_offset
     if time.unix_s is None and offset is None:
         yield ("utc_offset", "缺少 / missing", '"+08:00"')
     if offset is not None and offset.startswith("{"):
         model = body.address.get(offset[1:-1])
-        offset = None if model is None else str(model.default)
+        offset = None if model is None else str(model.default or model.example)
     if offset is not None or (time.utc_offset or "").startswith("{"):
         try:
             offset_of(str(offset))
@@ -295,10 +238,10 @@ def _time(time: ClockParts, names: set[str], body: ProfileFile) -> Iterator[Prob
 
 
 def _steps(steps: Iterable[Step], body: ProfileFile) -> Iterator[Problem]:
-    numbers = _numbers(body)
+    numbers = example_numbers(body)
     for index, step in enumerate(steps):
         key = f"step[{index}]"
-        yield from _prefixed(key, _at(step.at, step.function, body, write=True))
+        yield from prefixed(key, check_at(step.at, step.function, body, write=True))
         if (step.value is None) == (not step.values):
             yield (f"{key}.value", "value 与 values / value and values", "正好一个 / one of them")
         if step.values and step.function != 16:
@@ -313,17 +256,12 @@ def _steps(steps: Iterable[Step], body: ProfileFile) -> Iterator[Problem]:
 
 
 def _command(command: Command, body: ProfileFile) -> Iterator[Problem]:
-    names = {value.name for value in body.value}
     yield from _steps(command.step, body)
     twins = [each for each in body.command if each.name == command.name]
     if len(twins) > 1:
         yield ("name", f"重复 / twice: {command.name}", "不同的名字 / names that differ")
-    if command.confirm is not None and command.confirm.value not in names:
-        yield (
-            "confirm.value",
-            f"没有这个值 / no such value: {command.confirm.value}",
-            _known(names),
-        )
+    if command.confirm is not None:
+        yield from prefixed("confirm", _confirm(command.confirm, body))
     if command.effect in {"close", "open"} and command.confirm is None:
         yield (
             "confirm",
@@ -331,15 +269,29 @@ def _command(command: Command, body: ProfileFile) -> Iterator[Problem]:
             "{ value, in, within_s }",
         )
     if command.broadcast and command.effect in {"close", "open"}:
-        yield ("broadcast", "广播没有应答 / a broadcast has no answer", _LEAVE_OUT)
+        yield ("broadcast", "广播没有应答 / a broadcast has no answer", LEAVE_OUT)
+
+
+def _confirm(confirm: Confirm, body: ProfileFile) -> Iterator[Problem]:
+    value = next((each for each in body.value if each.name == confirm.value), None)
+    if value is None:
+        there = known(each.name for each in body.value)
+        yield ("value", f"没有这个值 / no such value: {confirm.value}", there)
+        return
+    yield from check_kinds("in", confirm.value, confirm.in_, kinds_of(value, body))
 
 
 def _query(query: Query, body: ProfileFile) -> Iterator[Problem]:
     names = {value.name for value in body.value}
     yield from _steps(query.step, body)
-    for name in (query.done.value, *query.good, *query.value):
-        if name not in names:
-            yield ("value", f"没有这个值 / no such value: {name}", _known(names))
+    yield from prefixed("done", _confirm(query.done, body))
+    for word, named in (("good", query.good), ("value", query.value)):
+        for name in named:
+            if name not in names:
+                yield (word, f"没有这个值 / no such value: {name}", known(names))
+    for value in body.value:
+        if value.name in query.value and value.at is None:
+            yield ("value", f"{value.name}: 没有寄存器 / without a register", "at")
     if query.done.value in query.value:
         yield ("done", "与 value 重复 / is one of value too", "不在其中 / not among them")
 
@@ -352,5 +304,5 @@ def _samples(body: ProfileFile) -> Iterator[Problem]:
         if any((sample.topic, sample.payload, sample.hex, sample.base64)):
             yield (key, "只用于 mqtt / for mqtt only", "words")
         if sample.log is not None and all(log.name != sample.log for log in body.log):
-            known = _known(log.name for log in body.log)
-            yield (f"{key}.log", f"不认识 / unknown: {sample.log}", known)
+            there = known(log.name for log in body.log)
+            yield (f"{key}.log", f"不认识 / unknown: {sample.log}", there)

@@ -6,6 +6,7 @@ Keeps   A formula is data: it can name nothing but whole numbers it is given, an
 """
 
 import ast
+import re
 from collections.abc import Callable, Mapping
 from typing import Final
 
@@ -28,6 +29,11 @@ _OPERATORS: Final[dict[type[ast.operator], Callable[[int, int], int]]] = {
 }
 
 
+_ALLOWED: Final = (
+    "只能用整数、名字、+ - * // % 和括号 / only whole numbers, names, + - * // % and brackets"
+)
+
+
 def names_in(text: str) -> set[str]:
     """Return the names a formula uses; raises BadFormula."""
     return {node.id for node in ast.walk(_parse(text)) if isinstance(node, ast.Name)}
@@ -43,11 +49,18 @@ def evaluate(text: int | str, names: Mapping[str, int]) -> int:
         raise BadFormula(f"{text}: 除以零 / a division by zero") from error
 
 
+_LETTERS: Final = re.compile(r"[A-Za-z0-9_+\-*/%() ]+")
+_LEADING_ZEROS: Final = re.compile(r"(?<![A-Za-z0-9_])0+(?=[0-9])")
+"""00017 is how coils are numbered; Python would refuse it."""
+
+
 def _parse(text: str) -> ast.expr:
     if len(text) > MAX_CHARS:
         raise BadFormula(f"公式过长 / more than {MAX_CHARS} characters")
+    if _LETTERS.fullmatch(text) is None:
+        raise BadFormula(f"{text!r}: {_ALLOWED}")
     try:
-        return ast.parse(text.strip(), mode="eval").body
+        return ast.parse(_LEADING_ZEROS.sub("", text).strip(), mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise BadFormula(f"{text!r}: 不是公式 / not a formula") from error
 
@@ -65,8 +78,7 @@ def _value(node: ast.expr, names: Mapping[str, int]) -> int:
         return apply(_value(node.left, names), _value(node.right, names))
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
         return -_value(node.operand, names)
-    raise BadFormula(f"{ast.unparse(node)!r}: 只能用整数、名字、+ - * // % 和括号 / "
-                     "only whole numbers, names, + - * // % and brackets")  # fmt: skip
+    raise BadFormula(f"{ast.unparse(node)!r}: {_ALLOWED}")
 
 
 _REFERENCES: Final = (

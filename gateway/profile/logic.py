@@ -95,6 +95,7 @@ _SAVED: Final = (
     "duplicate",
     "priority",
     "retained",
+    "unit",
 )
 
 
@@ -103,7 +104,10 @@ def _freeze(reading: Reading | None) -> dict[str, Any] | None:
 
 
 def _thaw(saved: dict[str, Any] | None) -> Reading | None:
-    return None if saved is None else Reading(**{name: saved[name] for name in _SAVED})
+    """Read what _freeze wrote, also what an earlier version did, which knew fewer names."""
+    if saved is None:
+        return None
+    return Reading(**{name: saved[name] for name in _SAVED if name in saved})
 
 
 class PointMachine:

@@ -14,7 +14,7 @@ from typing import Final
 
 from gateway.events import Category, Device, Kind, Point, Scalar
 from gateway.profile.entry import LogMeaning, compile_log
-from gateway.profile.formula import BadFormula, evaluate, on_the_wire
+from gateway.profile.formula import MAX_WIRE, BadFormula, evaluate, on_the_wire
 from gateway.profile.meaning import Layout, compile_layout
 from gateway.profile.model import Profile
 from gateway.profile.online import as_text
@@ -22,6 +22,7 @@ from gateway.profile.registers import words_of
 from gateway.profile.rules import Typed, typed
 from gateway.profile.schema import ProfileFile
 from gateway.profile.schema_modbus import Address, Command, Confirm, Log, Modbus, Step, Value
+from gateway.profile.schema_rule import Match
 
 PRESS_PERIOD_S: Final = 0.2
 """How often a panic button is read: a finger presses for 80 to 400 ms."""
@@ -129,9 +130,13 @@ class LogPlan:
 
     def address_of(self, number: int) -> int:
         """Where entry `number` is, on the wire; raises BadFormula outside the address space."""
-        return on_the_wire(evaluate(self.entry, {**self.numbers, "n": number}), self.numbering, 3)[
-            1
-        ]
+        at = evaluate(self.entry, {**self.numbers, "n": number})
+        _, address = on_the_wire(at, self.numbering, self.function)
+        if address + self.words - 1 > MAX_WIRE:
+            raise BadFormula(
+                f"{at}: 超出 / {self.words} registers from there end beyond {MAX_WIRE}"
+            )
+        return address
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +170,7 @@ def plan_modbus(profile: Profile, device: Device) -> ModbusPlan:
     words = {name: as_text(value) for name, value in address.items()}
     numbers = numbers_of(address)
     placed = [
-        (value, *place(value.at, value.function, modbus, numbers))
+        (value, *place(value.at, value.function, modbus, numbers, words_of(value)))
         for value in body.value
         if value.at is not None
     ]
@@ -224,14 +229,16 @@ def numbers_of(address: Mapping[str, Scalar]) -> dict[str, int]:
 
 
 def place(
-    at: Address, function: int | None, modbus: Modbus, numbers: Mapping[str, int]
+    at: Address, function: int | None, modbus: Modbus, numbers: Mapping[str, int], size: int = 1
 ) -> tuple[int, int]:
-    """Return (function, address on the wire); raises BadFormula."""
+    """Return (function, address on the wire) of so many registers; raises BadFormula."""
     meant, address = on_the_wire(
         evaluate(at, numbers), modbus.numbering, function or modbus.function
     )
     if meant is None:
         raise BadFormula(f"{at}: 没有功能码 / without a function (1 to 4)")
+    if address + size - 1 > MAX_WIRE:
+        raise BadFormula(f"{at}: 超出 / {size} registers from there end beyond {MAX_WIRE}")
     return meant, address
 
 
@@ -239,7 +246,9 @@ def _uses_words(profile: Profile) -> bool:
     """Whether address values appear in texts of rules, so that meanings differ by device."""
     found = profile.compiled.get("words")
     if found is None:
-        rules = repr([(rule.where, rule.true_when, rule.false_when) for rule in profile.body.set])
+        body = profile.body
+        rules = repr([(rule.where, rule.true_when, rule.false_when) for rule in body.set])
+        rules += repr([value.valid_when for value in body.value])
         found = any(f"{{{name}}}" in rules for name in profile.address)
         profile.compiled["words"] = found
     return bool(found)
@@ -310,7 +319,8 @@ def _parts(
 ) -> tuple[tuple[Part, ...], list[tuple[str, int, int]]]:
     """Put values side by side into parts; returns them and (value, part, offset in it).
 
-    What is read seldom and lies beside what is read often rides along only if it overlaps it.
+    Values of other periods are in other parts, even if they share a register: when one read brings
+    both, Image.take_all judges them together.
     """
     runs: list[list[tuple[str, int, int, int, float, bool, bool]]] = []
     order = sorted(
@@ -394,6 +404,8 @@ def _proof(confirm: Confirm) -> Proof:
 
 
 def _accepted(wanted: object) -> frozenset[Typed]:
+    if isinstance(wanted, Match):
+        wanted = wanted.in_
     return frozenset(typed(value) for value in (wanted if isinstance(wanted, list) else [wanted]))
 
 
