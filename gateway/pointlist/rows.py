@@ -7,8 +7,8 @@ Keeps   1. A row is taken whole or not at all. What was only shortened or cleane
            that gains a row, keeps every id.
 """
 
+import hashlib
 import re
-import zlib
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
@@ -307,13 +307,13 @@ class _Reader:
 def made_id(link: str, place: tuple[tuple[str, str], ...]) -> str:
     """Return the id of a device from its link and address: fire-1-2-27; at most 64 characters.
 
-    Where a value does not fit into an id, or the whole gets too long, a checksum of the full
-    address stands for what was lost, so that two addresses never share an id by shortening.
+    Where a value does not fit into an id, or the whole gets too long, 48 bits of a digest of the
+    full address stand for what was lost, so that two addresses never share an id by shortening.
     """
     plain = [value.strip("'\"") for _, value in place]
     parts = [re.sub(r"[^A-Za-z0-9._-]", "", value) for value in plain]
     whole = "-".join([link, *(part for part in parts if part)])
     if parts == plain and len(whole) <= _ID_CHARS:
         return whole
-    mark = f"{zlib.crc32(repr((link, place)).encode()):08x}"
-    return f"{whole[: _ID_CHARS - 9].rstrip('-')}-{mark}"
+    mark = hashlib.blake2s(repr((link, place)).encode(), digest_size=6).hexdigest()
+    return f"{whole[: _ID_CHARS - 1 - len(mark)].rstrip('-')}-{mark}"

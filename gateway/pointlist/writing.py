@@ -56,7 +56,7 @@ def write_devices(folder: Path, name: str, points: PointList, *, replace: bool =
         problem = both("没有一行能导入", "no row could be imported")
         raise _refused(points.job.source, problem, both("至少一行合适", "a row that fits"))
     try:
-        target.parent.mkdir(exist_ok=True)
+        _make_folder(target.parent)
         _put(target, render(points).encode(), replace=replace)
     except FileExistsError as error:
         problem = both("文件已存在，没有改动", "the file is there and was not touched")
@@ -67,6 +67,13 @@ def write_devices(folder: Path, name: str, points: PointList, *, replace: bool =
         expected = both("可写的文件夹", "a folder that can be written")
         raise _refused(target, problem, expected) from error
     return target
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(exist_ok=True)
+    except FileExistsError as error:
+        raise NotADirectoryError(error.errno, "Not a directory", str(folder)) from error
 
 
 def _put(target: Path, content: bytes, *, replace: bool) -> None:
