@@ -176,6 +176,16 @@ def test_numbers_are_read_as_people_write_them(tmp_path: Path) -> None:
     assert addresses(points)[0]["device"] == 3
 
 
+def test_loop_and_device_may_share_a_cell_when_there_is_no_column_for_the_loop(
+    tmp_path: Path,
+) -> None:
+    rows = [["编号", "类型"], ["1-27", "烟感"], ["002－115", "手报"], ["27", "烟感"], ["", "烟感"]]
+    points = read_points(job(csv_file(tmp_path, rows)))
+    assert [(each["loop"], each["device"]) for each in addresses(points)] == [(1, 27), (2, 115)]
+    assert [(fault.row, fault.column) for fault in points.faults] == [(4, "编号"), (5, "编号")]
+    assert "loop-device" in points.faults[0].problem
+
+
 def test_a_place_may_be_spread_over_columns(tmp_path: Path) -> None:
     rows = [
         ["回路", "编号", "类型", "楼栋", "楼层", "房间"],
@@ -346,9 +356,9 @@ def test_a_camera_the_installation_does_not_have_is_reported(tmp_path: Path) -> 
 def test_a_missing_column_refuses_the_list_and_names_the_headers_that_would_do(
     tmp_path: Path,
 ) -> None:
-    text = refusal(lambda: read_points(job(csv_file(tmp_path, [["编号", "类型"], [1, "烟感"]]))))
-    assert "a column is missing: loop" in text
-    assert "回路" in text
+    text = refusal(lambda: read_points(job(csv_file(tmp_path, [["回路", "类型"], [1, "烟感"]]))))
+    assert "a column is missing: device" in text
+    assert "编号" in text
 
 
 def test_two_columns_of_one_meaning_refuse_the_list(tmp_path: Path) -> None:

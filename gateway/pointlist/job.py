@@ -144,9 +144,26 @@ def _amiss(job: PointListJob) -> Iterator[Problem]:
         yield both(f"链路名不对：{job.link}", f"no name of a link: {job.link}"), "[[link]] name"
 
 
+def joined_key(job: PointListJob, columns: Columns) -> str | None:
+    """Return loop or zone when the list writes it in front of the device: 1-27; else None.
+
+    That is so when the profile needs it, nothing else says it, and there is a device column.
+    """
+    if "device" not in job.profile.address or "device" not in columns.single:
+        return None
+    for name in ("loop", "zone"):
+        key = job.profile.address.get(name)
+        said = name in columns.single or name in job.fixed
+        if key is not None and key.required and key.default is None and not said:
+            return name
+    return None
+
+
 def _missing(job: PointListJob, columns: Columns) -> Iterator[Problem]:
     for key in job.profile.address.values():
         if key.type == "kind" and "type" in columns.single:
+            continue
+        if key.name == joined_key(job, columns):
             continue
         given = key.name in columns.single or key.name in job.fixed or key.default is not None
         if key.required and not given:

@@ -26,6 +26,7 @@ from gateway.pointlist.job import (
     PointListJob,
     RowFault,
     columns_of,
+    joined_key,
 )
 from gateway.pointlist.table import Table, read_table
 from gateway.profile import BadFormula, plan_modbus
@@ -33,6 +34,8 @@ from gateway.profile import BadFormula, plan_modbus
 MAX_EMPTY_TOLD: Final = 100
 """Empty rows that are told one by one; then only how many there are."""
 _ID_CHARS: Final = 64
+_JOINED: Final = re.compile(r"([0-9]{1,5})[-/.:]([0-9]{1,5})")
+"""Loop and device in one cell: 1-27, 001/027."""
 _SEVERAL: Final = re.compile(r"[\s,;、，；|]+")
 
 
@@ -77,6 +80,7 @@ class _Reader:
     def __init__(self, job: PointListJob, columns: Columns) -> None:
         self._job = job
         self._columns = columns
+        self._joined = joined_key(job, columns)
         self._addresses: dict[tuple[tuple[str, str], ...], int] = {}
         self._ids: dict[str, int] = {}
         self.devices: list[ListedDevice] = []
@@ -111,6 +115,16 @@ class _Reader:
         index = self._columns.single.get(meaning)
         return row.cells[index] if index is not None and index < len(row.cells) else None
 
+    def _part(self, row: Row, meaning: str) -> Cell:
+        """A cell of the address; 1-27 is taken apart where the list has no column for the loop."""
+        if self._joined is None or meaning not in {self._joined, "device"}:
+            return self._cell(row, meaning)
+        whole = text_of(self._cell(row, "device"))
+        found = _JOINED.fullmatch(whole)
+        if found is None:  # told once, by the device
+            return whole and f"{whole} ({self._joined}-device)" if meaning == "device" else 0
+        return int(found[2 if meaning == "device" else 1])
+
     def _fault(self, row: Row, meaning: str, problem: str, expected: str) -> RowFault:
         return RowFault(row.number, self._columns.title(meaning), problem, expected)
 
@@ -129,7 +143,7 @@ class _Reader:
             meaning = key.name
             if key.type == "kind" and meaning not in self._columns.single:
                 meaning = "type"
-            cell = self._cell(row, meaning)
+            cell = self._part(row, meaning)
             if text_of(cell) == "":
                 if key.name in self._job.fixed:
                     address[key.name] = self._job.fixed[key.name]
