@@ -212,14 +212,16 @@ def scaling(form: ValueForm) -> Callable[[float], float | None] | None:
     times, plus = ratio.numerator * shift.denominator, shift.numerator * ratio.denominator
 
     decimal = 10**9 % below == 0  # a division that comes out even needs no rounding
-    places = 9 if not ratio else max(9, 3 - math.floor(math.log10(abs(ratio))))
+    magnitude = ratio.numerator.bit_length() - ratio.denominator.bit_length()
+    places = max(9, 3 - int(magnitude * math.log10(2)))
+    slope, lift = _near(ratio), _near(shift)
 
     def scale(raw: float) -> float | None:
         try:
             if isinstance(raw, int):
                 number = (raw * times + plus) / below
                 return number if decimal else round(number, places)
-            return tidy(raw * float(ratio) + float(shift))
+            return tidy(raw * slope + lift)
         except OverflowError as error:
             raise Garble("数值溢出 / the number overflows") from error
 
@@ -231,6 +233,13 @@ def tidy(number: float) -> float:
     if not math.isfinite(number):
         raise Garble("数值溢出 / the number overflows")
     return float(f"{number:.13g}")
+
+
+def _near(number: Fraction) -> float:
+    try:
+        return float(number)
+    except OverflowError:
+        return math.inf  # what is multiplied with it is garbled
 
 
 def _exact(number: float | None, otherwise: int) -> Fraction:
