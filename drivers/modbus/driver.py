@@ -16,8 +16,10 @@ from typing import Final
 import structlog
 from pydantic import BaseModel, ConfigDict, Field
 
-from drivers.modbus.bus import Bus, Station
+from drivers.modbus.bus import Bus
+from drivers.modbus.logbook import Logbook
 from drivers.modbus.orders import Orders
+from drivers.modbus.station import Station
 from gateway.clock import Clock
 from gateway.driver import Emit, LinkSettings, Notice, Outcome, Recall, nothing_kept
 from gateway.errors import LinkDown
@@ -82,20 +84,31 @@ class Driver:
         self._orders = Orders(self._bus, clock, link.name)
         self._connection: ModbusConnection | None = None
         self._strangers: list[int] = []
-        self._stranger = ""
+        self._stranger = self._caller = ""
 
     async def run(self, emit: Emit, notice: Notice, recall: Recall = nothing_kept) -> None:
         """Open the bus, poll, and open it again, for ever; it need not be there yet."""
+        self._begin_anew()
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._bus.hand_on(emit))
-            group.create_task(self._orders.keep_up())
+            group.create_task(self._bus.outbox.run(emit))
             group.create_task(self._watch_strangers(notice))
             for station in self._stations.values():
+                if station.plan.commands:
+                    group.create_task(self._orders.keep_up(station))
                 for plan in station.plan.logs:
-                    group.create_task(self._orders.read_log(station, plan, recall))
+                    book = Logbook(
+                        self._bus, self._orders, self._clock, self._link.name, station, plan
+                    )
+                    group.create_task(book.run(recall))
                 if station.plan.queries:
                     group.create_task(self._orders.ask_mailboxes(station))
             await self._keep_open(notice)
+
+    def _begin_anew(self) -> None:
+        """Forget what a run that failed had not got to the disk: it is read and told again."""
+        self._bus.lost()
+        self._bus.outbox.clear()
+        self._strangers.clear()
 
     async def command(self, device_id: str, name: str) -> Outcome:
         """See gateway.driver.Commander."""
@@ -107,25 +120,40 @@ class Driver:
         return await self._orders.command(station, name)
 
     async def _keep_open(self, notice: Notice) -> None:
-        pause = PAUSE_FIRST_S
+        """Open again and again; a port that DTUs call stays open meanwhile (quirk rows 21, 30)."""
+        pauses = _Pauses()
         while True:
-            began = self._clock.mono_ns()
             try:
-                async with listening(self._settings, self._clock):
-                    await self._session(notice)
-            except LinkDown as down:
-                self._bus.lost()
-                log.warning(
-                    "bus lost; trying again",
-                    link=self._link.name,
-                    why=str(down),
-                    again_in_s=round(pause, 1),
-                )
-                await notice("link", False, str(down)[:200])  # noqa: FBT003 Notice is positional
+                async with listening(self._settings, self._clock, self._called):
+                    while True:
+                        await self._open_once(notice, pauses)
+            except LinkDown as down:  # the port cannot be listened on
+                await self._rest(notice, down, pauses)
+
+    async def _open_once(self, notice: Notice, pauses: "_Pauses") -> None:
+        began = self._clock.mono_ns()
+        try:
+            await self._session(notice)
+        except LinkDown as down:
             if (self._clock.mono_ns() - began) / 1e9 > STABLE_S:
-                pause = PAUSE_FIRST_S
-            await self._clock.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 jitter
-            pause = min(pause * 2, PAUSE_MOST_S)
+                pauses.reset()
+            await self._rest(notice, down, pauses)
+
+    async def _rest(self, notice: Notice, down: LinkDown, pauses: "_Pauses") -> None:
+        self._bus.lost()
+        pause_s = pauses.next_s()
+        why = f"{down}{self._caller}"
+        log.warning(
+            "bus lost; trying again", link=self._link.name, why=why, again_in_s=round(pause_s, 1)
+        )
+        await notice("link", False, why[:256])  # noqa: FBT003 Notice is positional
+        await self._clock.sleep(pause_s)
+
+    def _called(self, event: str, said: str) -> None:
+        """Remember who called and was not expected, for whoever looks for a wrong digit."""
+        log.warning("somebody called", link=self._link.name, what=event, said=said)
+        if event in {"unknown", "mute"}:
+            self._caller = f"；最近拨入的是 last caller: {event} {said[:64]!r}"
 
     async def _session(self, notice: Notice) -> None:
         connection = await ModbusConnection.open(self._settings, self._clock, self._strange)
@@ -137,9 +165,10 @@ class Driver:
                 link=self._link.name,
                 bus=self._settings.where,
                 devices=len(self._stations),
-                reads=len(self._bus.jobs),
+                reads=len(self._bus.reads.jobs),
             )
-            self._bus.begin()
+            self._caller = ""
+            self._bus.begin(self._settings.char_s if self._settings.rtu else 0.0)
             await self._bus.poll(connection)
         finally:
             self._connection = None
@@ -148,7 +177,9 @@ class Driver:
     # Strangers on the bus.
 
     def _strange(self, what: Strange, unit: int, raw: bytes, latency_s: float | None) -> None:
-        self._bus.strange(what, unit, latency_s)
+        function_at = 1 if self._settings.rtu else 7
+        is_exception = len(raw) > function_at + 1 and bool(raw[function_at] & 0x80)
+        self._bus.strange(what, unit, raw[function_at + 1] if is_exception else None, latency_s)
         if what in {"foreign", "unsolicited"}:
             self._strangers.append(self._clock.mono_ns())
             del self._strangers[:-CONFLICT_SIGNS]
@@ -171,6 +202,23 @@ class Driver:
             elif not recent and told:
                 told = False
                 await notice("conflict", True, "")  # noqa: FBT003
+
+
+class _Pauses:
+    """Pauses between attempts: longer each time, and never quite alike for two gateways."""
+
+    def __init__(self) -> None:
+        self._next_s = PAUSE_FIRST_S
+
+    def reset(self) -> None:
+        """Begin with the shortest again."""
+        self._next_s = PAUSE_FIRST_S
+
+    def next_s(self) -> float:
+        """The pause to make now."""
+        pause_s = self._next_s * random.uniform(0.5, 1.0)  # noqa: S311 jitter
+        self._next_s = min(self._next_s * 2, PAUSE_MOST_S)
+        return pause_s
 
 
 def _station(profile: Profile, device: Device, timeout_s: float | None) -> Station:

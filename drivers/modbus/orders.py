@@ -1,10 +1,15 @@
-"""What is done to a device on purpose: commands, mailbox queries, and its own log read out.
+"""What is done to a device on purpose: commands and mailbox queries. Logs are in logbook.py.
 
-Owns    the order of writes, the proof that something was done, and how far a log has been read.
+Owns    the order of writes, and the proof that something was done.
 Needs   bus.py for the turn, gateway.profile for the plans.
 Keeps   1. Nothing is written that Device.commands does not name.
         2. The echo of a write proves nothing: with a `confirm` the outcome is done or failed.
-        3. A log entry is taken off, or counted as read, only after it is on disk (promise 1).
+        3. One order at a time for each device: the steps of two never mix. Devices do not wait for
+           one another.
+        4. What has to be repeated (refresh_s) ends with the next command that writes to the same
+           place, whatever comes of it, and with this process.
+Bounds  a command takes at most, for each of its writes, TRIES time-outs and BUSY_TRIES pauses, then
+        `within_s` and one time-out of its proof, and the turns of others between.
 """
 
 import asyncio
@@ -12,23 +17,25 @@ from typing import Final
 
 import structlog
 
-from drivers.modbus.bus import Bus, Station
+from drivers.modbus.bus import Bus
+from drivers.modbus.station import Station
 from gateway import crash
 from gateway.clock import Clock
-from gateway.driver import Outcome, Recall
-from gateway.errors import DeviceError
+from gateway.driver import Outcome
+from gateway.errors import DeviceError, LinkDown
 from gateway.events import Arrival, Garbled, Scalar
 from gateway.links.modbus import Refused, Request, Silent, Wrong
-from gateway.profile import BadFormula, CommandPlan, LogPlan, QueryPlan, Write
-from gateway.profile.payload import Garble
+from gateway.profile import CommandPlan, QueryPlan, Write
 from gateway.profile.rules import typed
 
 TRIES: Final = 3
 """Of one write of an idempotent command that was not answered."""
+BUSY_TRIES: Final = 3
 BUSY_PAUSE_S: Final = 0.5
 LOOK_AGAIN_S: Final = 0.1
-LOG_PAUSE_S: Final = 5.0
-"""After a log could not be read."""
+LOOK_MOST_S: Final = 1.0
+LOOK_SLOWER: Final = 1.5
+UP_AGAIN_S: Final = 1.0
 
 log = structlog.get_logger()
 
@@ -40,7 +47,8 @@ class Orders:
         self._bus = bus
         self._clock = clock
         self._link = link
-        self._refresh: dict[str, tuple[CommandPlan, int]] = {}
+        self._refresh: dict[str, dict[str, int]] = {}
+        self._refused: set[tuple[str, str]] = set()
 
     # Commands.
 
@@ -56,26 +64,34 @@ class Orders:
                 f"设备 {station.device.id} 不允许 {name}：在 devices.toml 写 commands = [{name!r}] "
                 f"/ not allowed for this device: name it in its `commands`",
             )
-        outcome = await self._carry_out(station, plan)
-        self._refresh.pop(station.device.id, None)
-        if plan.refresh_s is not None and outcome.state in {"done", "sent"}:
-            due = self._clock.mono_ns() + int(plan.refresh_s * 1e9)
-            self._refresh[station.device.id] = (plan, due)
+        async with station.turn:
+            self._end_refreshing(station, plan)
+            outcome = await self._carry_out(station, plan)
+            if plan.refresh_s is not None and outcome.state in {"done", "sent"}:
+                due = self._clock.mono_ns() + int(plan.refresh_s * 1e9)
+                self._refresh.setdefault(station.device.id, {})[name] = due
         log.info(
             "command", link=self._link, device=station.device.id, command=name,
             state=outcome.state, why=outcome.why,
         )  # fmt: skip
         return outcome
 
+    def _end_refreshing(self, station: Station, plan: CommandPlan) -> None:
+        kept = self._refresh.get(station.device.id)
+        for name in list(kept or ()):
+            if kept and _places(station.plan.commands[name]) & _places(plan):
+                del kept[name]
+
     async def _carry_out(self, station: Station, plan: CommandPlan) -> Outcome:
-        tries = TRIES if plan.idempotent else 1
         try:
             for write in plan.writes:
                 crash.here("modbus.command")
-                await self._write(station, plan, write, tries)
+                await self._write(station, plan, write)
                 if write.wait_s:
                     await self._clock.sleep(write.wait_s)
-        except (Silent, Refused, Wrong) as error:
+        except Refused as refused:  # it said no: nothing was done
+            return Outcome("failed", str(refused))
+        except (Silent, Wrong) as error:
             if plan.confirm is None:  # else only reading back tells
                 return Outcome("failed", str(error))
         except DeviceError as error:
@@ -84,38 +100,38 @@ class Orders:
             return Outcome("sent", "设备已接受，未证实 accepted by the device, nothing proves it")
         return await self._proved(station, plan)
 
-    async def _write(self, station: Station, plan: CommandPlan, write: Write, tries: int) -> None:
+    async def _write(self, station: Station, plan: CommandPlan, write: Write) -> None:
         """One write; busy means nothing was done, so that is always tried again."""
         request = _request(0 if plan.broadcast else station.plan.unit, write)
-        timeout_s = plan.timeout_s or station.plan.modbus.timeout_s
-        busy = station.plan.modbus.busy
-        for left in reversed(range(max(tries, 1))):
+        modbus = station.plan.modbus
+        timeout_s = plan.timeout_s or modbus.timeout_s
+        tries, busy_tries = TRIES if plan.idempotent else 1, BUSY_TRIES
+        while True:
             try:
-                await self._bus.ask(request, timeout_s)
-            except Wrong:
-                if plan.any_echo:
-                    return
-                if not left:
-                    raise
+                await self._bus.ask(request, timeout_s, modbus.pause_s)
             except Refused as refused:
-                if refused.code not in busy or not left:
+                busy_tries -= 1
+                if refused.code not in modbus.busy or busy_tries <= 0:
                     raise
                 await self._clock.sleep(BUSY_PAUSE_S)
-            except Silent:
-                if not left:
+            except (Wrong, Silent) as error:
+                if plan.any_echo and isinstance(error, Wrong):
+                    return
+                tries -= 1
+                if tries <= 0:
                     raise
             else:
                 return
 
     async def _proved(self, station: Station, plan: CommandPlan) -> Outcome:
-        """Read again and again until the proof is there, or its time is over."""
+        """Read again and again, ever more seldom, until the proof is there or its time is over."""
         proof = plan.confirm
         assert proof is not None  # noqa: S101 the caller has looked
         until = self._clock.mono_ns() + int(proof.within_s * 1e9)
-        said = "未知 unknown"
+        pause_s = LOOK_AGAIN_S
         while True:
             try:
-                value = await self._fresh(station, proof.value)
+                value = await self.fresh(station, proof.value)
             except (Silent, Refused, Wrong) as error:
                 said = str(error)
             except DeviceError as error:
@@ -124,192 +140,170 @@ class Orders:
                 if proof.holds(value):
                     return Outcome("done", f"{proof.value} = {value}")
                 said = f"{proof.value} = {value}"
-            if self._clock.mono_ns() >= until:
+            left_s = (until - self._clock.mono_ns()) / 1e9
+            if left_s <= 0:
                 why = (
                     f"{proof.within_s:g} 秒内未证实 not proved within {proof.within_s:g} s: {said}"
                 )
                 return Outcome("failed", why)
-            await self._clock.sleep(LOOK_AGAIN_S)
+            await self._clock.sleep(min(pause_s, left_s))
+            pause_s = min(pause_s * LOOK_SLOWER, LOOK_MOST_S)
 
-    async def keep_up(self) -> None:
-        """Send what has to be repeated, and what stored readings have earned; for ever."""
+    async def keep_up(self, station: Station) -> None:
+        """Send what stored readings of a device have earned, and what has to be repeated."""
         while True:
             try:
-                async with asyncio.timeout(0.5):
-                    station, name = await self._bus.earned.get()
+                async with asyncio.timeout(self._rest_s(station)):
+                    name = await station.earned.get()
             except TimeoutError:
-                await self._refresh_due()
+                await self._refresh_due(station)
                 continue
-            outcome = await self.command(station, name)
-            if outcome.state in {"failed", "refused"}:
-                await self._tell(
-                    station, f"确认命令 {name} 未成 acknowledging failed: {outcome.why}"
-                )
+            await self._acknowledge(station, name)
 
-    async def _refresh_due(self) -> None:
-        now = self._clock.mono_ns()
-        for station in self._bus.stations:
-            plan, due = self._refresh.get(station.device.id, (None, 0))
-            if plan is None or plan.refresh_s is None or due > now:
+    def _rest_s(self, station: Station) -> float:
+        due = min(self._refresh.get(station.device.id, {}).values(), default=None)
+        if due is None:
+            return UP_AGAIN_S
+        return min(max((due - self._clock.mono_ns()) / 1e9, 0.0), UP_AGAIN_S)
+
+    async def _acknowledge(self, station: Station, name: str) -> None:
+        outcome = await self.command(station, name)
+        key = (station.device.id, name)
+        if outcome.state == "refused":  # the installer's choice: said once, and no fault
+            if key not in self._refused:
+                self._refused.add(key)
+                log.warning(
+                    "not acknowledged", link=self._link, device=key[0], why=outcome.why
+                )  # fmt: skip
+        elif outcome.state == "failed":
+            await self.tell(station, f"确认命令 {name} 未成 acknowledging failed: {outcome.why}")
+
+    async def _refresh_due(self, station: Station) -> None:
+        for name, due in list(self._refresh.get(station.device.id, {}).items()):
+            plan = station.plan.commands[name]
+            if due > self._clock.mono_ns():
                 continue
-            outcome = await self._carry_out(station, plan)
-            self._refresh[station.device.id] = (plan, now + int(plan.refresh_s * 1e9))
-            if outcome.state == "failed":
-                await self._tell(station, f"刷新 {plan.name} 未成 refreshing failed: {outcome.why}")
+            async with station.turn:
+                kept = self._refresh.get(station.device.id, {})
+                if name not in kept:  # ended while we waited for our turn
+                    continue
+                outcome = await self._carry_out(station, plan)
+                again_s = (plan.refresh_s or UP_AGAIN_S) if outcome.state != "failed" else 1.0
+                kept[name] = self._clock.mono_ns() + int(again_s * 1e9)
+            trouble = f"刷新 {name} 未成 refreshing failed: {outcome.why}"
+            await self.trouble(station, f"refresh.{name}", trouble, outcome.state == "failed")
 
     # Queries.
-
-    async def query(self, station: Station, plan: QueryPlan) -> None:
-        """Fill a mailbox, wait until it has cleared, read what is in it; told when it fails."""
-        try:
-            await self._query(station, plan)
-        except DeviceError as error:
-            await self._tell(station, f"查询 {plan.name} 失败 the query failed: {error}")
-
-    async def _query(self, station: Station, plan: QueryPlan) -> None:
-        timeout_s = station.plan.modbus.timeout_s
-        for write in plan.writes:
-            await self._bus.ask(_request(station.plan.unit, write), timeout_s)
-            await self._clock.sleep(write.wait_s)
-        until = self._clock.mono_ns() + int(plan.done.within_s * 1e9)
-        while not plan.done.holds(await self._fresh(station, plan.done.value)):
-            if self._clock.mono_ns() > until:
-                raise DeviceError(f"{plan.done.value} 没有清零 did not clear")
-            await self._clock.sleep(LOOK_AGAIN_S)
-        for name, accepted in plan.good:
-            value = await self._fresh(station, name)
-            if value is None or typed(value) not in accepted:
-                raise DeviceError(f"{name} = {value}")
-        for part in plan.parts:
-            await self._read_part(station, part)
-
-    async def _fresh(self, station: Station, name: str) -> Scalar | None:
-        """A value as it is now."""
-        for part, meaning in enumerate(station.plan.layout.parts):
-            if any(each == name for each, _ in meaning.readers):
-                await self._read_part(station, part)
-        return station.image.values.get(name)
-
-    async def _read_part(self, station: Station, index: int) -> None:
-        part = station.plan.parts[index]
-        request = Request.read(station.plan.unit, part.function, part.address, part.count)
-        data = await self._bus.ask(request, station.plan.modbus.timeout_s)
-        self._bus.took_aside(station, index, data)
 
     async def ask_mailboxes(self, station: Station) -> None:
         """Make every allowed query of a device when it is due; for ever."""
         due = {plan.name: 0 for plan in station.plan.queries}
         while True:
             for plan in station.plan.queries:
-                if plan.name in station.device.commands and due[plan.name] <= self._clock.mono_ns():
-                    await self.query(station, plan)
+                allowed = plan.name in station.device.commands
+                is_due = due[plan.name] <= self._clock.mono_ns()
+                if allowed and is_due and await self._query(station, plan):
                     due[plan.name] = self._clock.mono_ns() + int(plan.every_s * 1e9)
-            await self._clock.sleep(1.0)
+            await self._clock.sleep(UP_AGAIN_S)
 
-    # Logs.
-
-    async def read_log(self, station: Station, plan: LogPlan, recall: Recall) -> None:
-        """Follow a device's log for ever, from where it was left when the gateway last ran."""
-        reader = self._ring if plan.kind == "ring" else self._queue
-        told = ""
-        while True:
-            station.changed.clear()
-            try:
-                await reader(station, plan, recall)
-                told = ""
-            except (DeviceError, Garble, BadFormula) as error:
-                if str(error) != told:
-                    told = str(error)
-                    await self._tell(
-                        station, f"日志 {plan.name} 读不出 the log cannot be read: {told}"
-                    )
-                await self._clock.sleep(LOG_PAUSE_S)
-                continue
-            try:
-                async with asyncio.timeout(1.0):
-                    await station.changed.wait()
-            except TimeoutError:
-                continue
-
-    async def _ring(self, station: Station, plan: LogPlan, recall: Recall) -> None:
-        newest = station.image.values.get(plan.counter)
-        if not isinstance(newest, int) or isinstance(newest, bool):
-            return
-        mark = recall(station.device.id, _mark(plan))
-        if mark is None:
-            # The first time ever: what was there before us is the installer's to look at.
-            await self._remember(station, plan, newest)
-            return
-        waiting = (newest - int(mark)) % plan.wrap
-        if waiting > plan.wrap // 2:  # it went back: the device's memory was cleared
-            waiting = min(newest, plan.size)
-        if waiting > plan.size:
-            lost = waiting - plan.size
-            waiting = plan.size
-            await self._tell(
-                station,
-                f"日志 {plan.name} 有 {lost} 条被覆盖 {lost} entries were overwritten unread",
-            )
-        for number in range(newest - waiting + 1, newest + 1):
-            await self._entry(station, plan, number % plan.wrap)
-
-    async def _queue(self, station: Station, plan: LogPlan, recall: Recall) -> None:
-        del recall  # the device itself knows what was taken off
-        pending = station.image.values.get(plan.counter)
-        if not isinstance(pending, (int, float)) or not pending:
-            return
-        if plan.ack is None or plan.ack not in station.device.commands:
-            raise DeviceError(
-                f"有 {pending} 条而不许取走：在 commands 写 {plan.ack!r} / entries wait and may "
-                "not be taken off: name the command in the device's `commands`"
-            )
-        await self._entry(station, plan, 0)
-        outcome = await self.command(station, plan.ack)
-        if outcome.state not in {"done", "sent"}:
-            raise DeviceError(outcome.why)
-        await self._fresh(station, plan.counter)
-
-    async def _entry(self, station: Station, plan: LogPlan, number: int) -> None:
-        request = Request.read(
-            station.plan.unit, plan.function, plan.address_of(number), plan.words
-        )
-        data = await self._bus.ask(request, station.plan.modbus.timeout_s)
-        received = self._clock.utc_ns()
-        name = station.device.id
-        arrival = Arrival(
-            link=self._link,
-            readings=[],
-            devices=(name,),
-            marks=((name, _mark(plan), str(number)),) if plan.kind == "ring" else (),
-        )
+    async def _query(self, station: Station, plan: QueryPlan) -> bool:
+        """Fill a mailbox, wait, read; what fails is told. False: the link is down, try again."""
+        why = ""
         try:
-            arrival.readings = plan.meaning.decode(name, number, data, received)
-        except Garble as problem:
-            why = f"日志 {plan.name} 第 {number} 条 entry {number}: {problem}"
-            arrival.garbled = Garbled(
-                device_id=name, why=why, raw=data, size_bytes=len(data), received_ns=received
+            async with station.turn:
+                await self._fill_and_read(station, plan)
+        except LinkDown:
+            return False
+        except DeviceError as error:
+            why = f"查询 {plan.name} 失败 the query failed: {error}"
+        await self.trouble(station, f"query.{plan.name}", why, bool(why))
+        return True
+
+    async def _fill_and_read(self, station: Station, plan: QueryPlan) -> None:
+        modbus = station.plan.modbus
+        for write in plan.writes:
+            await self._bus.ask(
+                _request(station.plan.unit, write), modbus.timeout_s, modbus.pause_s
             )
-        await self._bus.hand_over(arrival)
-        crash.here("modbus.log")
+            await self._clock.sleep(write.wait_s)
+        until = self._clock.mono_ns() + int(plan.done.within_s * 1e9)
+        while not plan.done.holds(await self.fresh(station, plan.done.value)):
+            if self._clock.mono_ns() > until:
+                raise DeviceError(f"{plan.done.value} 没有清零 did not clear")
+            await self._clock.sleep(LOOK_AGAIN_S)
+        for name, accepted in plan.good:
+            value = await self.fresh(station, name)
+            if value is None or typed(value) not in accepted:
+                raise DeviceError(f"{name} = {value}")
+        for part in plan.parts:
+            await self._read_part(station, part)
 
-    async def _remember(self, station: Station, plan: LogPlan, number: int) -> None:
-        name = station.device.id
-        await self._bus.hand_over(
-            Arrival(link=self._link, readings=[], marks=((name, _mark(plan), str(number)),))
-        )
+    # Values as they are now.
 
-    async def _tell(self, station: Station, why: str) -> None:
+    async def fresh(self, station: Station, name: str) -> Scalar | None:
+        """Read what a value is made of, and return it."""
+        for part in _parts_of(station, name):
+            await self._read_part(station, part)
+        return station.image.values.get(name)
+
+    async def _read_part(self, station: Station, index: int) -> None:
+        part, modbus = station.plan.parts[index], station.plan.modbus
+        request = Request.read(station.plan.unit, part.function, part.address, part.count)
+        data = await self._bus.ask(request, modbus.timeout_s, modbus.pause_s)
+        self._bus.told.took_aside(station, index, data)
+
+    # What a person has to see.
+
+    async def trouble(self, station: Station, key: str, why: str, is_there: bool) -> None:  # noqa: FBT001
+        """Note that something lasting is wrong, or no more; told when it is news."""
+        if is_there:
+            news = station.troubles.get(key) != why
+            station.troubles[key] = why
+        else:
+            news = station.troubles.pop(key, None) is not None
+        if news:
+            log.info("trouble", link=self._link, device=station.device.id, what=key, why=why)
+            now, received = self._clock.mono_ns(), self._clock.utc_ns()
+            arrival = station.arrival(self._link, [], b"", received, now, alive=not is_there)
+            if arrival is not None:
+                await self._bus.outbox.store(arrival)
+
+    async def tell(self, station: Station, why: str) -> None:
         """A fault of this device that a person has to see; its raw bytes are none."""
         log.warning("device", link=self._link, device=station.device.id, why=why)
-        received = self._clock.utc_ns()
         garbled = Garbled(
-            device_id=station.device.id, why=why, raw=b"", size_bytes=0, received_ns=received
+            device_id=station.device.id,
+            why=why,
+            raw=b"",
+            size_bytes=0,
+            received_ns=self._clock.utc_ns(),
         )
-        await self._bus.hand_over(Arrival(link=self._link, readings=[], garbled=garbled))
+        await self._bus.outbox.store(Arrival(link=self._link, readings=[], garbled=garbled))
 
 
-def _mark(plan: LogPlan) -> str:
-    return f"log.{plan.name}"
+def _parts_of(station: Station, name: str) -> list[int]:
+    """The parts that hold a value, and those of the values it is made of."""
+    layout = station.plan.layout
+    needs = {derived.name: derived.needs for derived in layout.derived}
+    wanted, looked_at = [name], {name}
+    while wanted:
+        fresh = needs.get(wanted.pop(), frozenset()) - looked_at
+        looked_at |= fresh
+        wanted += fresh
+    return [
+        index
+        for index, meaning in enumerate(layout.parts)
+        if any(each in looked_at for each, _ in meaning.readers)
+    ]
+
+
+def _places(plan: CommandPlan) -> set[tuple[bool, int]]:
+    """What a command writes: (is a coil, address)."""
+    return {
+        (write.function in {5, 15}, write.address + at)
+        for write in plan.writes
+        for at in range(len(write.values))
+    }
 
 
 def _request(unit: int, write: Write) -> Request:

@@ -28,21 +28,24 @@ class Job:
 
     pieces   for each device in it: (whose, [(part, place in the reply, count)])
     whole    the reply is one part of one device, as it is
-    cost_s   what it takes of late, a moving average
+    cost_s   what it takes of late, a moving average, time-outs included
+    reply_s  what its last good answer took, 0.0 before the first
+    failures replies in a row that were refusals or none at all; silence is the unit's matter
     stretch  at least 1: how much longer than wanted its period is, see keep 3
     """
 
-    __slots__ = ("cost_s", "due_ns", "pause_s", "period_ns", "pieces", "read", "request", "stretch",
-                 "timeout_s", "whole")  # fmt: skip
+    __slots__ = ("cost_s", "due_ns", "failures", "pause_ns", "period_ns", "pieces", "read",
+                 "reply_s", "request", "stretch", "timeout_s", "whole")  # fmt: skip
 
     def __init__(self, read: Read, timeout_s: float, pause_s: float, period_s: float) -> None:
         self.read = read
         self.request = Request.read(read.unit, read.function, read.address, read.count)
         self.timeout_s = timeout_s
-        self.pause_s = pause_s
+        self.pause_ns = int(pause_s * 1e9)
         self.period_ns = int(period_s * 1e9)
         self.due_ns = 0
-        self.cost_s = 0.0
+        self.cost_s = self.reply_s = 0.0
+        self.failures = 0
         self.stretch = 1.0
         pieces: dict[int, list[tuple[int, int, int]]] = {}
         for piece in read.slices:

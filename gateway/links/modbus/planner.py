@@ -14,7 +14,7 @@ cut the sorted wants into reads is found exactly, by dynamic programming.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Final
 
@@ -87,10 +87,24 @@ def plan_reads(wants: Iterable[Want]) -> list[Read]:
     ordered = sorted(wants, key=lambda want: (want.unit, want.function, want.address, want.end))
     reads: list[Read] = []
     for (unit, function), group in groupby(ordered, lambda want: (want.unit, want.function)):
-        run = list(group)
-        for first, last in _cuts(run, bits=function <= 2):
-            reads.append(_read(unit, function, run[first:last]))
+        bundles = [list(same) for _, same in groupby(group, lambda want: (want.address, want.end))]
+        spans = [_in_one(same) for same in bundles]
+        for first, last in _cuts(spans, bits=function <= 2):
+            inside = [want for same in bundles[first:last] for want in same]
+            reads.append(_read(unit, function, inside))
     return reads
+
+
+def _in_one(same: Sequence[Want]) -> Want:
+    """One want for those of the same addresses: a panel's points share its registers."""
+    if len(same) == 1:
+        return same[0]
+    return replace(
+        same[0],
+        period_s=min(want.period_s for want in same),
+        limit=min(want.limit for want in same),
+        gaps=all(want.gaps for want in same),
+    )
 
 
 def split(read: Read, wants: Sequence[Want]) -> list[Read]:
@@ -136,16 +150,17 @@ def _cuts(wants: Sequence[Want], *, bits: bool) -> list[tuple[int, int]]:
     came_from = [0] * (count + 1)
     for first in range(count):
         end, limit, gaps = wants[first].end, wants[first].limit, True
-        period = wants[first].period_s
+        period, has_gap, start = wants[first].period_s, False, wants[first].address
         for last in range(first, count):
             want = wants[last]
             gaps = gaps and want.gaps
             limit = min(limit, want.limit)
             jump = want.address - end
-            if last > first and jump > (most_gap if gaps else 0):
+            has_gap = has_gap or jump > 0
+            if jump > most_gap or (has_gap and not gaps):
                 break
             end = max(end, want.end)
-            span = end - wants[first].address
+            span = end - start
             if span > limit and last > first:
                 break
             period = min(period, want.period_s)
