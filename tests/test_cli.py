@@ -126,8 +126,8 @@ def test_faults_are_printed_one_a_line_on_stdout_and_the_exit_code_is_78(folder:
     file = folder / "devices.toml"
     assert done.stdout.splitlines() == [
         f'{file}: device["btn-1"].nmae: 不认识的键 `nmae`，是不是 `name` / unknown key `nmae`, '
-        "did you mean `name`, expected one of: `accept_unverified`, `address`, `cameras`, `id`, "
-        "`link`, `name`, `place`, `priority`, `profile`, `silence_seconds`",
+        "did you mean `name`, expected one of: `accept_unverified`, `address`, `cameras`, "
+        "`commands`, `id`, `link`, `name`, `place`, `priority`, `profile`, `silence_seconds`",
         f'{file}: device["btn-1"].link: 没有链路 `feild`，是不是 `field` / there is no link '
         "`feild`, did you mean `field`, expected one of: `field`",
     ]
