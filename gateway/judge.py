@@ -105,6 +105,11 @@ class Judge:
             log.exception("a mark cannot be read; taken as none", device=device_id, mark=name)
             return None
 
+    def keep(self, device_id: str, name: str, value: str, ledger: Ledger) -> None:
+        """Have recall() say this from now on, and after a restart once this turn is committed."""
+        key = (device_id, f"{MARK}{name}")
+        self._saved[key] = ledger.batch.points[key] = orjson.dumps({"mark": value}).decode()
+
     def forget_session(self, link: str, ledger: Ledger) -> None:
         """A broker has forgotten us: its packet ids begin anew."""
         self._inbox.pop(link, None)
@@ -137,8 +142,7 @@ class Judge:
                 if supervision.watches[name].garbled:
                     supervision.understood(name, ledger)
         for device_id, name, value in arrival.marks:
-            key = (device_id, f"{MARK}{name}")
-            self._saved[key] = ledger.batch.points[key] = orjson.dumps({"mark": value}).decode()
+            self.keep(device_id, name, value, ledger)
         for reading in arrival.readings:
             try:
                 self._reading(reading, ledger)
@@ -200,7 +204,17 @@ class Judge:
             self._recorded(now, reading, ledger)
             return
         machine = now.machine
+        before = (machine.active, machine.due_ns)
         change = machine.feed(reading, ledger.mono_ns)
+        if (
+            change is None
+            and point.nature is Nature.MEASUREMENT
+            and reading.duplicate is None
+            and before == (machine.active, machine.due_ns)
+            and 0 <= ledger.mono_ns - now.stored_ns < READING_EVERY_NS
+            and now.stored_ns
+        ):
+            return  # a number that only wanders is kept once a minute, its meaning at once
         while change is not None:
             self._changed(now, change, ledger)
             due = machine.due_ns

@@ -1,13 +1,14 @@
 """The one door: what is acknowledged is on disk, what is not is tried again, nothing stops it."""
 
 import asyncio
+import dataclasses
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from gateway.errors import StoreError, StoreFull
-from gateway.events import Kind, Nature
+from gateway.events import Category, Kind, Nature
 from gateway.intake import MOST_RETRIES
 from gateway.rules.ledger import Ledger
 from gateway.store import Batch, DeliveryRow, Start, Store, verify
@@ -282,12 +283,31 @@ async def test_what_a_command_wrote_of_a_delivery_is_kept_beside_the_workers_rec
         assert kept == [(first.seq, 1, "R-1"), (second.seq, 2, "R-2")]
 
 
-async def test_telemetry_is_kept_thin(tmp_path: Path) -> None:
+@pytest.mark.parametrize("wanders", [False, True])
+async def test_telemetry_is_kept_thin(tmp_path: Path, *, wanders: bool) -> None:
     async with core(tmp_path, FakeClock(), devices=[device("btn-1", LEVEL)]) as made:
-        for _ in range(130):
-            await made.press(name="level", active=None, value=7)
+        for second in range(130):
+            await made.press(name="level", active=None, value=second if wanders else 7)
             await made.pass_time(1)
         assert await made.rows("SELECT count(*) FROM reading") == [(3,)]
+
+
+async def test_a_number_that_crosses_its_threshold_between_two_rows_of_telemetry_is_kept(
+    tmp_path: Path,
+) -> None:
+    level = dataclasses.replace(LEVEL, category=Category.ALARM, alarm_above=50.0, on_delay_s=3.0)
+    async with core(tmp_path, FakeClock(), devices=[device("btn-1", level)]) as made:
+        for value in (7, 8, 60, 61):
+            await made.press(name="level", active=None, value=value)
+        assert [one.type for one in made.records] == []
+        await made.pass_time(4)
+        assert [one.type for one in made.records] == ["alarm.raised"]
+    async with core(tmp_path, FakeClock(), devices=[device("btn-1", level)]) as made:
+        await made.press(name="level", active=None, value=62)
+        await made.pass_time(10)
+        assert [one.type for one in made.records] == []
+        await made.press(name="level", active=None, value=6)
+        assert [one.type for one in made.records] == ["alarm.restored"]
 
 
 async def test_the_journal_of_all_this_verifies(tmp_path: Path) -> None:
