@@ -43,10 +43,10 @@ expect = []
 """
 
 
-def text_of(body: str, modbus: str = "function = 3") -> str:
+def text_of(body: str, modbus: str = "function = 3", head: str = HEAD) -> str:
     """A whole file: the head, [modbus] with these words, the body, a sample when it has none."""
     sample = "" if "[[sample]]" in body else SAMPLE
-    return f'{HEAD}[modbus]\ntransports = ["tcp"]\n{modbus}\n{body}\n{sample}'
+    return f'{head}[modbus]\ntransports = ["tcp"]\n{modbus}\n{body}\n{sample}'
 
 
 def profile_of(body: str, modbus: str = "function = 3") -> Profile:
@@ -58,11 +58,11 @@ def profile_of(body: str, modbus: str = "function = 3") -> Profile:
     return make_profile("test/device", file)
 
 
-def faults_of(body: str, modbus: str = "function = 3") -> dict[str, str]:
+def faults_of(body: str, modbus: str = "function = 3", head: str = HEAD) -> dict[str, str]:
     """Key → problem, as `profile check` finds them in a file."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "device.toml"
-        path.write_text(text_of(body, modbus), encoding="utf-8")
+        path.write_text(text_of(body, modbus, head), encoding="utf-8")
         _, faults = load_file(path, "device")
     return {fault.key: fault.problem for fault in faults}
 
