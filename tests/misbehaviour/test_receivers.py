@@ -33,7 +33,7 @@ TOLD_S = 10.0 + MACHINE_S
 """A dead receiver is a fault within 10 s of the first panic it failed to take (issue, part 6)."""
 WAITS_S = 9.0
 AT_ONCE_S = 7.0
-"""Less than anybody waits for one dead receiver: so nobody waited. How fast it is, bench/ says."""
+"""Less than is waited for one dead receiver: so none was waited for. How fast is another matter."""
 QUICK = f"total_timeout_s = {WAITS_S}"
 
 UNREACHED: dict[str, dict[str, Any]] = {
