@@ -8,7 +8,6 @@ Keeps   1. Order of start: store, intake, receivers, console, then the links: wh
 
 import asyncio
 import contextlib
-import dataclasses
 import gc
 import os
 import signal
@@ -22,22 +21,24 @@ import structlog
 
 from gateway import logs
 from gateway.clock import SystemClock
+from gateway.commanding import Commanding
+from gateway.commands import Commands
 from gateway.config import Config
-from gateway.config.settings import EmbeddedBroker as BrokerEntry
 from gateway.console.api import build_app
 from gateway.console.page import Site as ConsoleSite
 from gateway.console.server import ServerSettings, serve
 from gateway.console.tokens import TokenBook
 from gateway.delivery import Worker
 from gateway.desk import FrontDesk
-from gateway.driver import LinkSettings, Notice, find_driver
-from gateway.errors import LinkDown, StoreDamaged, StoreError
+from gateway.driver import Driver
+from gateway.errors import StoreDamaged, StoreError
 from gateway.events import Device
 from gateway.housekeeping import Housekeeping
 from gateway.intake import Intake
-from gateway.links.broker import ACK_WAIT_S, BrokerSettings, BrokerUser, EmbeddedBroker
+from gateway.linkage import Linkage
 from gateway.metrics import Metrics
 from gateway.rules.routing import Router
+from gateway.sources import Sources
 from gateway.store import Journal, Store, recover
 from gateway.supervise import keep_running
 from gateway.uplink import Receipt, UplinkSettings, find_uplink
@@ -173,6 +174,12 @@ class _House:
         for worker in self.workers:
             loops[f"delivery.{worker.name}"] = _Progress(clock, _progress_of(worker))
         self.loops = loops
+        drivers: dict[str, Driver] = {}
+        commanding = Commanding(config.devices, config.shelf, drivers, self.intake.judge)
+        self.linkage = Linkage(
+            config.interlocks, commanding, self.intake, store, clock, self.gateway.id
+        )
+        loops["linkage"] = _Progress(clock, lambda: self.linkage.progress)
         self.desk = FrontDesk(
             store=store,
             intake=self.intake,
@@ -181,11 +188,14 @@ class _House:
             devices=config.devices,
             clock=clock,
             loops=loops,
+            orders=Commands(commanding, self.linkage, self.intake, clock, self.gateway.id),
         )
         self.tokens = TokenBook(config.store.path / "tokens.json", clock)
-        self.links_up: dict[str, bool] = {}
         for link in config.links:
             self.desk.reasons[f"link.{link.name}"] = f"链路 {link.name} 连接中 link connecting"
+        self.sources = Sources(
+            config, self.intake, clock, drivers, keep=self._keep, reasons=self.desk.reasons
+        )
         self._gauges()
 
     def _worker(self, entry: Any, number: int) -> Worker:  # noqa: ANN401
@@ -231,6 +241,7 @@ class _House:
                 for worker in self.workers
             ]
             for name, part in (
+                ("linkage", lambda: self.linkage.run(self._part_failed)),
                 ("housekeeping", self.keeper.run),
                 ("heartbeat", self._heartbeats),
                 ("receipts", self._take_later),
@@ -238,7 +249,7 @@ class _House:
             ):
                 others.append(group.create_task(self._keep(name, part)))
             others.append(group.create_task(self._console(running)))
-            sources = [group.create_task(self._source(link)) for link in self.config.links]
+            sources = [group.create_task(self.sources.run(link)) for link in self.config.links]
             del self.desk.reasons["starting"]
             await self._links_answered(stop)
             watch(running)
@@ -264,16 +275,16 @@ class _House:
             await self.clock.sleep(0.02)
 
     async def _keep(self, name: str, part: Callable[[], Any]) -> None:
-        def failed(why: str) -> None:
-            self.metrics.counters["restarts_of_parts"] += 1
-            self.intake.fault(
-                f"part.{name}",
-                f"网关部件 {name} 出错,已自动重启 a part of the gateway failed and was restarted",
-                active=True,
-                attributes={"part": name, "why": why},
-            )
+        await keep_running(name, part, self.clock, lambda why: self._part_failed(name, why))
 
-        await keep_running(name, part, self.clock, failed)
+    def _part_failed(self, name: str, why: str) -> None:
+        self.metrics.counters["restarts_of_parts"] += 1
+        self.intake.fault(
+            f"part.{name}",
+            f"网关部件 {name} 出错,已自动重启 a part of the gateway failed and was restarted",
+            active=True,
+            attributes={"part": name, "why": why},
+        )
 
     def _complain(self) -> None:
         """What was found at opening is a fault a person must see."""
@@ -289,82 +300,6 @@ class _House:
                     for i, text in enumerate(self.start.complaints[:8], start=1)
                 },
             )
-
-    # Links.
-
-    async def _source(self, link: LinkSettings) -> None:
-        """A link's driver, behind its embedded broker if it has one."""
-        devices = [device for device in self.config.devices if device.link == link.name]
-        notice = self._notice(link.name)
-        entry = self.config.embedded.get(link.name)
-        async with asyncio.TaskGroup() as group:
-            broker = None
-            if entry is not None:
-                broker = _broker(entry, link, self.clock, notice)
-                link = dataclasses.replace(
-                    link,
-                    username=broker.username,
-                    password=broker.password,
-                    options={
-                        **link.options,
-                        "protocol": "3.1.1",  # it speaks no other
-                        "resume_hold_seconds": ACK_WAIT_S * 1.25,
-                    },
-                )
-                group.create_task(self._keep(f"broker.{link.name}", broker.run))
-            await self._drive(link, devices, broker, notice)
-
-    async def _drive(
-        self,
-        link: LinkSettings,
-        devices: Sequence[Device],
-        broker: EmbeddedBroker | None,
-        notice: Notice,
-    ) -> None:
-        if broker is not None:
-            with contextlib.suppress(LinkDown):  # the driver tries again, and says so
-                await broker.wait_ready(30.0)
-        profiles = {}
-        for device in devices:
-            profile = self.config.shelf.get(device.profile_id)
-            if profile is not None:
-                profiles[device.profile_id] = profile
-        driver = find_driver(link.kind)(link, devices, profiles, self.clock)
-
-        async def watched(what: str, healthy: bool, text: str) -> None:  # noqa: FBT001 Notice
-            await notice(what, healthy, text)
-            if broker is not None and what == "link" and healthy:
-                await broker.admit()
-
-        async def part() -> None:
-            await driver.run(self.intake.emit, watched, self.intake.judge.recall)
-
-        await self._keep(f"driver.{link.name}", part)
-
-    def _notice(self, link: str) -> Notice:
-        """Turn a link's health into faults of the gateway, and into what supervision knows."""
-
-        async def notice(what: str, healthy: bool, text: str) -> None:  # noqa: FBT001 Notice
-            if what == "session":
-                if not healthy:
-                    self.intake.forget_session(link)
-                return
-            if what == "link" and self.links_up.get(link) is not healthy:
-                self.links_up[link] = healthy
-                self.desk.reasons.pop(f"link.{link}", None)
-                self.intake.post(
-                    lambda ledger: self.intake.judge.supervision.link(
-                        link, healthy=healthy, ledger=ledger
-                    )
-                )
-            self.intake.fault(
-                f"{what}.{link}" if what in {"link", "broker"} else f"{link}.{what}",
-                f"链路 {link} 故障 link down" if what == "link" else text or what,
-                active=not healthy,
-                attributes={"link": link, "why": text[:256]},
-            )
-
-        return notice
 
     # Smaller loops.
 
@@ -493,24 +428,6 @@ class _Progress:
 
 def _progress_of(worker: Worker) -> Callable[[], int]:
     return lambda: worker.progress
-
-
-def _broker(
-    entry: BrokerEntry, link: LinkSettings, clock: SystemClock, notice: Notice
-) -> EmbeddedBroker:
-    users: tuple[BrokerUser, ...] = ()
-    if entry.username is not None and entry.password is not None:
-        users = (BrokerUser(name=entry.username, password=entry.password),)
-    settings = BrokerSettings(
-        folder=entry.folder,
-        host=entry.listen_host,
-        port=entry.port,
-        devices=users,
-        anonymous=entry.username is None and link.username is None,
-    )
-    if link.username is not None and link.password is not None:
-        settings = dataclasses.replace(settings, username=link.username, password=link.password)
-    return EmbeddedBroker(settings, clock, notice)
 
 
 async def _end(tasks: Sequence[asyncio.Task[Any]]) -> None:

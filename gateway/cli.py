@@ -19,16 +19,22 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from gateway import cli_modbus
 from gateway import cli_text as text
+from gateway.cli_parts import (
+    EXIT_CONFIG,
+    EXIT_FAILED,
+    EXIT_INTERRUPTED,
+    ConfigFolder,
+    advise,
+    load,
+    shelf,
+)
 from gateway.clock import SystemClock
-from gateway.errors import ConfigError, ConfigFault, GatewayError, StoreNewer
+from gateway.errors import ConfigError, GatewayError, StoreNewer
 from gateway.events import Kind
 
-EXIT_FAILED: Final = 1
-EXIT_USAGE: Final = 2
-EXIT_CONFIG: Final = 78
-EXIT_INTERRUPTED: Final = 130
-ROLES: Final = ("guard", "installer", "platform", "auditor")
+ROLES: Final = ("guard", "leader", "installer", "platform", "auditor")
 MAX_SAMPLE_BYTES: Final = 1024 * 1024
 MAX_PRESSES: Final = 1000
 DEMO_DATA: Final = Path("demo-data")
@@ -52,20 +58,13 @@ simulate_app = typer.Typer(
 app.add_typer(profile_app, name="profile")
 app.add_typer(simulate_app, name="simulate")
 
-ConfigFolder = Annotated[
-    Path,
-    typer.Option(
-        "--config",
-        metavar="DIR",
-        help="配置目录，内有 gateway.toml / the folder with gateway.toml",
-    ),
-]
+app.add_typer(cli_modbus.scan_app, name="scan")
 
 
 @app.command(help=text.RUN)
 def run(config: ConfigFolder) -> None:
     """Run the gateway: alarms in, deliveries out, API and page."""
-    checked = _load(config)
+    checked = load(config)
     gateway_app: Any = importlib.import_module("gateway.app")
     _finish(asyncio.run(gateway_app.run(checked)))
 
@@ -87,7 +86,7 @@ def check(config: ConfigFolder) -> None:
     """Check all files, one line per fault; exit code 78 when there is one."""
     from gateway.config import advice  # noqa: PLC0415 pydantic costs 0.2 s that --help need not pay
 
-    checked = _load(config)
+    checked = load(config)
     for line in _summary(checked):
         typer.echo(line)
     for line in advice(checked):
@@ -97,13 +96,13 @@ def check(config: ConfigFolder) -> None:
 @app.command(help=text.VERIFY)
 def verify(config: ConfigFolder) -> None:
     """Check the store and its hash chain; names the first thing that does not match."""
-    checked = _load(config)
+    checked = load(config)
     store: Any = importlib.import_module("gateway.store")
     faults: list[str] = store.verify(checked.store.path)
     for fault in faults:
         typer.echo(fault)
     if faults:
-        _advise(
+        advise(
             "数据不完整：先备份 {path}，再联系维护人员",
             "the data are not sound: copy {path} away before anything else, then call maintenance",
             path=checked.store.path,
@@ -131,7 +130,7 @@ def token(
         raise typer.BadParameter("--role, --list, --revoke: 选一个 / give exactly one of them")
     if role is not None and role not in ROLES:
         raise typer.BadParameter(f"--role: {' | '.join(ROLES)}")
-    checked = _load(config)
+    checked = load(config)
     console_tokens: Any = importlib.import_module("gateway.console.tokens")
     checked.store.path.mkdir(mode=0o700, parents=True, exist_ok=True)
     book = console_tokens.TokenBook(checked.store.path / "tokens.json", SystemClock())
@@ -141,7 +140,7 @@ def token(
         except ValueError as error:
             raise typer.BadParameter(f"--name: {error}") from error
         typer.echo(made)
-        _advise(
+        advise(
             "请现在抄好：不会再显示第二次。丢了就用 --revoke 作废，再发一个",
             "write it down now: it is never shown again. If it is lost, --revoke it and make one",
         )
@@ -149,7 +148,7 @@ def token(
         for entry in book.list():
             typer.echo(f"{entry.id}\t{entry.role}\t{entry.created_at}\t{entry.name}")
     elif not book.revoke(revoke):
-        _advise("没有这个 id：用 --list 查看", "there is no such id: see --list")
+        advise("没有这个 id：用 --list 查看", "there is no such id: see --list")
         raise typer.Exit(EXIT_FAILED)
 
 
@@ -172,25 +171,43 @@ def profile_list(
             help="也算上此目录的 profiles/ / this folder's profiles/ too",
         ),
     ] = None,
+    driver: Annotated[
+        str | None, typer.Option(metavar="mqtt|modbus", help="只列这种通信 / of this driver only")
+    ] = None,
+    family: Annotated[
+        str | None, typer.Option(metavar="gas|fire|…", help="只列这一类 / of this family only")
+    ] = None,
 ) -> None:
-    """List all profiles: id, Chinese and English title, verified on a real device or not."""
-    shelf = _shelf(config)
-    for profile_id in shelf.ids():
-        profile = shelf.get(profile_id)
-        proof = "verified" if profile.verified else "unverified"
-        typer.echo(f"{profile_id}\t{profile.title}\t{profile.title_en}\t{proof}")
+    """List all profiles: id, titles, proof, family, driver, confidence; tabs between them."""
+    profiles = shelf(config)
+    chosen = [profiles.get(profile_id) for profile_id in profiles.ids()]
+    for option, wanted, known in (
+        ("--driver", driver, {profile.driver for profile in chosen}),
+        ("--family", family, {profile.family for profile in chosen}),
+    ):
+        if wanted is not None and wanted not in known:
+            raise typer.BadParameter(f"{option}: {' | '.join(sorted(known))}")
+    for profile in chosen:
+        if driver in {None, profile.driver} and family in {None, profile.family}:
+            proof = "verified" if profile.verified else "unverified"
+            typer.echo(
+                f"{profile.id}\t{profile.title}\t{profile.title_en}\t{proof}\t{profile.family}"
+                f"\t{profile.driver}\t{profile.source.confidence}"
+            )
 
 
 @profile_app.command("check", help=text.PROFILE_CHECK)
 def profile_check(file: Annotated[Path, typer.Argument(metavar="FILE")]) -> None:
     """Check a profile file and decode all the samples in it."""
     tool: Any = importlib.import_module("gateway.profile.tool")
-    faults: list[ConfigFault] = tool.check_file(file)
+    faults, notes = tool.judge_file(file)
     for fault in faults:
         typer.echo(str(fault))
     if faults:
         raise typer.Exit(EXIT_CONFIG)
     typer.echo(f"{file}: 没有错误 / no fault")
+    for note in notes:
+        typer.echo(f"{file}: {note}")
 
 
 @profile_app.command("decode", help=text.PROFILE_DECODE)
@@ -211,10 +228,13 @@ def profile_decode(
     """Decode one message with a profile and see what the gateway would make of it."""
     profile = _profile_of(file)
     tool: Any = importlib.import_module("gateway.profile.tool")
-    shown: dict[str, Any] = tool.decode_sample(profile, topic, _sample(sample))
+    try:
+        shown: dict[str, Any] = tool.decode_sample(profile, topic, _sample(sample))
+    except tool.BadSample as error:
+        raise typer.BadParameter(f"--json: {error}") from error
     typer.echo(json.dumps(shown, ensure_ascii=False, indent=2))
     if shown["garbled"] is not None:
-        _advise(
+        advise(
             "解不开：现场收到这样的消息会记为“乱码”故障，并保留原文",
             "it does not decode: in the field it is kept and becomes a garbled fault",
         )
@@ -235,14 +255,14 @@ def simulate_press(
     count: Annotated[int, typer.Option(min=1, max=MAX_PRESSES, help="按几次 / how often")] = 1,
 ) -> None:
     """Publish presses over MQTT, as the device would."""
-    checked = _load(config if config is not None else _demo_config(data))
+    checked = load(config if config is not None else _demo_config(data))
     pressing: Any = importlib.import_module("gateway.press")
     mqtt: Any = importlib.import_module("simulators.mqtt")
     chosen = pressing.choose(checked, device)
     try:
         topic = asyncio.run(pressing.press(checked, chosen, SystemClock(), count, mqtt))
     except (TimeoutError, OSError, mqtt.BrokerRefused) as error:
-        _advise(
+        advise(
             "代理没有收下：{why}。网关或代理在运行吗？",
             "the broker did not take it: {why}. Is it running?",
             why=error or type(error).__name__,
@@ -251,23 +271,12 @@ def simulate_press(
     typer.echo(f"{chosen.id} {chosen.name}: {topic} × {count}")
 
 
-def _load(folder: Path) -> Any:  # noqa: ANN401 a Config, whose module is not imported for --help
-    from gateway.config import load_config  # noqa: PLC0415 see check
-
-    return load_config(folder)
-
-
 def _finish(code: int) -> None:
     if code:
         raise typer.Exit(code)
 
 
-def _advise(chinese: str, english: str, **facts: object) -> None:
-    """Say to a person, on stderr, what happened and what to do."""
-    typer.echo(f"{chinese.format(**facts)}\n{english.format(**facts)}", err=True)
-
-
-def _summary(config: Any) -> list[str]:  # noqa: ANN401 see _load
+def _summary(config: Any) -> list[str]:  # noqa: ANN401 see cli_parts.load
     """Describe a sound configuration: what an installer compares with his list."""
     lines = [
         f"{config.site.id} {config.site.name}, {config.site.gateway}: 没有错误 / no fault",
@@ -290,18 +299,11 @@ def _summary(config: Any) -> list[str]:  # noqa: ANN401 see _load
     return lines
 
 
-def _kinds_of(config: Any, uplink: str) -> str:  # noqa: ANN401 see _load
+def _kinds_of(config: Any, uplink: str) -> str:  # noqa: ANN401 see cli_parts.load
     kinds = [kind.value for kind in Kind if uplink in config.receivers_of(kind)]
     if len(kinds) == len(Kind):
         return "全部种类 / all kinds"
     return ", ".join(kinds) or "没有种类 / no kind"
-
-
-def _shelf(folder: Path | None) -> Any:  # noqa: ANN401 see _load
-    from gateway.profile import Shelf, shipped_folder  # noqa: PLC0415 see check
-
-    own = folder / "profiles" if folder is not None else None
-    return Shelf.load(shipped_folder(), *([own] if own is not None and own.is_dir() else []))
 
 
 def _demo_config(data: Path) -> Path:
@@ -314,15 +316,15 @@ def _demo_config(data: Path) -> Path:
     )
 
 
-def _profile_of(file: str) -> Any:  # noqa: ANN401 see _load
+def _profile_of(file: str) -> Any:  # noqa: ANN401 see cli_parts.load
     """Return a profile by its id, or from a file that need not be in any profiles folder."""
-    shelf = _shelf(None)
-    profile = shelf.get(file.removesuffix(".toml"))
+    profiles = shelf(None)
+    profile = profiles.get(file.removesuffix(".toml"))
     if profile is not None:
         return profile
     path = Path(file)
     if not path.is_file():
-        near = ", ".join(shelf.close_matches(file))
+        near = ", ".join(profiles.close_matches(file))
         raise typer.BadParameter(f"FILE: 没有 / there is no {file} {near}")
     shelf_module: Any = importlib.import_module("gateway.profile.shelf")
     profile, faults = shelf_module.load_file(path, path.with_suffix("").name)
@@ -351,19 +353,17 @@ def main() -> None:
     except ConfigError as error:
         for fault in error.faults:
             typer.echo(str(fault))
-        _advise(
+        advise(
             "配置有 {count} 处错误，没有启动。改好后用 check 再查",
             "{count} faults in the configuration, nothing was started. Edit, then run check again",
             count=len(error.faults),
         )
         sys.exit(EXIT_CONFIG)
     except StoreNewer as error:
-        _advise(
-            "数据由更新的版本写成：{why}", "the store is from a newer version: {why}", why=error
-        )
+        advise("数据由更新的版本写成：{why}", "the store is from a newer version: {why}", why=error)
         sys.exit(EXIT_CONFIG)
     except GatewayError as error:
-        _advise("失败：{why}", "failed: {why}", why=error)
+        advise("失败：{why}", "failed: {why}", why=error)
         sys.exit(EXIT_FAILED)
     except KeyboardInterrupt:
         sys.exit(EXIT_INTERRUPTED)

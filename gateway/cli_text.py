@@ -13,6 +13,7 @@ Campus security gateway: carries alarms durably to the police and the bureau.
 
 \b
 campus-gateway demo                         在一台机器上看全部 / see everything on one machine
+campus-gateway scan modbus tcp://192.0.2.20 总线上有什么 / what is on a bus
 campus-gateway check --config /etc/campus   检查配置 / check the files
 campus-gateway run --config /etc/campus     运行 / run
 
@@ -77,7 +78,8 @@ ACCESS: Final = """\
 Make an API token (shown once), or list or revoke tokens. Takes effect at once, without restart.
 
 \b
-guard 门卫 · installer 施工维保 · platform 平台 · auditor 审计（只读 / read only）
+guard 门卫 · leader 值班长 · installer 施工维保 · platform 平台
+auditor 审计（只读 / read only）
 例 / example: campus-gateway token --config DIR --role guard --name 西门门卫室
               campus-gateway token --config DIR --list
 """
@@ -89,27 +91,34 @@ Show the version.
 """
 
 PROFILE_LIST: Final = """\
-列出所有型号文件：id、中文名、英文名、是否经实物验证。
+列出型号文件：id、中文名、英文名、是否经实物验证、类别、通信方式、资料可信度，以制表符分开。
 
-List all profiles: id, Chinese and English title, verified on a real device or not.
+List profiles: id, Chinese and English title, verified on a real device or not, family, driver, and
+how far the source can be trusted: A+ A B C D. C and D need accept_unverified = true in devices.toml.
+
+\b
+例 / examples: campus-gateway profile list
+               campus-gateway profile list --driver modbus --family gas
 """
 
 PROFILE_CHECK: Final = """\
-检查一个型号文件，并试解它自带的全部样例。
+检查一个型号文件，并试解它自带的全部样例；设备有而网关不读的，也会说出来。
 
-Check a profile file and decode all the samples in it.
+Check a profile file and decode all the samples in it; also says what the device has and nobody
+reads.
 
 \b
 例 / example: campus-gateway profile check config/profiles/alarm_button/maker_model.toml
 """
 
 PROFILE_DECODE: Final = """\
-用型号文件试解一条消息，看网关会怎样理解它。
+用型号文件试解一条消息或一些寄存器，看网关会怎样理解。
 
-Decode one message with a profile and see what the gateway would make of it.
+Decode one message, or registers, with a profile and see what the gateway would make of it.
 
 \b
 例 / example: campus-gateway profile decode generic/json_button --json '{"pressed": true}'
+              campus-gateway profile decode gas/honeywell_midas --json '{"40001": [193]}'
 """
 
 SIMULATE_PRESS: Final = """\

@@ -6,12 +6,13 @@ Keeps   What is shown was committed; what a person decides is committed when the
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import orjson
 
 from gateway.clock import Clock
 from gateway.console import desk as console
+from gateway.console.tokens import Identity
 from gateway.delivery import Worker
 from gateway.events import Device, Nature
 from gateway.intake import Intake
@@ -27,8 +28,18 @@ NO_ROOM_BYTES: Final = 1024 * 1024
 Row = dict[str, Any]
 
 
+class Orders(Protocol):
+    """Who carries out what people want done to devices (gateway/commands.py)."""
+
+    def rows(self, device_id: str) -> list[Row]:
+        """See Desk.devices: its `commands`."""
+
+    async def order(self, device_id: str, name: str, who: Identity, reason: str) -> console.Ordered:
+        """See Desk.command."""
+
+
 class FrontDesk:
-    """Implements gateway.console.desk.Desk."""
+    """Implements gateway.console.desk.Desk; without orders no device can be told anything."""
 
     def __init__(
         self,
@@ -40,7 +51,9 @@ class FrontDesk:
         devices: Sequence[Device],
         clock: Clock,
         loops: Mapping[str, Any],
+        orders: Orders | None = None,
     ) -> None:
+        self._orders = orders
         self._store = store
         self._intake = intake
         self._workers = {worker.number: worker for worker in workers}
@@ -182,6 +195,7 @@ class FrontDesk:
                     self._point(device, point.name, now, now_ns)
                     for point, now in self._intake.judge.device_points(device)
                 ],
+                "commands": [] if self._orders is None else self._orders.rows(device.id),
             }
             for device in self._devices
         ]
@@ -250,6 +264,15 @@ class FrontDesk:
             )
 
         return await self._decide(alarm_id, work)
+
+    async def command(
+        self, device_id: str, name: str, who: Identity, reason: str
+    ) -> console.Ordered:
+        """See Desk."""
+        if self._orders is None:
+            why = "本机不发命令 / this gateway sends no commands"
+            return console.Ordered(state="refused", code="not_allowed", why=why)
+        return await self._orders.order(device_id, name, who, reason)
 
     async def _decide(self, alarm_id: str, work: Any) -> Row:  # noqa: ANN401
         try:

@@ -7,7 +7,7 @@ Keeps   Linear in the number of devices: 10,000 in under 3 s on the reference ma
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 from gateway.config.inspection import Inspection, Spot, both, close_to, one_of, readable
@@ -95,6 +95,16 @@ class DeviceCheck:
                         "每条消息只属于一个设备", "topics so that a message belongs to one device"
                     ),
                 )
+
+    @property
+    def ids(self) -> Collection[str]:
+        """Every id that was written, of sound devices and others."""
+        return self._seen.keys()
+
+    @property
+    def spots(self) -> Mapping[str, Spot]:
+        """Where each sound device is written."""
+        return self._spots
 
     def _read_one(self, entry: Mapping[str, Any], numbered: Spot, root: Spot) -> None:
         named = entry.get("id")

@@ -15,6 +15,7 @@ from typing import Any, Final
 from gateway.config.devices import DeviceCheck
 from gateway.config.files import existing_file, private_file, read_toml
 from gateway.config.inspection import Inspection, Spot, both
+from gateway.config.interlocks import Known, check_interlocks
 from gateway.config.links import check_links, is_loopback, listen_address
 from gateway.config.receivers import check_routes, check_uplinks
 from gateway.config.settings import (
@@ -72,6 +73,13 @@ def load_config(folder: Path) -> Config:
         if tables is not None:
             check.read(tables, str(file))
     check.finish()
+    interlocks = check_interlocks(
+        (gateway or {}).get("interlock"),
+        Spot(str(folder / "gateway.toml"), "interlock"),
+        Known({device.id: device for device in check.devices}, check.ids, check.spots),
+        shelf,
+        inspection,
+    )
     if inspection.faults or head.site is None or head.store is None:
         raise ConfigError(inspection.faults)
     return Config(
@@ -89,6 +97,7 @@ def load_config(folder: Path) -> Config:
         devices=tuple(check.devices),
         shelf=shelf,
         unverified=tuple(check.unverified),
+        interlocks=tuple(interlocks),
         volumes=head.volumes,
         cameras=head.cameras,
     )

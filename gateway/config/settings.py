@@ -73,6 +73,29 @@ class Route:
     kinds: frozenset[Kind] | None = None
 
 
+Watched = tuple[str, str]
+"""A point that an interlock listens to: device id, name of the point."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interlock:
+    """An alarm at any of the watched points closes a valve.
+
+    valve                   id of the device whose commands `close` and `open` are
+    open                    None: opening over the network does not exist
+    clear_for_s             every watched point must have been clear that long before opening
+    second_person_within_s  of the first person's request the second one must confirm it
+    """
+
+    name: str
+    watched: tuple[Watched, ...]
+    valve: str
+    close: str
+    open: str | None = None
+    clear_for_s: int = 1800
+    second_person_within_s: int = 120
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConsoleSettings:
     """Where the API and the page listen; cert and key are both given or both None."""
@@ -101,6 +124,7 @@ class Config:
     escalation         seconds after the raise, rising, by priority 1 to 4
     unverified         ids of devices whose profile was never tried on a real device, and whose
                        installer did not say that he knows
+    interlocks         which alarms close which valve
     volumes, cameras   tables of the recorder, as written
     """
 
@@ -118,6 +142,7 @@ class Config:
     devices: tuple[Device, ...]
     shelf: Shelf = field(repr=False)
     unverified: tuple[str, ...] = ()
+    interlocks: tuple[Interlock, ...] = ()
     volumes: tuple[Mapping[str, Any], ...] = ()
     cameras: tuple[Mapping[str, Any], ...] = ()
 

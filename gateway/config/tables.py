@@ -184,6 +184,67 @@ class RouteTable(Table):
     ] = None
 
 
+class InterlockTable(Table):
+    """[[interlock]]: alarms that close a valve; without it nothing is ever written by itself."""
+
+    name: Annotated[Identifier, Field(description=_ID)]
+    when: Annotated[
+        list[Annotated[str, Field(min_length=1, max_length=200)]],
+        Field(
+            min_length=1,
+            max_length=64,
+            description=both(
+                "设备 id，或 设备 id/测点，1 至 64 个",
+                "1 to 64 device ids (every alarm of it), or device id/point",
+            ),
+        ),
+    ]
+    valve: Annotated[
+        Identifier, Field(description=both("阀门设备的 id", "the id of the valve's device"))
+    ]
+    close: Annotated[
+        str | None,
+        Field(
+            max_length=64,
+            description=both(
+                "关阀命令；型号只有一个时可不写", "the command that closes; the only one by default"
+            ),
+        ),
+    ] = None
+    open: Annotated[
+        str | None,
+        Field(
+            max_length=64,
+            description=both(
+                "开阀命令；不写就不能远程开阀",
+                "the command that opens; without it the valve is opened on site only",
+            ),
+        ),
+    ] = None
+    clear_for_seconds: Annotated[
+        int,
+        Field(
+            ge=60,
+            le=604_800,
+            description=both(
+                "开阀前须连续正常的秒数，60 至 604800",
+                "seconds without gas before it may be opened, 60 to 604800",
+            ),
+        ),
+    ] = 1800
+    second_person_within_seconds: Annotated[
+        int,
+        Field(
+            ge=10,
+            le=3600,
+            description=both(
+                "第二人须在多少秒内确认，10 至 3600",
+                "seconds within which a second person confirms, 10 to 3600",
+            ),
+        ),
+    ] = 120
+
+
 class ConsoleTable(Table):
     """[console]: where people and machines look in."""
 
@@ -347,6 +408,7 @@ class GatewayFile(Table):
     link: list[LinkTable] = []
     uplink: list[UplinkTable] = []
     route: list[RouteTable] = []
+    interlock: list[InterlockTable] = []
     console: ConsoleTable = ConsoleTable()
     escalation: EscalationTable = EscalationTable()
     delivery: DeliveryTable = DeliveryTable()

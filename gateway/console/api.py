@@ -22,6 +22,7 @@ from starlette.responses import Response, StreamingResponse
 
 from gateway.clock import Clock
 from gateway.console import shapes
+from gateway.console.commands import CommandRoutes
 from gateway.console.desk import Desk, NoSuchAlarm, WrongState
 from gateway.console.feed import HEARTBEAT_S, Feed
 from gateway.console.gate import BODY_S, Door, Gate, cookie_of, is_page
@@ -82,6 +83,7 @@ def build_app(
     _Service(desk, metrics).join(app)
     _Alarms(desk).join(app)
     _Flow(desk, app.state.feed, door).join(app)
+    CommandRoutes(desk).join(app)
     page.join(app)
 
     def refuse(request: Request, problem: Problem) -> Response:

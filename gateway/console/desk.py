@@ -1,14 +1,18 @@
 """Desk: what the console may ask of the rest of the house, and nothing more.
 
-Owns    the protocol and its two errors. The app implements it over the store and the intake.
-Needs   nothing of ours.
+Owns    the protocol, its two errors, and what becomes of a command. The app implements it over the
+        store and the intake.
+Needs   gateway.console.tokens for who is asking.
 Keeps   1. The console reads committed data only.
-        2. What people decide travels through acknowledge, close and receipt, and is on disk when
-           they return.
+        2. What people decide travels through acknowledge, close, receipt and command, and is on
+           disk when they return.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from gateway.console.tokens import Identity
 
 Row = dict[str, Any]
 """One alarm, device … as the API shows it: values are JSON scalars, lists and objects."""
@@ -27,6 +31,29 @@ class WrongState(Exception):
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
+
+
+Code = Literal[
+    "done", "waiting", "running", "no_such_device", "no_such_command", "not_allowed", "wrong_role",
+    "refused", "busy", "too_often", "starting", "failed",
+]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ordered:
+    """What became of a command that a person asked for.
+
+    state    done: a position proves it · sent: nothing proves it · waiting: for a second person
+             running: it goes on, its record will tell · failed: tried · refused: nothing was sent
+    code     for programs: why, and with it the HTTP status
+    why      for people, Chinese and English; "" when there is nothing to say
+    retry_s  when it may be asked again, of too_often
+    """
+
+    state: Literal["done", "sent", "waiting", "running", "failed", "refused"]
+    code: Code
+    why: str = ""
+    retry_s: float = 0.0
 
 
 class Desk(Protocol):
@@ -67,8 +94,12 @@ class Desk(Protocol):
         """Return every configured device.
 
         Members: id, name, place, profile, family, link, state (online, offline, unknown),
-        last_seen, points [{name, kind, active, value, unit, quality (good, unknown, stale), at}].
+        last_seen, points [{name, kind, active, value, unit, quality (good, unknown, stale), at}],
+        commands [{name, text, text_en, effect, permission, allowed}].
         """
+
+    async def command(self, device_id: str, name: str, who: Identity, reason: str) -> Ordered:
+        """Have a device told something; every request becomes a record, refused ones too."""
 
     async def deliveries(self, state: str | None, limit: int) -> list[Row]:
         """Return at most `limit` deliveries, newest first; None means every state.

@@ -26,11 +26,20 @@ class Right(StrEnum):
 
 RIGHTS: Final[dict[Role, frozenset[Right]]] = {
     Role.GUARD: frozenset({Right.READ, Right.ACT, Right.SIGN_IN}),
+    Role.LEADER: frozenset({Right.READ, Right.ACT, Right.SIGN_IN}),
     Role.INSTALLER: frozenset({Right.READ, Right.ACT, Right.SIGN_IN}),
     Role.PLATFORM: frozenset({Right.READ, Right.RECEIPT}),
     Role.AUDITOR: frozenset({Right.READ, Right.SIGN_IN}),
 }
 """Closing an alarm is for people who can look at the place; a platform only reports receipts."""
+
+RANK: Final = {Role.GUARD: 0, Role.LEADER: 1, Role.INSTALLER: 2}
+"""Who may send commands, by what a profile calls `permission`; other roles send none."""
+
+
+def may_send(role: Role, permission: str) -> bool:
+    """Whether a role is at least what a command's profile asks for."""
+    return role in RANK and RANK[role] >= RANK[Role(permission)]
 
 
 def require(identity: Identity, right: Right) -> None:

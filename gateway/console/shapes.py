@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 MAX_NOTE_CHARS: Final = 500
 MAX_REFERENCE_CHARS: Final = 128
+MAX_REASON_CHARS: Final = 200
 
 
 def _clean(text: str) -> str:
@@ -32,6 +33,12 @@ class CloseIn(_In):
 
     disposition: Literal["real", "accidental", "fault", "test", "malicious"]
     note: Annotated[str, Field(max_length=MAX_NOTE_CHARS), AfterValidator(_clean)] = ""
+
+
+class CommandIn(_In):
+    """Why a person wants a device told something; it goes into the record."""
+
+    reason: Annotated[str, Field(min_length=1, max_length=MAX_REASON_CHARS), AfterValidator(_clean)]
 
 
 class ReceiptIn(_In):
@@ -135,6 +142,24 @@ class PointState(BaseModel):
     at: str | None = None
 
 
+class CommandState(BaseModel):
+    """A command the device's profile knows; `allowed` is what the installer says."""
+
+    name: str
+    text: str
+    text_en: str
+    effect: str
+    permission: Literal["guard", "leader", "installer"]
+    allowed: bool
+
+
+class Commanded(BaseModel):
+    """What became of a command."""
+
+    state: Literal["done", "sent", "waiting", "running", "failed", "refused"]
+    why: str
+
+
 class DeviceState(BaseModel):
     """One configured device."""
 
@@ -147,6 +172,7 @@ class DeviceState(BaseModel):
     state: Literal["online", "offline", "unknown"]
     last_seen: str | None = None
     points: list[PointState]
+    commands: list[CommandState] = []
 
 
 class DeviceList(BaseModel):

@@ -36,6 +36,7 @@ class Role(StrEnum):
     """What a holder is there for; gateway.console.rights says what each may do."""
 
     GUARD = "guard"
+    LEADER = "leader"
     INSTALLER = "installer"
     PLATFORM = "platform"
     AUDITOR = "auditor"

@@ -6,7 +6,8 @@ from typing import Any
 
 import orjson
 
-from gateway.console.desk import NoSuchAlarm, Row, WrongState
+from gateway.console.desk import NoSuchAlarm, Ordered, Row, WrongState
+from gateway.console.tokens import Identity
 
 START_NS = 1_795_305_600_000_000_000  # 2026-11-22T00:00:00Z
 
@@ -43,6 +44,8 @@ class MemoryDesk:
         self.delivery_rows: list[Row] = []
         self.receipts: list[tuple[str | None, str, str, str]] = []
         self.reasons: list[str] = []
+        self.orders: list[tuple[str, str, str, str]] = []
+        self.ordered = Ordered(state="done", code="done", why="position = closed")
         self.loops: dict[str, Any] = {"intake": True}
         self.waiting = 0
 
@@ -102,6 +105,10 @@ class MemoryDesk:
 
     def devices(self) -> Sequence[Row]:
         return self.device_rows
+
+    async def command(self, device_id: str, name: str, who: Identity, reason: str) -> Ordered:
+        self.orders.append((device_id, name, who.name, reason))
+        return self.ordered
 
     async def deliveries(self, state: str | None, limit: int) -> list[Row]:
         return [row for row in self.delivery_rows if state in {None, row["state"]}][:limit]

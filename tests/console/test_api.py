@@ -49,6 +49,7 @@ async def test_paths_that_do_not_exist_are_not_told_to_strangers(console: Consol
     ("role", "allowed"),
     [
         (Role.GUARD, {"act"}),
+        (Role.LEADER, {"act"}),
         (Role.INSTALLER, {"act"}),
         (Role.PLATFORM, {"receipt"}),
         (Role.AUDITOR, set()),
@@ -60,12 +61,17 @@ async def test_each_role_may_do_its_own_work_and_read(
     console.desk.rows.append(alarm())
     console.desk.delivery_rows.append({"id": "r-1", "receiver": "police", "state": "received"})
     acts = {
-        "act": ["/api/v1/alarms/a-1/acknowledge", "/api/v1/alarms/a-1/close"],
+        "act": [
+            "/api/v1/alarms/a-1/acknowledge",
+            "/api/v1/alarms/a-1/close",
+            "/api/v1/devices/valve-1/commands/close",
+        ],
         "receipt": ["/api/v1/receipts"],
     }
     bodies: dict[str, Any] = {
         "/api/v1/alarms/a-1/close": {"disposition": "real", "note": "x"},
         "/api/v1/receipts": {"id": "r-1", "state": "accepted", "receipt": "7"},
+        "/api/v1/devices/valve-1/commands/close": {"reason": "厨房有气味"},
     }
     for right, paths in acts.items():
         for path in paths:
@@ -272,6 +278,7 @@ async def test_the_description_names_every_path_of_the_contract(console: Console
         "/api/v1/alarms/{alarm_id}/close",
         "/api/v1/faults",
         "/api/v1/devices",
+        "/api/v1/devices/{device_id}/commands/{name}",
         "/api/v1/deliveries",
         "/api/v1/receivers",
         "/api/v1/receipts",

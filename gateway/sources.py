@@ -1,0 +1,141 @@
+"""The ways to devices: each link's driver, behind its embedded broker if it has one.
+
+Owns    making a link's driver and running it again, and what a link's health means for the rest.
+Needs   the configuration, the intake; finds drivers by the name of their folder.
+Keeps   A link that fails is one fault, and no other link is touched by it.
+"""
+
+import asyncio
+import contextlib
+import dataclasses
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
+
+from gateway.clock import Clock
+from gateway.config import Config
+from gateway.config.settings import EmbeddedBroker as BrokerEntry
+from gateway.driver import Driver, LinkSettings, Notice, find_driver
+from gateway.errors import LinkDown
+from gateway.events import Device
+from gateway.intake import Intake
+from gateway.links.broker import ACK_WAIT_S, BrokerSettings, BrokerUser, EmbeddedBroker
+
+Keep = Callable[[str, Callable[[], Any]], Coroutine[Any, Any, None]]
+"""Run a part for ever under a name; see supervise.keep_running."""
+
+
+class Sources:
+    """See the module.
+
+    drivers  filled here: the driver of each link by the link's name, once it is made
+    reasons  why the gateway is not ready yet; a link's goes when it has answered or failed
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        intake: Intake,
+        clock: Clock,
+        drivers: dict[str, Driver],
+        *,
+        keep: Keep,
+        reasons: dict[str, str],
+    ) -> None:
+        self._config = config
+        self._intake = intake
+        self._clock = clock
+        self._drivers = drivers
+        self._keep = keep
+        self._reasons = reasons
+        self._up: dict[str, bool] = {}
+
+    async def run(self, link: LinkSettings) -> None:
+        """Run one link until cancelled."""
+        devices = [device for device in self._config.devices if device.link == link.name]
+        notice = self._notice(link.name)
+        entry = self._config.embedded.get(link.name)
+        async with asyncio.TaskGroup() as group:
+            broker = None
+            if entry is not None:
+                broker = _broker(entry, link, self._clock, notice)
+                link = dataclasses.replace(
+                    link,
+                    username=broker.username,
+                    password=broker.password,
+                    options={
+                        **link.options,
+                        "protocol": "3.1.1",  # it speaks no other
+                        "resume_hold_seconds": ACK_WAIT_S * 1.25,
+                    },
+                )
+                group.create_task(self._keep(f"broker.{link.name}", broker.run))
+            await self._drive(link, devices, broker, notice)
+
+    async def _drive(
+        self,
+        link: LinkSettings,
+        devices: Sequence[Device],
+        broker: EmbeddedBroker | None,
+        notice: Notice,
+    ) -> None:
+        if broker is not None:
+            with contextlib.suppress(LinkDown):  # the driver tries again, and says so
+                await broker.wait_ready(30.0)
+        profiles = {}
+        for device in devices:
+            profile = self._config.shelf.get(device.profile_id)
+            if profile is not None:
+                profiles[device.profile_id] = profile
+        driver = find_driver(link.kind)(link, devices, profiles, self._clock)
+        self._drivers[link.name] = driver
+
+        async def watched(what: str, healthy: bool, text: str) -> None:  # noqa: FBT001 Notice
+            await notice(what, healthy, text)
+            if broker is not None and what == "link" and healthy:
+                await broker.admit()
+
+        async def part() -> None:
+            await driver.run(self._intake.emit, watched, self._intake.judge.recall)
+
+        await self._keep(f"driver.{link.name}", part)
+
+    def _notice(self, link: str) -> Notice:
+        """Turn a link's health into faults of the gateway, and into what supervision knows."""
+
+        async def notice(what: str, healthy: bool, text: str) -> None:  # noqa: FBT001 Notice
+            if what == "session":
+                if not healthy:
+                    self._intake.forget_session(link)
+                return
+            if what == "link" and self._up.get(link) is not healthy:
+                self._up[link] = healthy
+                self._reasons.pop(f"link.{link}", None)
+                self._intake.post(
+                    lambda ledger: self._intake.judge.supervision.link(
+                        link, healthy=healthy, ledger=ledger
+                    )
+                )
+            self._intake.fault(
+                f"{what}.{link}" if what in {"link", "broker"} else f"{link}.{what}",
+                f"链路 {link} 故障 link down" if what == "link" else text or what,
+                active=not healthy,
+                attributes={"link": link, "why": text[:256]},
+            )
+
+        return notice
+
+
+def _broker(entry: BrokerEntry, link: LinkSettings, clock: Clock, notice: Notice) -> EmbeddedBroker:
+    users: tuple[BrokerUser, ...] = ()
+    if entry.username is not None and entry.password is not None:
+        users = (BrokerUser(name=entry.username, password=entry.password),)
+    settings = BrokerSettings(
+        folder=entry.folder,
+        host=entry.listen_host,
+        port=entry.port,
+        devices=users,
+        anonymous=entry.username is None and link.username is None,
+    )
+    if link.username is not None and link.password is not None:
+        settings = dataclasses.replace(settings, username=link.username, password=link.password)
+    return EmbeddedBroker(settings, clock, notice)
