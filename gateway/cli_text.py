@@ -94,7 +94,7 @@ PROFILE_LIST: Final = """\
 列出型号文件：id、中文名、英文名、是否经实物验证、类别、通信方式、资料可信度，以制表符分开。
 
 List profiles: id, Chinese and English title, verified on a real device or not, family, driver, and
-how far the source can be trusted: A+ A B C D. C and D need accept_unverified = true in devices.toml.
+how far the source can be trusted: A+ A B C D. C and D need accept_unverified = true.
 
 \b
 例 / examples: campus-gateway profile list
@@ -102,10 +102,10 @@ how far the source can be trusted: A+ A B C D. C and D need accept_unverified = 
 """
 
 PROFILE_CHECK: Final = """\
-检查一个型号文件，并试解它自带的全部样例；设备有而网关不读的，也会说出来。
+检查一个型号文件，并试解它自带的全部样例；设备有而网关不读的也会说出来。
 
-Check a profile file and decode all the samples in it; also says what the device has and nobody
-reads.
+Check a profile file and decode all the samples in it. Also says what the device has and we do not
+read.
 
 \b
 例 / example: campus-gateway profile check config/profiles/alarm_button/maker_model.toml
