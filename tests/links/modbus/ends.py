@@ -223,10 +223,3 @@ async def bus(scheme: str = "tcp", clock: Clock | None = None, **given: Any) -> 
             yield both
         finally:
             await connection.close()
-
-
-def free_port() -> int:
-    """A port nobody listens on."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])

@@ -12,6 +12,7 @@ from gateway.links.modbus.connection import FLOOD_BYTES, TURNAROUND_NS
 from gateway.links.modbus.keepalive import IDLE_S, INTERVAL_S, PROBES, UNACKNOWLEDGED_MS
 from tests.clocks import FakeClock
 from tests.links.modbus.ends import (
+    PATIENT_S,
     SOON_S,
     bus,
     ends_with,
@@ -106,7 +107,7 @@ async def test_row_15_a_foreign_unit_is_reported_and_never_believed(scheme: str)
     """Quirk row 15: an address given twice."""
     async with bus(scheme) as both:
         found = await both.exchange(
-            READ, lambda heard: heard.reply(registers(6, 6), unit=9), timeout_s=SOON_S
+            READ, lambda heard: heard.reply(registers(6, 6), unit=9), timeout_s=1.0
         )
         assert isinstance(found, Silent | Wrong)
         assert both.told == [("foreign", 9)]
@@ -307,10 +308,10 @@ async def test_a_long_time_out_after_a_short_one_and_the_other_way_round() -> No
         assert await long == words(1, 2)
         async with asyncio.timeout(5):
             assert isinstance(await both.exchange(READ, timeout_s=SOON_S), Silent)
-        short = both.ask(READ, timeout_s=SOON_S)
+        short = both.ask(READ, timeout_s=2.0)
         both.device.say((await both.device.next()).reply(registers(1, 2)))
         assert await short == words(1, 2)
-        patient = both.ask(READ, timeout_s=0.5)
+        patient = both.ask(READ, timeout_s=PATIENT_S)
         heard = await both.device.next()
         done, _ = await asyncio.wait([patient], timeout=SOON_S * 4)
         assert not done

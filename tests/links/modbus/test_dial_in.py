@@ -21,7 +21,8 @@ from gateway.links.modbus import (
 )
 from gateway.links.modbus.dial_in import MAX_PENDING, MAX_REPORTS_A_MINUTE, ListeningPort
 from gateway.links.modbus.registration import MAX_FIRST_BYTES
-from tests.links.modbus.ends import PATIENT_S, SOON_S, Heard, ends_with, free_port, registers, words
+from simulators.ports import free_port
+from tests.links.modbus.ends import PATIENT_S, SOON_S, Heard, ends_with, registers, words
 
 READ = Request.read(1, 3, 10, 2)
 

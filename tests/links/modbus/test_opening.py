@@ -10,7 +10,8 @@ import pytest
 from gateway.clock import SystemClock
 from gateway.errors import LinkDown
 from gateway.links.modbus import BusSettings, ModbusConnection
-from tests.links.modbus.ends import SOON_S, bus, free_port
+from simulators.ports import free_port
+from tests.links.modbus.ends import SOON_S, bus
 
 
 def tcp(port: int, **given: float) -> BusSettings:
