@@ -4,14 +4,14 @@ Owns    reading `words` of a [[sample]], and what a person types for `profile de
 Needs   modbus.py, image.py.
 """
 
-import itertools
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from gateway.errors import BadFrame
-from gateway.events import Device, Reading
+from gateway.events import Device, Reading, Scalar
 from gateway.profile.formula import BadFormula, evaluate
 from gateway.profile.image import REFRESH_NS, Image
-from gateway.profile.modbus import BITS, ModbusPlan, numbers_of, place, plan_modbus
+from gateway.profile.modbus import BITS, ModbusPlan, Part, numbers_of, place, plan_modbus
 from gateway.profile.model import Profile
 from gateway.profile.payload import Garble
 
@@ -41,28 +41,55 @@ def registers_of(profile: Profile, device: Device, words: Mapping[str, Sequence[
     return held
 
 
+@dataclass(frozen=True, slots=True)
+class Played:
+    """What registers meant to a device that was never read before.
+
+    values    by name, as far as they are known · readings  in the order of the points
+    missing   parts of which something was not given, so that they were not read
+    problem   a sentence when something of it does not decode, else None
+    """
+
+    values: dict[str, Scalar | None]
+    readings: list[Reading]
+    missing: list[Part]
+    problem: str | None
+
+
+def lay_under(profile: Profile, device: Device, held: Registers, received_ns: int) -> Played:
+    """Read a device that holds these registers, and say everything that came of it."""
+    plan = plan_modbus(profile, device)
+    image = Image(device.id, device.points, plan.layout)
+    pieces: list[tuple[int, bytes]] = []
+    missing: list[Part] = []
+    for index, part in enumerate(plan.parts):
+        span = [(part.function, at) for at in range(part.address, part.end)]
+        if all(place_ in held for place_ in span):
+            data = pack([held[place_] for place_ in span], bits=part.function in BITS)
+            pieces.append((index, data))
+        else:
+            missing.append(part)
+    readings: dict[str, Reading] = {}
+    problem = None
+    for mono_ns in (0, REFRESH_NS):
+        # Twice, as in life: the second time everything a value is made of is known.
+        taken = image.take_all(pieces, received_ns, mono_ns)
+        readings.update({reading.point: reading for reading in taken.readings})
+        problem = taken.problem or problem
+    told = [readings[name] for name in device.points if name in readings]
+    return Played(dict(image.values), told, missing, problem)
+
+
 def play(profile: Profile, device: Device, held: Registers, received_ns: int) -> list[Reading]:
     """Return what a device that was never read before means with these registers.
 
     Parts of which something is missing are not read. Raises BadFrame when something does not
     decode and no alarm was found beside it.
     """
-    plan = plan_modbus(profile, device)
-    image = Image(device.id, device.points, plan.layout)
-    readings: dict[str, Reading] = {}
-    problem = None
-    # Twice, as in life: the second time everything a value is made of is known.
-    for mono_ns, (index, part) in itertools.product((0, REFRESH_NS), enumerate(plan.parts)):
-        span = [(part.function, at) for at in range(part.address, part.end)]
-        if not all(place_ in held for place_ in span):
-            continue
-        data = pack([held[place_] for place_ in span], bits=part.function in BITS)
-        taken = image.take(index, data, received_ns, mono_ns)
-        readings.update({reading.point: reading for reading in taken.readings})
-        problem = taken.problem or problem
-    if problem is not None and not any(reading.active for reading in readings.values()):
-        raise BadFrame(problem, raw=b"")
-    return [readings[name] for name in device.points if name in readings]
+    played = lay_under(profile, device, held, received_ns)
+    if played.problem is not None and not any(reading.active for reading in played.readings):
+        raise BadFrame(played.problem, raw=b"")
+    return played.readings
 
 
 def play_log(

@@ -1,13 +1,15 @@
 """What `campus-gateway profile check` and `profile decode` need: judging a file, showing a sample.
 
 Owns    running the samples of a profile, and readings as a person reads them.
-Needs   shelf.py, mqtt.py.
+Needs   shelf.py, mqtt.py, samples_modbus.py.
 """
 
 import base64
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Final
+
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from gateway.errors import BadFrame, ConfigFault
 from gateway.events import ONLINE_POINT, Device, Point, Reading, Scalar
@@ -16,26 +18,45 @@ from gateway.profile.modbus import plan_modbus
 from gateway.profile.model import Profile
 from gateway.profile.mqtt import MqttPlan, plan_mqtt
 from gateway.profile.path import substitute
-from gateway.profile.samples_modbus import play, play_log, registers_of
+from gateway.profile.samples_modbus import lay_under, play, play_log, registers_of
 from gateway.profile.schema import Expect, Sample
+from gateway.profile.schema_modbus import Word
 from gateway.profile.shelf import load_file
 
 SAMPLE_NS = 1_795_241_133_000_000_000
 """When samples are received: 2026-11-21T06:05:33Z."""
 
 
+_REGISTERS: Final = TypeAdapter(
+    Annotated[
+        dict[str, Annotated[list[Word], Field(min_length=1, max_length=2000)]],
+        Field(min_length=1, max_length=60),
+    ],
+    config=ConfigDict(strict=True),
+)
+
+
 def check_file(path: Path | str) -> list[ConfigFault]:
     """Return every fault of one profile file, its samples included; empty when it will do."""
+    return judge_file(path)[0]
+
+
+def judge_file(path: Path | str) -> tuple[list[ConfigFault], list[str]]:
+    """Return every fault of one profile file, and what its reader has to know all the same.
+
+    The second are the lines of [profile] not_expressible: what the device has and nobody reads.
+    """
     path = Path(path)
     profile, faults = load_file(path, path.with_suffix("").name)
     if profile is None:
-        return faults
+        return faults, []
     for index, sample in enumerate(profile.samples):
         problem = try_sample(profile, sample)
         if problem is not None:
             key = f"sample[{index}]"
             faults.append(ConfigFault(str(path), key, problem[0], problem[1]))
-    return faults
+    told = profile.body.profile.not_expressible
+    return faults, [f"不可表达 / not expressible: {line}" for line in told]
 
 
 def sample_device(profile: Profile, address: dict[str, Scalar] | None = None) -> Device:
@@ -88,16 +109,16 @@ def try_sample(profile: Profile, sample: Sample) -> tuple[str, str] | None:
     except BadFrame as error:
         good = sample.expect == "garbled"
         return None if good else (f"无法解码 / garbled: {error}", _expectation(sample))
-    except _BadSample as error:
+    except BadSample as error:
         return error.problem
     return None if _meets(readings, sample) else (_seen(readings), _expectation(sample))
 
 
-class _BadSample(ValueError):
-    """The sample itself is not well written."""
+class BadSample(ValueError):
+    """The sample itself is not well written; says what was expected."""
 
     def __init__(self, problem: str, expected: str) -> None:
-        super().__init__(problem)
+        super().__init__(f"{problem}, expected {expected}")
         self.problem = (problem, expected)
 
 
@@ -110,21 +131,19 @@ def _play(profile: Profile, sample: Sample, device: Device) -> list[Reading]:
             return play_log(plan, sample.log, sample.words, SAMPLE_NS)
         return play(profile, device, registers_of(profile, device, sample.words), SAMPLE_NS)
     except BadFormula as error:
-        raise _BadSample(str(error), '"40001" / "4:0"') from error
+        raise BadSample(str(error), '"40001" / "4:0"') from error
 
 
 def _play_mqtt(profile: Profile, sample: Sample, device: Device) -> list[Reading]:
     plan = plan_mqtt(profile, device)
     topic = sample_topic(profile, sample, device, plan)
     if topic is None or not _belongs(topic, plan):
-        raise _BadSample(
-            f"主题不对 / not a topic of this profile: {topic}", ", ".join(plan.filters)
-        )
+        raise BadSample(f"主题不对 / not a topic of this profile: {topic}", ", ".join(plan.filters))
     try:
         payload = sample_payload(sample)
     except ValueError as error:
         problem = "报文写法不对 / the payload is not well written"
-        raise _BadSample(problem, "hex 或 / or base64") from error
+        raise BadSample(problem, "hex 或 / or base64") from error
     return plan.decode(topic, payload, retained=sample.retained, received_ns=SAMPLE_NS)
 
 
@@ -190,19 +209,28 @@ def rfc3339(utc_ns: int) -> str:
 
 
 def decode_sample(profile: Profile, topic: str | None, payload: bytes) -> dict[str, Any]:
-    """Decode one message as a device with the profile's example address would send it.
+    """Decode one message, or registers, as a device with the profile's example address has them.
 
-    topic    where it arrives; None takes the profile's first topic that has no wildcard
-    returns  what `profile decode` prints: profile, topic, readings or garbled, with Chinese text
+    topic    MQTT: where it arrives; None takes the profile's first topic that has no wildcard
+    payload  MQTT: the message. Modbus: JSON, {"40001": [193, 0]} as [[sample]] words has it
+    returns  what `profile decode` prints: profile, readings or garbled, with Chinese text
+    raises   BadSample when the registers are not written as they should be
     """
     device = sample_device(profile)
+    head = {"profile": profile.id, "title": f"{profile.title} / {profile.title_en}"}
+    if profile.driver == "modbus":
+        return {**head, **decode_registers(profile, device, payload)}
+    return {**head, **_decode_message(profile, device, topic, payload)}
+
+
+def _decode_message(
+    profile: Profile, device: Device, topic: str | None, payload: bytes
+) -> dict[str, Any]:
     plan = plan_mqtt(profile, device)
     if topic is None:
         topic = next((each for each in plan.filters if "+" not in each), plan.filters[0])
         topic = topic.replace("+", "any")
     shown: dict[str, Any] = {
-        "profile": profile.id,
-        "title": f"{profile.title} / {profile.title_en}",
         "topic": topic,
         "topics": [*plan.filters, *plan.shared],
         "known_topic": _belongs(topic, plan),
@@ -211,12 +239,35 @@ def decode_sample(profile: Profile, topic: str | None, payload: bytes) -> dict[s
         readings = plan.decode(topic, payload, retained=False, received_ns=SAMPLE_NS)
     except BadFrame as error:
         return {**shown, "garbled": str(error), "readings": []}
-    points = device.points
+    return {**shown, "garbled": None, "readings": _explained(readings, device)}
+
+
+def decode_registers(profile: Profile, device: Device, payload: bytes) -> dict[str, Any]:
+    """Show registers as words, as values by their names, and as what they mean."""
+    try:
+        words = _REGISTERS.validate_json(payload)
+        held = registers_of(profile, device, words)
+    except (ValidationError, BadFormula) as error:
+        why = "不是寄存器 / no registers" if isinstance(error, ValidationError) else str(error)
+        raise BadSample(why, '{"40001": [193, 0], "4:0": [7]}') from error
+    played = lay_under(profile, device, held, SAMPLE_NS)
     return {
-        **shown,
-        "garbled": None,
-        "readings": [_explain(reading, points.get(reading.point)) for reading in readings],
+        "words": [
+            {"function": function, "address": at, "word": word, "hex": f"0x{word:04X}"}
+            for (function, at), word in sorted(held.items())
+        ],
+        "values": played.values,
+        "missing": [
+            f"{part.function}:{part.address}" + (f"–{part.end - 1}" if part.count > 1 else "")
+            for part in played.missing
+        ],
+        "garbled": played.problem,
+        "readings": _explained(played.readings, device),
     }
+
+
+def _explained(readings: list[Reading], device: Device) -> list[dict[str, Any]]:
+    return [_explain(reading, device.points.get(reading.point)) for reading in readings]
 
 
 def _explain(reading: Reading, point: Point | None) -> dict[str, Any]:
@@ -234,7 +285,8 @@ def _explain(reading: Reading, point: Point | None) -> dict[str, Any]:
     if reading.active is False:
         text, text_en = f"{text}(恢复)", f"{text_en} (over)"
     if reading.value is not None:
-        amount = f"{reading.value}{'' if point.unit is None else ' ' + point.unit}"
+        unit = reading.unit or point.unit
+        amount = f"{reading.value}{'' if unit is None else ' ' + unit}"
         text, text_en = f"{text}:{amount}", f"{text_en}: {amount}"
     return {
         **shown,
