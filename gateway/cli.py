@@ -229,10 +229,7 @@ def profile_decode(
     profile = _profile_of(file)
     tool: Any = importlib.import_module("gateway.profile.tool")
     try:
-        try:
         shown: dict[str, Any] = tool.decode_sample(profile, topic, _sample(sample))
-    except tool.BadSample as error:
-        raise typer.BadParameter(f"--json: {error}") from error
     except tool.BadSample as error:
         raise typer.BadParameter(f"--json: {error}") from error
     typer.echo(json.dumps(shown, ensure_ascii=False, indent=2))
