@@ -37,7 +37,7 @@ def model(name: str, unit: int = 1, **more: Any) -> Model:
 
 def device(name: str, device_id: str = "d-1", *commands: str, **address: Any) -> Device:
     """The same device as an installer configures it; commands are those he allows."""
-    where = {"unit": 1, **address}
+    where = {"unit": 1, **({"device": 1} if name == "spot" else {}), **address}
     return Device(
         id=device_id,
         name="试验",
