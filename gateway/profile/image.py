@@ -244,20 +244,19 @@ class Image:
                 turn.rules.add(rule)
             elif told.low <= value < told.high and mono_ns < told.again_ns:  # type: ignore[operator]
                 late.append(rule)
-                until_ns = min(until_ns, told.again_ns)
+                if told.again_ns < until_ns:  # noqa: PLR1730 a call would cost as much as the rest
+                    until_ns = told.again_ns
             elif value != told.value:
                 told.tell(None, value, mono_ns)
-                reading = Reading(
-                    device_id=self._device_id,
-                    point=self._layout.rules[rule].point,
-                    received_ns=turn.received_ns,
-                    value=value,
-                )
-                turn.readings.append((rule, reading))
+                turn.readings.append((rule, self._plain(rule, value, turn.received_ns)))
         if late:
             self._hold_back(part, late, until_ns)
         if others:
             self._read(others, words, turn, whole=False)
+
+    def _plain(self, rule: int, value: Scalar, received_ns: int) -> Reading:
+        point = self._layout.rules[rule].point
+        return Reading(device_id=self._device_id, point=point, received_ns=received_ns, value=value)
 
     def _hold_back(self, part: int, rules: Iterable[int], until_ns: int) -> None:
         """Have rules looked at again when their points may be told."""

@@ -28,7 +28,7 @@ class Told:
     again_ns   when a number that only wandered may be told
     """
 
-    __slots__ = ("_at_ns", "_edges", "_is_record", "active", "again_ns", "high", "known", "low",
+    __slots__ = ("_edges", "_is_record", "active", "again_ns", "high", "known", "low",
                  "measures", "value")  # fmt: skip
 
     def __init__(self, point: Point) -> None:
@@ -39,7 +39,7 @@ class Told:
         self.active: bool | None = None
         self.value: Scalar | None = None
         self.low = self.high = math.nan
-        self.again_ns = self._at_ns = _LONG_AGO
+        self.again_ns = _LONG_AGO
 
     def judge(
         self,
@@ -54,7 +54,7 @@ class Told:
             # What a record was before is not known, so it cannot be said to have changed.
             return "old" if self._is_record else "news"
         if value == self.value and active is self.active:
-            if self._is_record or mono_ns - self._at_ns < REFRESH_NS:
+            if self._is_record or mono_ns - self.again_ns < REFRESH_NS - REPORT_NS:
                 return "old"
         elif self.measures and mono_ns < self.again_ns and self._is_inside(value):
             return "late"
@@ -64,7 +64,7 @@ class Told:
     def tell(self, active: bool | None, value: Scalar | None, mono_ns: int) -> None:  # noqa: FBT001
         """Remember what is being told."""
         self.active, self.value = active, value
-        self._at_ns, self.again_ns = mono_ns, mono_ns + REPORT_NS
+        self.again_ns = mono_ns + REPORT_NS
         if self.measures and not self._is_inside(value):
             self.low, self.high = self._room_of(value)
 
@@ -73,7 +73,7 @@ class Told:
         if not self._is_record:
             self.active = self.value = None
             self.low = self.high = math.nan
-            self.again_ns = self._at_ns = _LONG_AGO
+            self.again_ns = _LONG_AGO
 
     def _is_inside(self, value: Scalar | None) -> bool:
         return isinstance(value, (int, float)) and self.low <= value < self.high
