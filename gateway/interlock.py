@@ -14,6 +14,7 @@ Keeps   1. A watched alarm is owed a close until a close that began after it was
            person began and begins the waiting anew: unknown is never normal (promise 5).
 """
 
+import math
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -188,4 +189,4 @@ def _folded(name: str) -> str:
 
 
 def _whole(seconds: float) -> int:
-    return max(1, round(seconds + 0.5))
+    return max(1, math.ceil(seconds))
