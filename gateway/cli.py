@@ -19,7 +19,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from gateway import cli_modbus
+from gateway import cli_modbus, cli_modbus_text
 from gateway import cli_text as text
 from gateway.cli_parts import (
     EXIT_CONFIG,
@@ -59,6 +59,7 @@ app.add_typer(profile_app, name="profile")
 app.add_typer(simulate_app, name="simulate")
 
 app.add_typer(cli_modbus.scan_app, name="scan")
+app.command("probe", help=cli_modbus_text.PROBE)(cli_modbus.probe)
 
 
 @app.command(help=text.RUN)

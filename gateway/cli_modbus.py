@@ -7,6 +7,7 @@ Keeps   1. The result goes to stdout, progress and advice to stderr.
 """
 
 import asyncio
+import difflib
 import json
 import re
 from pathlib import Path
@@ -18,6 +19,8 @@ from gateway import cli_modbus_text as text
 from gateway.cli_parts import (
     EXIT_FAILED,
     EXIT_INTERRUPTED,
+    ConfigFolder,
+    load,
     say,
     shelf,
 )
@@ -28,6 +31,7 @@ DEFAULT_UNITS: Final = "1-32"
 OWN_SOCKET_UNIT: Final = 255
 """What Modbus TCP devices with a connection of their own like to be called (quirk row 32)."""
 MAX_UNIT: Final = 247
+PROBE_RATE_PER_S: Final = 20.0
 _SPAN: Final = re.compile(r"(\d{1,3})(?:-(\d{1,3}))?")
 
 scan_app = typer.Typer(no_args_is_help=True, help=text.SCAN)
@@ -174,3 +178,112 @@ def _guess(
         return settings
     say(f'应答了，写进 gateway.toml / it answers; for gateway.toml: url = "{guess.url_of(found)}"')
     return found
+
+
+def probe(
+    config: ConfigFolder,
+    device: Annotated[str, typer.Option(metavar="ID", help="哪个设备 / which device")],
+    *,
+    once: Annotated[bool, typer.Option("--once", help="读一次（默认）/ once, the default")] = False,
+    every: Annotated[
+        float | None, typer.Option(min=0.2, max=3600, help="每几秒再读 / again every so many s")
+    ] = None,
+    neighbours: Annotated[
+        bool, typer.Option("--neighbours", help="也读前后一个地址 / one address before and after")
+    ] = False,
+    anyway: Annotated[
+        bool, typer.Option("--anyway", help="即使本机已有连接 / although somebody is connected")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="给程序读，一次一行 / for programs, one line each")
+    ] = False,
+) -> None:
+    """Read one device and show what the gateway makes of it."""
+    if once and every is not None:
+        raise typer.BadParameter("--once, --every: 选一个 / give one of them")
+    checked = load(config)
+    link, chosen, profile = _modbus_device(checked, device)
+    settings = _settings(link.url)
+    if not anyway:
+        _refuse_when_used(settings)
+    show = _Show(profile, chosen, config, as_json=as_json)
+    complete = False
+    try:
+        complete = asyncio.run(
+            _probe(
+                settings, show, link.options.get("timeout_seconds"), every, neighbours=neighbours
+            )
+        )
+    except LinkDown as down:
+        _not_open(settings, down)
+    if not complete:
+        raise typer.Exit(EXIT_FAILED)
+
+
+class _Show:
+    """Makes the probe and prints what it has read."""
+
+    def __init__(self, profile: Any, device: Any, folder: Path, *, as_json: bool) -> None:  # noqa: ANN401
+        from gateway.commission import probe_text  # noqa: PLC0415
+        from gateway.pointlist import known_devices  # noqa: PLC0415
+
+        self.profile = profile
+        self.device = device
+        self._text = probe_text
+        self._files = probe_text.Files(
+            profile=probe_text.profile_file(folder, profile.id),
+            device=str(folder / known_devices(folder).get(device.id, "devices.toml")),
+        )
+        self._as_json = as_json
+
+    def __call__(self, made: Any, now_ns: int) -> None:  # noqa: ANN401 a Probe
+        if self._as_json:
+            shown = self._text.document_of(made, self._files, now_ns)
+            typer.echo(json.dumps(shown, ensure_ascii=False))
+        else:
+            for line in self._text.lines_of(made, self._files, now_ns):
+                typer.echo(line)
+
+
+async def _probe(
+    settings: Any,  # noqa: ANN401 see _settings
+    show: _Show,
+    timeout_s: float | None,
+    every_s: float | None,
+    *,
+    neighbours: bool,
+) -> bool:
+    from gateway.commission.asking import Asker  # noqa: PLC0415
+    from gateway.commission.probe import Probe  # noqa: PLC0415
+    from gateway.links.modbus import listening  # noqa: PLC0415
+
+    clock = SystemClock()
+    made = Probe(show.profile, show.device, clock, timeout_s=timeout_s)
+    asker = Asker(settings, clock, rate_per_s=PROBE_RATE_PER_S)
+    async with listening(settings, clock):
+        await asker.open()
+        try:
+            while True:
+                await made.once(asker, neighbours=neighbours)
+                show(made, clock.mono_ns())
+                if every_s is None:
+                    return made.complete
+                await clock.sleep(every_s)
+        finally:
+            await asker.close()
+
+
+def _modbus_device(checked: Any, device_id: str) -> tuple[Any, Any, Any]:  # noqa: ANN401 a Config
+    """Return (link, device, profile) of a Modbus device; a usage error for any other."""
+    chosen = next((each for each in checked.devices if each.id == device_id), None)
+    if chosen is None:
+        known = [each.id for each in checked.devices]
+        near = ", ".join(difflib.get_close_matches(device_id, known, n=3)) or ", ".join(known[:8])
+        raise typer.BadParameter(f"--device {device_id}: 没有这个设备 / no such device: {near}")
+    link = next(each for each in checked.links if each.name == chosen.link)
+    if link.kind != "modbus":
+        raise typer.BadParameter(
+            f"--device {device_id}: 在 {link.kind} 链路上，probe 只读 Modbus / is on a link of "
+            f"kind {link.kind}, probe reads Modbus only"
+        )
+    return link, chosen, checked.shelf.get(chosen.profile_id)

@@ -45,6 +45,10 @@ EXCEPTIONS: Final[dict[int, tuple[str, str]]] = {
 }
 """Modbus Application Protocol V1.1b3, section 7; the last four: quirk row 13."""
 
+SMALLEST: Final = 1e-5
+LARGEST: Final = 1e7
+"""Between these lies what is measured in a school."""
+
 FIRST_REFERENCE: Final = {1: 1, 2: 10_001, 3: 40_001, 4: 30_001}
 FIVE_DIGITS: Final = 9_999
 FUNCTION_NAMES: Final = {
@@ -120,6 +124,27 @@ def variants(value: Value, words: Sequence[int], modbus: Modbus) -> dict[str, st
             found[name] = shown(problem)
         else:
             found[name] = written(read)
+    return found
+
+
+def sound_orders(value: Value, words: Sequence[int], modbus: Modbus) -> list[str]:
+    """Return the orders in which the words are a number that something in a school could be.
+
+    Before scale: a small number in the wrong order is a huge one, a float one beyond all use. Zero
+    is sound in every order. It is a hint for a person, never a decision.
+    """
+    found: list[str] = []
+    for name, (word_order, byte_order) in ORDERS.items():
+        turned = bare(value).model_copy(
+            update={"word_order": word_order, "byte_order": byte_order, "bit": None, "byte": None}
+        )
+        try:
+            read = compile_reader(turned, 0, modbus)(words)
+        except Garble:
+            continue
+        smallest = SMALLEST if value.form[0] == "f" else 0
+        if isinstance(read, (int, float)) and (read == 0 or smallest <= abs(read) <= LARGEST):
+            found.append(name)
     return found
 
 
