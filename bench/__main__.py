@@ -19,13 +19,17 @@ from pathlib import Path
 
 from bench.machine import BenchError
 from bench.rig import Rig
-from bench.rows import FULL, QUICK, Size, flow, peers, raw, safety, stages
+from bench.rows import FULL, QUICK, Size, flow, modbus, modbus_peers, peers, raw, safety, stages
 from bench.rows.flow import Measure
 from bench.table import Row, merge, render
 
-MEASURES: dict[str, Measure] = raw.ALL | flow.ALL | safety.ALL | peers.ALL | stages.ALL
-ONLY_FULL = {*peers.ALL, "silent-receiver", "stages-http", "stages-http-batch"}
+MEASURES: dict[str, Measure] = (
+    raw.ALL | flow.ALL | safety.ALL | peers.ALL | stages.ALL | modbus_peers.ALL | modbus.ALL
+)
+ONLY_FULL = {*peers.ALL, *modbus_peers.INSTALLED, "silent-receiver", "stages-http"}
+ONLY_FULL |= {"stages-http-batch"}
 """What the short run leaves out for its length: peers that are installed first, and more."""
+PEER = "peer-"
 LIMIT_S = {"quick": 300, "full": 3600}
 
 
@@ -37,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Return 0 when every target that was measured is met, 1 otherwise, 2 for wrong usage."""
     parser = _parser()
     options = parser.parse_args(arguments)
-    names = [name for name in MEASURES if _wanted(name, options.only, full=options.full)]
+    names = [name for name in MEASURES if _is_chosen(name, options)]
     if any(not _wanted_any(part) for part in options.only):
         parser.error(f"--only: {' '.join(MEASURES)}")
     if options.list:
@@ -81,7 +85,7 @@ def _measure(
                 merge(rows, MEASURES[name](rig, size))
                 told = "measured"
             except (BenchError, OSError, ValueError, sqlite3.Error) as error:
-                told = f"{type(error).__name__}: {error}"
+                told = " ".join(f"{type(error).__name__}: {error}".split())
                 failed.append(told)
             except (OutOfTime, KeyboardInterrupt):
                 for left in names[at:]:
@@ -95,6 +99,15 @@ def _measure(
 
 def _unmeasured(name: str, why: str) -> Row:
     return Row(group="not measured", name=name, value=None, unit="", note=why, required=True)
+
+
+def _is_chosen(name: str, options: argparse.Namespace) -> bool:
+    """Whether to run it; --peers adds the installed peers of what is wanted."""
+    if options.peers and name.startswith(PEER):
+        return _wanted(name, options.only, full=True) or _wanted(
+            name.removeprefix(PEER), options.only, full=True
+        )
+    return _wanted(name, options.only, full=options.full)
 
 
 def _wanted(name: str, only: Sequence[str], *, full: bool) -> bool:
@@ -144,6 +157,9 @@ def _parser() -> argparse.ArgumentParser:
         default=[],
         metavar="NAME",
         help="只测这些 / only these, see --list",
+    )
+    parser.add_argument(
+        "--peers", action="store_true", help="先装再比的对照 / peers that are installed first"
     )
     parser.add_argument("--list", action="store_true", help="列出名称 / list the names")
     parser.add_argument(

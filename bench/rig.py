@@ -243,15 +243,20 @@ listen = "127.0.0.1:{self.console}"
 
     def complaints(self) -> list[str]:
         """Return what it logged at warning or above."""
-        found = []
-        for line in self.log.read_text("utf-8", "replace").splitlines():
-            with contextlib.suppress(ValueError):
-                entry = json.loads(line)
-                if entry.get("level") in {"warning", "error", "critical"}:
-                    found.append(line[:300])
-                continue
-            found.append(line[:300])
-        return found
+        return complaints_in(self.log)
+
+
+def complaints_in(log: Path) -> list[str]:
+    """Return the lines of a gateway's log at warning or above, and what is no line of it."""
+    found = []
+    for line in log.read_text("utf-8", "replace").splitlines():
+        with contextlib.suppress(ValueError):
+            entry = json.loads(line)
+            if entry.get("level") in {"warning", "error", "critical"}:
+                found.append(line[:300])
+            continue
+        found.append(line[:300])
+    return found
 
 
 class Load:

@@ -14,6 +14,11 @@ class Size:
     many           events after which memory is read and a start is timed
     devices        configured devices in the row that compares many with ten
     each           messages of each of its two runs
+    units          Modbus units that are polled
+    polled_s       seconds for which polls are counted
+    dead_s         the same while one unit is dead
+    fast_s         seconds of polling as fast as it goes, of so many fast_units
+    changes        registers that go beyond their limit, one each change_every_s seconds
     """
 
     slow: int = 800
@@ -24,7 +29,24 @@ class Size:
     many: int = 100_000
     devices: int = 10_000
     each: int = 5_000
+    units: int = 50
+    polled_s: float = 2.0
+    dead_s: float = 6.0
+    fast_s: float = 1.5
+    fast_units: int = 240
+    changes: int = 200
+    change_every_s: float = 0.04
 
 
 QUICK = Size()
-FULL = Size(slow=6_000, fast=30_000, many=1_000_000, each=20_000)
+FULL = Size(
+    slow=6_000,
+    fast=30_000,
+    many=1_000_000,
+    each=20_000,
+    polled_s=65,
+    dead_s=60,
+    fast_s=10,
+    changes=2_000,
+    change_every_s=0.05,
+)

@@ -11,7 +11,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -99,7 +99,7 @@ def _node_red_broker(name: str, port: int) -> dict[str, object]:
     }  # fmt: skip
 
 
-def _thingsboard_program() -> list[str]:
+def _thingsboard_program(packages: Sequence[str] = ()) -> list[str]:
     folder = _cache() / "thingsboard"
     python = folder / "bin" / "python"
     if not (folder / "complete").is_file():
@@ -107,30 +107,39 @@ def _thingsboard_program() -> list[str]:
         _run([sys.executable, "-m", "venv", str(folder)], _cache())
         _run([str(python), "-m", "pip", "install", "-q", THINGSBOARD], folder)
         (folder / "complete").touch()
+    known = folder / "packages"
+    if packages and not (known.is_file() and set(packages) <= set(known.read_text().split())):
+        _run([str(python), "-m", "pip", "install", "-q", *packages], folder)
+        known.write_text("\n".join(packages))
     starter = "from thingsboard_gateway.tb_gateway import main; main()"
     return [str(python), "-c", starter]
 
 
 def thingsboard(rig: Rig) -> Carried:
     """Its MQTT connector with one mapping, SQLite storage, the receiver in its cloud's place."""
-    program = _thingsboard_program()
     out = rig.broker(Field(inflight=0))
     receiver = rig.receiver("subscribe", out.port)
     field = rig.broker()
-    folder = rig.place("thingsboard")
-    for name, content in _thingsboard_files(folder, field.port, out.port).items():
-        (folder / name).write_text(json.dumps(content))
-    process = rig.start(
-        Process(
-            program,
-            folder / "thingsboard.log",
-            cwd=folder,
-            env={"TB_GW_CONFIG_DIR": str(folder), "TB_GW_LOGS_PATH": str(folder)},
-        )
-    )
-    _answer_limits(out.port)
+    process = start_thingsboard(rig, out.port, "mqtt", _mqtt_connector(field.port))
     warm(field.port, receiver, 60)
     return Carried(field.port, receiver, lambda: process)
+
+
+def start_thingsboard(
+    rig: Rig, cloud_port: int, kind: str, connector: object, packages: Sequence[str] = ()
+) -> Process:
+    """Start it with one connector and the broker at cloud_port as its cloud.
+
+    packages  what that connector would install for itself at its first start
+    """
+    program = _thingsboard_program(packages)
+    folder = rig.place("thingsboard")
+    for name, content in _thingsboard_files(folder, cloud_port, kind, connector).items():
+        (folder / name).write_text(json.dumps(content))
+    env = {"TB_GW_CONFIG_DIR": str(folder), "TB_GW_LOGS_PATH": str(folder)}
+    process = rig.start(Process(program, folder / "thingsboard.log", cwd=folder, env=env))
+    _answer_limits(cloud_port)
+    return process
 
 
 def _answer_limits(port: int) -> None:
@@ -158,8 +167,8 @@ def _answer_limits(port: int) -> None:
     sock.close()
 
 
-def _thingsboard_files(folder: Path, near: int, far: int) -> dict[str, object]:
-    """Return tb_gateway.json, mqtt.json and logs.json."""
+def _thingsboard_files(folder: Path, far: int, kind: str, connector: object) -> dict[str, object]:
+    """Return tb_gateway.json, the connector's own file and logs.json."""
     main = {
         "thingsboard": {
             "host": "127.0.0.1",
@@ -186,12 +195,24 @@ def _thingsboard_files(folder: Path, near: int, far: int) -> dict[str, object]:
         },
         "grpc": {"enabled": False},
         "connectors": [
-            {"name": "bench", "type": "mqtt", "configuration": "mqtt.json"},
+            {"name": "bench", "type": kind, "configuration": f"{kind}.json"},
         ],
     }
+    quiet = {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "handlers": {},
+        "loggers": {},
+        "root": {"level": "WARNING", "handlers": []},
+    }
+    return {"tb_gateway.json": main, f"{kind}.json": connector, "logs.json": quiet}
+
+
+def _mqtt_connector(near: int) -> object:
+    """Return its mqtt.json: one mapping, all devices."""
     number = {"type": "integer", "key": "n", "value": "${n}"}
     stamp = {"type": "integer", "key": "t", "value": "${t}"}
-    connector = {
+    return {
         "broker": {
             "host": "127.0.0.1",
             "port": near,
@@ -222,14 +243,6 @@ def _thingsboard_files(folder: Path, near: int, far: int) -> dict[str, object]:
         ],
         "requestsMapping": {},
     }
-    quiet = {
-        "version": 1,
-        "disable_existing_loggers": False,
-        "handlers": {},
-        "loggers": {},
-        "root": {"level": "WARNING", "handlers": []},
-    }
-    return {"tb_gateway.json": main, "mqtt.json": connector, "logs.json": quiet}
 
 
 def optional(name: str, carrier: Carrier, make: Callable[..., Measure], **more: object) -> Measure:
