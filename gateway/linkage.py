@@ -163,7 +163,10 @@ class Linkage:
                     post.guard.alarmed(record.seq, record.alarm_id or "", now)
                 elif record.type == "alarm.raised":
                     post.rehearsed.append((record.alarm_id or "", body["mode"]))
-            self._doubt(post, record.device)
+            if record.type == "fault.raised":
+                self._doubt(post, record.device)
+            mine = [each for each in post.rule.watched if each[0] == record.device]
+            post.guard.interrupted(mine)
             post.wake.set()
 
     def _trouble(self, record: Sealed) -> None:
@@ -176,11 +179,11 @@ class Linkage:
 
     def _doubt(self, post: _Post, device: str) -> None:
         """Believe of this device only what it says from now on."""
-        mine = [key for key in post.rule.watched if key[0] == device]
-        post.guard.interrupted(mine)
-        for key in mine:
-            now = self._intake.judge.points.get(key)
-            post.stale[key] = 0 if now is None else now.at_ns
+        for key in post.rule.watched:
+            if key[0] == device:
+                now = self._intake.judge.points.get(key)
+                post.stale[key] = 0 if now is None else now.at_ns
+                post.guard.interrupted([key])
 
     # The loop of one interlock.
 
