@@ -19,7 +19,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from gateway import cli_modbus, cli_modbus_text
+from gateway import cli_import, cli_modbus, cli_modbus_text
 from gateway import cli_text as text
 from gateway.cli_parts import (
     EXIT_CONFIG,
@@ -60,6 +60,7 @@ app.add_typer(simulate_app, name="simulate")
 
 app.add_typer(cli_modbus.scan_app, name="scan")
 app.command("probe", help=cli_modbus_text.PROBE)(cli_modbus.probe)
+app.command("import", help=cli_modbus_text.IMPORT)(cli_import.import_list)
 
 
 @app.command(help=text.RUN)
@@ -88,9 +89,10 @@ def check(config: ConfigFolder) -> None:
     from gateway.config import advice  # noqa: PLC0415 pydantic costs 0.2 s that --help need not pay
 
     checked = load(config)
-    for line in _summary(checked):
+    times, warnings = _modbus(checked)
+    for line in [*_summary(checked), *times]:
         typer.echo(line)
-    for line in advice(checked):
+    for line in [*advice(checked), *warnings]:
         typer.echo(f"警告 / warning: {line}")
 
 
@@ -298,6 +300,18 @@ def _summary(config: Any) -> list[str]:  # noqa: ANN401 see cli_parts.load
     scheme = "https" if config.console.cert else "http"
     lines.append(f"控制台 / console: {scheme}://{config.console.host}:{config.console.port}")
     return lines
+
+
+def _modbus(config: Any) -> tuple[list[str], list[str]]:  # noqa: ANN401 see cli_parts.load
+    """Reckon the buses, if there are any: it costs imports that others need not pay."""
+    if all(link.kind != "modbus" for link in config.links):
+        return [], []
+    buses: Any = importlib.import_module("gateway.commission.buses")
+    pointlist: Any = importlib.import_module("gateway.pointlist")
+    head = "Modbus 总线上新报警最坏多久 / the worst time of a new alarm on each Modbus bus"
+    times: list[str] = buses.bus_summary(config)
+    warnings: list[str] = buses.bus_advice(config, pointlist.known_devices(config.folder))
+    return [head, *times] if times else [], warnings
 
 
 def _kinds_of(config: Any, uplink: str) -> str:  # noqa: ANN401 see cli_parts.load
