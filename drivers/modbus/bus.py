@@ -6,14 +6,14 @@ Needs   schedule.py, reads.py, health.py, news.py, outbox.py, a ModbusConnection
 Keeps   1. Errands go before jobs, one at a time between them, so that a valve closes at once and a
            long log does not stop the polling. Whoever must not be asked yet (quirk rows 8 and 24)
            waits aside, the others go on.
-        2. Probes of suspended units take at most one part in PROBE_SHARE of the bus's time.
+        2. Probes of units that are offline take at most one part in PROBE_SHARE of the bus's time.
         3. While the outbox is full nothing is polled; errands go on.
         4. What a unit sends concerns its own devices only; LinkDown alone concerns them all.
         5. An errand is never sent after its caller has gone, nor after the link was down: a command
            must not come late. While the link is down ask() is LinkDown at once.
         6. A unit that falls silent is told offline within its job's period, OFFLINE_AFTER
            time-outs, and as many pauses: each at most 1 s or what the link waits for late
-           replies. Other silent units lengthen the last one by what keep 2 gives to each.
+           replies.
 """
 
 import asyncio
@@ -174,8 +174,7 @@ class Bus:
         self._wake.clear()
         until = [self._ready_ns(connection, each.request.unit, now) for each in self._errands]
         if not self.outbox.is_full:
-            times = [self._units[unit].probe_ns for unit in self._parked]
-            until += [max(min(times), self._probe_free_ns)] if times else []
+            until += [min(map(self._probe_ns, self._parked))] if self._parked else []
             due = self._schedule.next_ns()
             until += [] if due is None else [due]
         rest = (min(until) - now) / 1e9 if until else IDLE_S
@@ -202,13 +201,18 @@ class Bus:
         return None
 
     def _probe(self, now: int) -> Job | None:
-        """The job that asks whether a suspended unit is there again, when it is time for one."""
-        if not self._parked or now < self._probe_free_ns:
-            return None
-        unit = min(self._parked, key=lambda number: self._units[number].probe_ns)
-        if self._units[unit].probe_ns > now:
+        """The job that asks whether a suspended unit is there again, when it is time for one.
+
+        The probe after which a unit is called offline does not wait for its share of the bus.
+        """
+        unit = min(self._parked, key=self._probe_ns, default=None)
+        if unit is None or self._probe_ns(unit) > now:
             return None
         return min(self._parked[unit], key=lambda job: job.read.reply_bytes)
+
+    def _probe_ns(self, unit: int) -> int:
+        health = self._units[unit]
+        return max(health.probe_ns, self._probe_free_ns) if health.offline else health.probe_ns
 
     async def _run(self, connection: ModbusConnection, errand: Errand) -> None:
         unit = errand.request.unit

@@ -36,6 +36,8 @@ LOOK_AGAIN_S: Final = 0.1
 LOOK_MOST_S: Final = 1.0
 LOOK_SLOWER: Final = 1.5
 UP_AGAIN_S: Final = 1.0
+QUERY_AGAIN_S: Final = 60.0
+"""After a mailbox that did not answer as it should."""
 
 log = structlog.get_logger()
 
@@ -202,22 +204,23 @@ class Orders:
             for plan in station.plan.queries:
                 allowed = plan.name in station.device.commands
                 is_due = due[plan.name] <= self._clock.mono_ns()
-                if allowed and is_due and await self._query(station, plan):
-                    due[plan.name] = self._clock.mono_ns() + int(plan.every_s * 1e9)
+                if allowed and is_due:
+                    again_s = await self._query(station, plan)
+                    due[plan.name] = self._clock.mono_ns() + int(again_s * 1e9)
             await self._clock.sleep(UP_AGAIN_S)
 
-    async def _query(self, station: Station, plan: QueryPlan) -> bool:
-        """Fill a mailbox, wait, read; what fails is told. False: the link is down, try again."""
+    async def _query(self, station: Station, plan: QueryPlan) -> float:
+        """Fill a mailbox, wait, read; what fails is told. Returns when to do it again."""
         why = ""
         try:
             async with station.turn:
                 await self._fill_and_read(station, plan)
         except LinkDown:
-            return False
+            return UP_AGAIN_S
         except DeviceError as error:
             why = f"查询 {plan.name} 失败 the query failed: {error}"
         await self.trouble(station, f"query.{plan.name}", why, bool(why))
-        return True
+        return min(plan.every_s, QUERY_AGAIN_S) if why else plan.every_s
 
     async def _fill_and_read(self, station: Station, plan: QueryPlan) -> None:
         modbus = station.plan.modbus

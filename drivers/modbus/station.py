@@ -89,7 +89,7 @@ class Station:
         heard = now_ns - self.heard_ns >= HEARD_LEAST_NS
         if problem is not None:
             age_ns = now_ns - self._told_ns
-            again = age_ns >= TROUBLE_AGAIN_NS
+            again = age_ns >= TROUBLE_AGAIN_NS or (alive and self.heard_ns == _LONG_AGO_NS)
             heard = again or (problem != self._told and age_ns >= TROUBLE_LEAST_NS)
             if heard:
                 self._told, self._told_ns = problem, now_ns
