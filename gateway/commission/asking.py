@@ -7,11 +7,13 @@ Keeps   1. Only functions 1 to 4 are ever sent: there is no way to write through
         3. MAX_REOPENS times a connection that was lost is opened again; then LinkDown goes up.
 """
 
+import termios
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Literal
 
 from gateway.clock import Clock
+from gateway.config.inspection import both
 from gateway.errors import LinkDown
 from gateway.links.modbus import (
     BusSettings,
@@ -54,6 +56,10 @@ class Reply:
         return self.state in {"data", "refused"}
 
 
+class PortRefuses(LinkDown):
+    """A serial port that is there and cannot be set as wanted; other settings may do."""
+
+
 class Asker:
     """One bus, asked at a pace. Make it with open().
 
@@ -80,7 +86,20 @@ class Asker:
 
     async def open(self) -> None:
         """Open the bus; LinkDown with a sentence for an installer."""
-        self._connection = await ModbusConnection.open(self.settings, self._clock, self._strange)
+        try:
+            self._connection = await ModbusConnection.open(
+                self.settings, self._clock, self._strange
+            )
+        except termios.error as error:  # which is no OSError
+            line = f"{self.settings.baud} 8{self.settings.parity}{self.settings.stop_bits:g}"
+            raise PortRefuses(
+                f"{self.settings.where}: "
+                + both(
+                    f"串口或转换器不支持 {line}：换波特率、校验，或换一个转换器",
+                    f"the port or adapter cannot do {line}: another baud or parity, or another "
+                    "adapter",
+                )
+            ) from error
 
     async def close(self) -> None:
         """Close the bus; safe to call twice."""
@@ -105,13 +124,15 @@ class Asker:
         request = Request.read(unit, function, address, count)
         await self._take_turn()
         began = self._clock.mono_ns()
+        noise_bytes = 0
         try:
             if self._connection is None:
                 await self.open()
             assert self._connection is not None  # noqa: S101 open() raises or sets it
+            noise_bytes = self._connection.line.garbage_bytes
             data = await self._connection.ask(request, timeout_s, gap_s)
         except Silent:
-            return Reply("silent", took_s=self._since(began))
+            return self._silent(noise_bytes, began)
         except Refused as refused:
             state: Literal["silent", "refused"] = "silent" if refused.unit_silent else "refused"
             return Reply(state, code=refused.code, took_s=self._since(began))
@@ -120,6 +141,20 @@ class Asker:
         except LinkDown as down:
             return await self._lost(down, began)
         return Reply("data", unpacked(request, data), took_s=self._since(began))
+
+    def _silent(self, noise_bytes: int, began: int) -> Reply:
+        """Tell silence from bytes that belong to no frame: somebody speaks, and is not understood.
+
+        noise_bytes  of the line before the question
+        """
+        line = None if self._connection is None else self._connection.line
+        noise_bytes = 0 if line is None else line.garbage_bytes - noise_bytes
+        if not noise_bytes:
+            return Reply("silent", took_s=self._since(began))
+        why = both(
+            f"收到 {noise_bytes} 字节，不成帧", f"{noise_bytes} bytes came that are no frame"
+        )
+        return Reply("wrong", why=why, took_s=self._since(began))
 
     async def _take_turn(self) -> None:
         wait_ns = self._next_ns - self._clock.mono_ns()

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from gateway.clock import Clock
-from gateway.commission.asking import Asker, Told
+from gateway.commission.asking import Asker, PortRefuses, Told
 from gateway.config.inspection import both
 from gateway.links.modbus import BusSettings
 
@@ -48,7 +48,11 @@ async def guess(
     for settings in settings_to_try(first):
         told(both("试", "trying") + f" {settings.baud} 8{settings.parity}{settings.stop_bits:g}")
         asker = Asker(settings, clock, rate_per_s=rate_per_s)
-        await asker.open()
+        try:
+            await asker.open()
+        except PortRefuses as refused:
+            told("  " + str(refused))
+            continue
         try:
             for function in FUNCTIONS:
                 for unit in units:
