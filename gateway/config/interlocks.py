@@ -54,15 +54,13 @@ def check_interlocks(
         )
     check = _Check(known, shelf, inspection)
     names: dict[str, Spot] = {}
-    complete = True
+    before = len(inspection.faults)
     for entry, entry_spot in entries[:MAX_INTERLOCKS]:
         where = named(entry, entry_spot, spot, names, inspection)
         table = inspection.table(InterlockTable, entry, where)
-        if table is None or where is entry_spot:
-            complete = False
-            continue
-        check.read(table, where)
-    if complete:  # else what it would have said of a valve is not known
+        if table is not None and where is not entry_spot:
+            check.read(table, where)
+    if len(inspection.faults) == before:  # else one mistake would be told as two
         check.no_way_around()
     return check.interlocks
 
