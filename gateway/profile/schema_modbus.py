@@ -232,7 +232,7 @@ class Log(Strict):
 class Step(Strict):
     """One write of a command: what goes where, and how long to wait afterwards.
 
-    value   a number, a truth for a coil, or "{parameter}"
+    value   a number, a truth for a coil, or a formula of the address's keys
     values  several registers in one write (function 16)
     """
 

@@ -243,6 +243,39 @@ hysteresis = 60
     ]  # fmt: skip
 
 
+# --- only what moved is read ---
+
+HIGH = "alarm_above = 9"
+MANY = "".join(
+    [
+        *(gauge(f"g{at}", at, HIGH) for at in range(12)),
+        *(gauge(f"wide{at}", at, HIGH, 'form = "s32"\nscale = 0.1') for at in (12, 14, 16)),
+        *(value(f"b{at}", 18, f"bit = {at}") + point(f"b{at}") for at in (0, 9)),
+        *(meaning(f"b{at}", f"b{at}") for at in (0, 9)),
+        value("safe", 19, "valid_when = { b0 = true }"),
+        point("safe") + meaning("safe", "safe", ON_OFF),
+    ]
+)
+MANY_PROFILE = profile_of(MANY)
+CHANGES = st.dictionaries(st.integers(0, 19), st.integers(0, 2), max_size=12)
+
+
+@given(polls=st.lists(CHANGES, min_size=1, max_size=8))
+def test_whatever_moves_the_values_are_those_of_a_device_that_is_read_anew(
+    polls: list[dict[int, int]],
+) -> None:
+    words = [0] * 20
+    bench = Bench(MANY_PROFILE)
+    assert [part.count for part in bench.plan.parts] == [20]
+    for changes in polls:
+        for at, word in changes.items():
+            words[at] = word
+        anew = Bench(MANY_PROFILE)
+        bench.put(*words)
+        anew.put(*words)
+        assert bench.image.values == anew.image.values
+
+
 # --- heartbeat ---
 
 
