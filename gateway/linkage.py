@@ -2,8 +2,8 @@
 
 Owns    one loop for each interlock, the tasks in which valves are moved, and how far closes have
         been proved (a mark in the store, beside the record that proves it).
-Needs   interlock.py for every decision, commanding.py for the driver, the intake to listen to and
-        to write with. Nothing waits for it: the intake only leaves it a note.
+Needs   interlock.py for every decision, lookout.py for what is known, commanding.py for the driver,
+        the intake to listen to and to write with. Nothing waits for it: the intake leaves a note.
 Keeps   1. Whatever the process dies of between an alarm and its proof, the next start finds the
            alarm open and unproved and closes the valve again: closing twice harms nobody.
         2. A close stops an opening that is on its way, first.
@@ -29,11 +29,11 @@ from gateway.clock import Clock
 from gateway.commanding import Commanding
 from gateway.config import Interlock
 from gateway.driver import Outcome
-from gateway.events import Category, Kind, Mode, Nature, Point, Reading, Scalar
+from gateway.events import Kind, Mode, Reading, Scalar
 from gateway.intake import Intake
-from gateway.interlock import AGAIN_S, Decision, Guard, Person, Seen
+from gateway.interlock import AGAIN_S, Decision, Guard, Person
+from gateway.lookout import UNPROVED, Lookout
 from gateway.rules.ledger import Ledger
-from gateway.rules.supervision import OWN_POINTS
 from gateway.store import Sealed, Store
 from gateway.supervise import keep_running
 
@@ -44,17 +44,6 @@ REPEAT_S: Final = 60.0
 MARK: Final = "interlock"
 BEGINS: Final = frozenset({"alarm.raised", "alarm.repeated"})
 MATTERS: Final = BEGINS | {"alarm.restored", "fault.raised", "fault.restored"}
-UNPROVED: Final = Point(
-    name="interlock",
-    kind=Kind.GAS,
-    nature=Nature.STATE,
-    category=Category.ALARM,
-    priority=1,
-    text="燃气报警后阀门未证实关闭,立即到现场手动关阀",
-    text_en="the valve is not proved closed after a gas alarm: close it by hand, now",
-    latch=True,
-)
-
 T = TypeVar("T")
 log = structlog.get_logger()
 
@@ -63,16 +52,14 @@ log = structlog.get_logger()
 class _Post:
     """One interlock: its guard, and what its loop works with.
 
-    stale      how old a point's reading was when its device was last in doubt: only a younger one
-               counts
     rehearsed  (alarm id, mode) of alarms that were not live and are still to be told
     told       (state, when) of the newest record of an attempt
     """
 
     guard: Guard
+    lookout: Lookout
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     opening: "asyncio.Task[Outcome] | None" = None
-    stale: dict[tuple[str, str], int] = field(default_factory=dict)
     rehearsed: list[tuple[str, str]] = field(default_factory=list)
     told: tuple[str, int] = ("", 0)
 
@@ -103,7 +90,10 @@ class Linkage:
         self._gateway_id = gateway_id
         self._began_ns = clock.mono_ns()
         self._group: asyncio.TaskGroup | None = None
-        self._by_valve = {rule.valve: _Post(Guard(rule)) for rule in interlocks}
+        self._by_valve = {
+            rule.valve: _Post(Guard(rule), Lookout(rule, intake.judge, commanding.devices))
+            for rule in interlocks
+        }
         self._by_device: dict[str, list[_Post]] = {}
         for post in self._by_valve.values():
             for device in dict.fromkeys(device for device, _ in post.rule.watched):
@@ -164,7 +154,7 @@ class Linkage:
                 elif record.type == "alarm.raised":
                     post.rehearsed.append((record.alarm_id or "", body["mode"]))
             if record.type == "fault.raised":
-                self._doubt(post, record.device)
+                post.lookout.doubt(record.device)
             mine = [each for each in post.rule.watched if each[0] == record.device]
             post.guard.interrupted(mine)
             post.wake.set()
@@ -175,15 +165,8 @@ class Linkage:
         for device, posts in self._by_device.items():
             if self._commanding.devices[device].link == link:
                 for post in posts:
-                    self._doubt(post, device)
-
-    def _doubt(self, post: _Post, device: str) -> None:
-        """Believe of this device only what it says from now on."""
-        for key in post.rule.watched:
-            if key[0] == device:
-                now = self._intake.judge.points.get(key)
-                post.stale[key] = 0 if now is None else now.at_ns
-                post.guard.interrupted([key])
+                    post.lookout.doubt(device)
+                    post.guard.interrupted(post.rule.watched)
 
     # The loop of one interlock.
 
@@ -196,7 +179,7 @@ class Linkage:
             while post.rehearsed:
                 await self._rehearse(post, *post.rehearsed[0])
                 del post.rehearsed[0]
-            if guard.is_owed and guard.attempts and not self._is_open(post):
+            if guard.is_owed and guard.attempts and not post.lookout.is_open():
                 log.warning("the gas alarm is over; no more attempts", interlock=post.rule.name)
                 guard.let_go()
             due_s = guard.due_in_s(self._clock.mono_ns())
@@ -217,7 +200,7 @@ class Linkage:
         judge = self._intake.judge
         mark = int(judge.recall(post.rule.valve, MARK) or 0)
         post.guard = Guard(post.rule, proved_seq=mark)
-        post.stale.clear()
+        post.lookout = Lookout(post.rule, judge, self._commanding.devices)
         now = self._clock.mono_ns()
         for key in post.rule.watched:
             alarm = judge.book.open_at(*key)
@@ -242,27 +225,7 @@ class Linkage:
         now = self._clock.mono_ns()
         post.guard.look(now)
         for key in post.rule.watched:
-            post.guard.seen(key, self._seen(post, key), now)
-
-    def _seen(self, post: _Post, key: tuple[str, str]) -> Seen:
-        judge = self._intake.judge
-        now = judge.points.get(key)
-        at_ns = 0 if now is None else now.at_ns
-        if judge.supervision.watches[key[0]].state != "online":
-            post.stale[key] = at_ns
-            return "unknown"
-        if now is None or at_ns == post.stale.get(key, 0):
-            return "unknown"
-        machine = now.machine
-        if machine.active is None:
-            return "unknown"
-        return "active" if machine.active or machine.due_ns is not None else "clear"
-
-    def _is_open(self, post: _Post) -> bool:
-        """Whether any watched live alarm is open."""
-        book = self._intake.judge.book
-        alarms = (book.open_at(*key) for key in post.rule.watched)
-        return any(alarm is not None and alarm.mode == Mode.LIVE for alarm in alarms)
+            post.guard.seen(key, post.lookout.seen(key), now)
 
     # Closing.
 
@@ -364,13 +327,13 @@ class Linkage:
         """A person wants the valve open; see Guard.ask."""
         post = self._by_valve[valve]
         self._look(post)
-        return post.guard.ask(who, self._clock.mono_ns(), self._obstacles(post))
+        return post.guard.ask(who, self._clock.mono_ns(), post.lookout.obstacles())
 
     async def open(self, valve: str) -> Outcome:
         """Open it if that is allowed at this very moment; a gas alarm stops it half-way."""
         post = self._by_valve[valve]
         self._look(post)
-        why = post.guard.why_not(self._clock.mono_ns(), self._obstacles(post))
+        why = post.guard.why_not(self._clock.mono_ns(), post.lookout.obstacles())
         busy = post.opening is not None and not post.opening.done()
         if why is not None or post.rule.open is None or busy:
             return Outcome("refused", why or "正在开阀 / it is being opened already")
@@ -393,23 +356,6 @@ class Linkage:
         if opening is not None:
             opening.cancel()
             await asyncio.wait({opening})
-
-    def _obstacles(self, post: _Post) -> list[str]:
-        """What else speaks against opening: an alarm nobody has dealt with, a sick detector."""
-        book, found = self._intake.judge.book, []
-        if self._is_open(post):
-            found.append("燃气警情尚未处置 / the gas alarm is still open: acknowledge or close it")
-        if book.open_at(post.rule.valve, UNPROVED.name) is not None:
-            found.append("阀门故障警情尚未处置 / the valve's own alarm is still open")
-        for device in dict.fromkeys(device for device, _ in post.rule.watched):
-            points = self._commanding.devices[device].points.values()
-            faults = [each.name for each in points if each.category is Category.FAULT]
-            found += [
-                f"探测器有故障 / a fault of the detector is open: {device}/{name}"
-                for name in (*faults, *OWN_POINTS)
-                if book.open_at(device, name) is not None
-            ]
-        return found
 
 
 def _type_of(body: bytes) -> str:
