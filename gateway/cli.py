@@ -19,7 +19,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from gateway import cli_import, cli_modbus, cli_modbus_text
+from gateway import cli_import, cli_modbus, cli_modbus_text, cli_simulate
 from gateway import cli_text as text
 from gateway.cli_parts import (
     EXIT_CONFIG,
@@ -36,8 +36,6 @@ from gateway.events import Kind
 
 ROLES: Final = ("guard", "leader", "installer", "platform", "auditor")
 MAX_SAMPLE_BYTES: Final = 1024 * 1024
-MAX_PRESSES: Final = 1000
-DEMO_DATA: Final = Path("demo-data")
 
 app = typer.Typer(
     name="campus-gateway",
@@ -51,12 +49,8 @@ profile_app = typer.Typer(
     no_args_is_help=True,
     help=text.PROFILE,
 )
-simulate_app = typer.Typer(
-    no_args_is_help=True,
-    help=text.SIMULATE,
-)
 app.add_typer(profile_app, name="profile")
-app.add_typer(simulate_app, name="simulate")
+app.add_typer(cli_simulate.simulate_app, name="simulate")
 
 app.add_typer(cli_modbus.scan_app, name="scan")
 app.command("probe", help=cli_modbus_text.PROBE)(cli_modbus.probe)
@@ -75,7 +69,7 @@ def run(config: ConfigFolder) -> None:
 def demo(
     data: Annotated[
         Path, typer.Option(metavar="DIR", help="数据目录 / where the data live")
-    ] = DEMO_DATA,
+    ] = cli_simulate.DEMO_DATA,
     port: Annotated[int, typer.Option(min=1, max=65_535, help="网页端口 / the page's port")] = 8800,
 ) -> None:
     """Show everything on one machine: broker, buttons, gateway, police and bureau."""
@@ -244,36 +238,6 @@ def profile_decode(
         raise typer.Exit(EXIT_FAILED)
 
 
-@simulate_app.command("press", help=text.SIMULATE_PRESS)
-def simulate_press(
-    device: Annotated[
-        str | None, typer.Option(metavar="ID", help="哪个设备 / which device; the first button")
-    ] = None,
-    config: Annotated[
-        Path | None, typer.Option("--config", metavar="DIR", help="配置目录 / the configuration")
-    ] = None,
-    data: Annotated[
-        Path, typer.Option(metavar="DIR", help="演示的数据目录 / the demo's data")
-    ] = DEMO_DATA,
-    count: Annotated[int, typer.Option(min=1, max=MAX_PRESSES, help="按几次 / how often")] = 1,
-) -> None:
-    """Publish presses over MQTT, as the device would."""
-    checked = load(config if config is not None else _demo_config(data))
-    pressing: Any = importlib.import_module("gateway.press")
-    mqtt: Any = importlib.import_module("simulators.mqtt")
-    chosen = pressing.choose(checked, device)
-    try:
-        topic = asyncio.run(pressing.press(checked, chosen, SystemClock(), count, mqtt))
-    except (TimeoutError, OSError, mqtt.BrokerRefused) as error:
-        advise(
-            "代理没有收下：{why}。网关或代理在运行吗？",
-            "the broker did not take it: {why}. Is it running?",
-            why=error or type(error).__name__,
-        )
-        raise typer.Exit(EXIT_FAILED) from error
-    typer.echo(f"{chosen.id} {chosen.name}: {topic} × {count}")
-
-
 def _finish(code: int) -> None:
     if code:
         raise typer.Exit(code)
@@ -319,16 +283,6 @@ def _kinds_of(config: Any, uplink: str) -> str:  # noqa: ANN401 see cli_parts.lo
     if len(kinds) == len(Kind):
         return "全部种类 / all kinds"
     return ", ".join(kinds) or "没有种类 / no kind"
-
-
-def _demo_config(data: Path) -> Path:
-    """Return where the demo keeps its configuration: its data folder, or config/ in it."""
-    for folder in (data, data / "config"):
-        if (folder / "gateway.toml").is_file():
-            return folder
-    raise typer.BadParameter(
-        f"{data}: 演示没有运行过 / no demo was started there: campus-gateway demo, or give --config"
-    )
 
 
 def _profile_of(file: str) -> Any:  # noqa: ANN401 see cli_parts.load

@@ -131,3 +131,15 @@ Press a configured device: publishes over MQTT as the device would, waits until 
               campus-gateway simulate press --config DIR --device btn-gate-west --count 3
 注意 / note:  对真实配置，警方会收到真的报警 / with a real configuration the police get a real alarm
 """
+
+SIMULATE_MODBUS: Final = """\
+让演示里的 Modbus 探测器报警、恢复、失联……和直接输入给它一样。
+
+Have the demo's Modbus detector alarm, restore or fall silent, as if typed at it.
+
+\b
+例 / example: campus-gateway simulate modbus alarm
+              campus-gateway simulate modbus restore
+              campus-gateway simulate modbus silent         之后 well 恢复 / then: well
+              campus-gateway simulate modbus help           全部命令 / all commands
+"""

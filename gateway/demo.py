@@ -57,6 +57,10 @@ name = "field"
 kind = "mqtt"
 url = "mqtt://127.0.0.1:{field}"
 broker = "embedded"
+[[link]]
+name = "canteen"
+kind = "modbus"
+url = "tcp://127.0.0.1:{modbus}"
 [[uplink]]
 name = "police"
 kind = "http"
@@ -102,6 +106,13 @@ name = "后厨燃气探测器"
 place = "食堂后厨"
 address = {{ topic = "zigbee2mqtt/gas-canteen" }}
 [[device]]
+id = "gas-boiler"
+profile = "gas/honeywell_midas"
+link = "canteen"
+name = "锅炉房燃气探测器"
+place = "锅炉房"
+address = {{ unit = 1 }}
+[[device]]
 id = "door-lab"
 profile = "generic/json_event"
 link = "field"
@@ -112,9 +123,10 @@ address = {{ topic = "campus/door-lab", kind = "access", priority_member = "leve
 
 
 async def demo(data: Path, port: int) -> int:
-    """Run everything until Ctrl-C; returns the exit code. Uses port and the four after it."""
+    """Run everything until Ctrl-C; returns the exit code. Uses port and the six after it."""
     data = Path(os.path.abspath(data))  # noqa: ASYNC240, PTH100 no disk is touched
-    ports = {"page": port, "field": port + 1, "bureau": port + 2, "police": port + 3}
+    names = ("page", "field", "bureau", "police", "police control", "modbus", "modbus control")
+    ports = {name: port + at for at, name in enumerate(names)}
     config_folder = data / "config"
     try:
         _check_ports(ports.values())
@@ -139,7 +151,7 @@ class _NotStarted(GatewayError):
 
 
 def _check_ports(ports: Collection[int]) -> None:
-    for number in (*ports, max(ports) + 1):
+    for number in ports:
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
@@ -246,12 +258,20 @@ async def _peers(data: Path, ports: dict[str, int]) -> AsyncIterator[_Peers]:
             folder,
             "simulators.police",
             f"--port={ports['police']}",
-            f"--control-port={ports['police'] + 1}",
+            f"--control-port={ports['police control']}",
             f"--secret-file={data / 'config' / 'secrets' / 'police'}",
             f"--inbox={folder / 'police.jsonl'}",
             f"--progress={progress}",
             f"--reports-to=http://127.0.0.1:{ports['page']}",
             f"--token-file={folder / 'police.token'}",
+        )
+        await peers.start(
+            "modbus",
+            folder,
+            "simulators.modbus",
+            "gas/honeywell_midas",
+            f"--listen=127.0.0.1:{ports['modbus']}",
+            f"--control=127.0.0.1:{ports['modbus control']}",
         )
         await _listening(ports["bureau"], "bureau-broker", peers, folder)
         await _listening(ports["police"], "police", peers, folder)
@@ -312,12 +332,14 @@ class _Teller:
             worker.watchers.append(self._receipt(worker))
         default = Path("demo-data").absolute() == self._data
         where = "" if default else f" --data {self._data}"
+        control = "" if self._port == 8800 else f" --control 127.0.0.1:{self._port + 6}"
         typer.echo(
             f"\n校园网关已就绪 the gateway is ready\n"
             f"  页面 page     http://127.0.0.1:{self._port}/login#token={self._guard}\n"
             f"  接口 API      Authorization: Bearer {self._guard}\n"
             f"  按一下 press  campus-gateway simulate press{where}\n"
             f"                campus-gateway simulate press{where} --device gas-canteen\n"
+            f"  燃气 gas      campus-gateway simulate modbus alarm{control}\n"
             f"  配置 files    {self._data / 'config'}\n"
             f"  停止 stop     Ctrl-C\n"
         )

@@ -25,7 +25,10 @@ from simulators.modbus.model import Model
 from simulators.modbus.named import fault_named
 from simulators.modbus.ports import Dtu, TcpServed
 
-SHELF: Final = Path("config/profiles")
+_ROOT: Final = Path(__file__).parents[2]
+SHELVES: Final = (_ROOT / "config" / "profiles", _ROOT / "gateway" / "profile" / "shipped")
+"""Where the profiles are: in a checkout, or beside us in an installed wheel."""
+MAX_LINE_BYTES: Final = 1024
 TYPED_LINES: Final = 100
 
 
@@ -41,10 +44,10 @@ def _pair(text: str) -> tuple[str, str | int]:
 
 def _profile(text: str) -> Path:
     """A file, or an id on the shelf."""
-    for path in (Path(text), SHELF / f"{text}.toml"):
+    for path in (Path(text), *(shelf / f"{text}.toml" for shelf in SHELVES)):
         if path.is_file():
             return path
-    raise argparse.ArgumentTypeError(f"没有规格 / no profile: {text}, {SHELF / text}.toml")
+    raise argparse.ArgumentTypeError(f"没有规格 / no profile: {text}")
 
 
 @asynccontextmanager
@@ -98,6 +101,17 @@ async def _converse(console: Console) -> None:
                 print(answer, flush=True)
 
 
+async def _answer(
+    console: Console, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+) -> None:
+    """One caller of the control port: a line, its answer, until he goes."""
+    with suppress(ConnectionError, ValueError, Leave):
+        while line := await reader.readline():
+            writer.write((console.say(line.decode("utf-8", "replace")) or "").encode() + b"\n")
+            await writer.drain()
+    writer.close()
+
+
 def _cutter(end: object, tasks: set[asyncio.Task[None]]) -> None:
     if isinstance(end, Dtu):
         end.drop()
@@ -127,11 +141,20 @@ async def _run(options: argparse.Namespace) -> None:
             f"address = {{ unit = {model.unit.number} }}   help 看命令 / lists commands", flush=True
         )
         living = asyncio.ensure_future(life.live())
+        control = None
+        if options.control is not None:
+            control = await asyncio.start_server(
+                lambda reader, writer: _answer(console, reader, writer),
+                *options.control,
+                limit=MAX_LINE_BYTES,
+            )
         try:
             await asyncio.wait_for(_converse(console), options.for_s)
         except TimeoutError:
             print("时间到 / the time is over", flush=True)
         finally:
+            if control is not None:
+                control.close()
             living.cancel()
             await asyncio.gather(living, *cutting, return_exceptions=True)
 
@@ -159,6 +182,8 @@ def main() -> None:
         help="规格要的其他地址 / other keys the profile's address asks for")  # fmt: skip
     say("--baud", type=int, help="按此速率发送 / let bytes take their time")
     say("--fault", metavar="NAME[=ARGUMENT]", help="从一开始就有的故障 / wrong from the beginning")
+    say("--control", type=_host_port, metavar="HOST:PORT",
+        help="在此接受同样的命令 / take the same commands here, a line each")  # fmt: skip
     say("--seed", type=int, default=0)
     say("--for-s", type=float, default=3600.0, help="运行秒数 / seconds to run")
     options = parser.parse_args()
