@@ -1,0 +1,79 @@
+"""Where a segment lies and what it is called: the index keeps no path, because it follows.
+
+Owns    the form VOLUME/CAMERA/YYYYMMDD/YYYYMMDDTHHMMSS.nnnnnnnnnZ.mp4, and .open behind it while
+        the file is written. Pure.
+Keeps   1. A name gives back the time it was made from, to the nanosecond.
+        2. Names of one camera sort as their times do.
+        3. A camera's name can neither leave its volume nor hide in it.
+"""
+
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+DAY_NS: Final = 86_400_000_000_000
+SECOND_NS: Final = 1_000_000_000
+LAST_NS: Final = 253_402_300_799 * SECOND_NS
+"""The end of the year 9999: later times have no name."""
+ENDING: Final = ".mp4"
+OPEN_ENDING: Final = ".mp4.open"
+
+_CAMERA: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]{0,79}")
+_DAY: Final = re.compile(r"\d{8}")
+_NAME: Final = re.compile(r"(\d{8})T(\d{2})(\d{2})(\d{2})\.(\d{9})Z\.mp4(\.open)?", re.ASCII)
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def is_camera(name: str) -> bool:
+    """Whether a camera may be called so: a device's id, with ~sub and the like behind it."""
+    return _CAMERA.fullmatch(name) is not None
+
+
+def is_day(name: str) -> bool:
+    """Whether a folder's name has the form of a day."""
+    return _DAY.fullmatch(name) is not None
+
+
+def day_of(utc_ns: int) -> str:
+    """The UTC day a time lies in, YYYYMMDD. Raises ValueError outside 1970 to 9999."""
+    return _moment(utc_ns).strftime("%Y%m%d")
+
+
+def start_of_day(day: str) -> int:
+    """The first nanosecond of a day; raises ValueError when there is no such day."""
+    return _nanoseconds(datetime.strptime(day, "%Y%m%d").replace(tzinfo=UTC))
+
+
+def file_name(start_ns: int) -> str:
+    """The name of the sealed segment that begins at start_ns."""
+    at = _moment(start_ns)
+    return f"{at:%Y%m%dT%H%M%S}.{start_ns % SECOND_NS:09d}Z{ENDING}"
+
+
+def start_of_name(name: str) -> int | None:
+    """The time in a segment's name, open or sealed; None when it is no segment's."""
+    found = _NAME.fullmatch(name)
+    if found is None:
+        return None
+    day, hour, minute, second, rest, _ = found.groups()
+    try:
+        at = datetime.strptime(day + hour + minute + second, "%Y%m%d%H%M%S").replace(tzinfo=UTC)
+    except ValueError:
+        return None
+    return _nanoseconds(at) + int(rest)
+
+
+def relative(camera: str, start_ns: int) -> Path:
+    """The sealed segment's path inside its volume."""
+    return Path(camera, day_of(start_ns), file_name(start_ns))
+
+
+def _moment(utc_ns: int) -> datetime:
+    if not 0 <= utc_ns <= LAST_NS:
+        raise ValueError(f"{utc_ns} ns is no time between 1970 and 9999")
+    return _EPOCH + timedelta(seconds=utc_ns // SECOND_NS)
+
+
+def _nanoseconds(at: datetime) -> int:
+    return (at - _EPOCH) // timedelta(seconds=1) * SECOND_NS
