@@ -8,6 +8,7 @@ Keeps   1. Only functions 1 to 4 are ever sent: there is no way to write through
 """
 
 import termios
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -91,6 +92,8 @@ class Asker:
                 self.settings, self._clock, self._strange
             )
         except termios.error as error:  # which is no OSError
+            # The half-made port lives in the frames of the traceback, open and locked.
+            traceback.clear_frames(error.__traceback__)
             line = f"{self.settings.baud} 8{self.settings.parity}{self.settings.stop_bits:g}"
             raise PortRefuses(
                 f"{self.settings.where}: "
