@@ -18,7 +18,8 @@ class Size:
     polled_s       seconds for which polls are counted
     dead_s         the same while one unit is dead
     fast_s         seconds of polling as fast as it goes, of so many fast_units
-    changes        registers that go beyond their limit, one each change_every_s seconds
+    changes        registers that go beyond their limit, one each change_every_s seconds; with many
+                   connections too when alarms_on_links
     """
 
     slow: int = 800
@@ -35,7 +36,8 @@ class Size:
     fast_s: float = 1.5
     fast_units: int = 240
     changes: int = 200
-    change_every_s: float = 0.04
+    change_every_s: float = 0.03
+    alarms_on_links: bool = False
 
 
 QUICK = Size()
@@ -49,4 +51,5 @@ FULL = Size(
     fast_s=10,
     changes=2_000,
     change_every_s=0.05,
+    alarms_on_links=True,
 )

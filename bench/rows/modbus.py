@@ -35,6 +35,9 @@ FAST_LINKS: Final = 4
 FAST_PERIOD_S: Final = 0.05
 """The shortest there is: 240 units want 4,800 polls/s."""
 FAST_START_S: Final = 60.0
+REBALANCE_S: Final = 4.0
+"""While the first readings of all points were stored, polls took long; the bus's idea of what a
+poll takes follows every 2 s, and is not what is measured here."""
 ALARM_WITHIN_S: Final = 10.0
 
 
@@ -84,10 +87,11 @@ def kept(links: int) -> Measure:
                 time.sleep(SETTLE_S)
                 window = watch(device, site.process, size.polled_s)
                 rows += _kept_rows(f"gateway, {how}, {words}", window, device, site)
+            if links > 1 and not size.alarms_on_links:
+                return rows
             device.change("one")
             time.sleep(SETTLE_S)
-            rows += _to_alarm(f"gateway, {how}", device, site, size)
-        return rows
+            return rows + _to_alarm(f"gateway, {how}", device, site, size)
 
     return measure
 
@@ -185,6 +189,7 @@ def chain(rig: Rig, size: Size) -> list[Row]:
         device.change("none")
         site = Site(rig, device, links=FAST_LINKS, period_s=FAST_PERIOD_S)
         site.wait()
+        time.sleep(REBALANCE_S)
         for changes, words in VARIANTS.items():
             device.change(changes)
             time.sleep(SETTLE_S)
