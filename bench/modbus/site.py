@@ -9,9 +9,11 @@ import json
 import re
 import select
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +26,7 @@ ALARM_ABOVE: Final = 1000
 RESTORE_BELOW: Final = 950
 """The device's own values stay below both; only Device.set goes beyond."""
 READY_S: Final = 60.0
+LOOK_S: Final = 0.001
 
 
 def profile(registers: int) -> str:
@@ -174,9 +177,47 @@ class Site:
         """Return what it logged at warning or above."""
         return complaints_in(self.log)
 
+    def shelf(self) -> "Shelf":
+        """Open its store for reading, from now on."""
+        return Shelf(self._folder / "store")
+
     def stream(self) -> "Stream":
         """Open its stream of records, from now on."""
         return Stream(self.console, self._token)
+
+
+_ALARM: Final = re.compile(rb'"type":"campus\.alarm\.raised\.v1","subject":"([^"]+)"')
+
+
+class Shelf:
+    """The store on disk as another process sees it: what is committed and nothing else.
+
+    raised  "device/point" → monotonic ns when its alarm's record was seen there, at most one look
+            (LOOK_S) after its commit
+    """
+
+    def __init__(self, store: Path) -> None:
+        self.raised: dict[str, int] = {}
+        self._db = sqlite3.connect(f"file:{store / 'events.db'}?mode=ro", uri=True)
+        self._seq: int = self._db.execute("SELECT coalesce(max(seq), 0) FROM record").fetchone()[0]
+        self._version = -1
+
+    def look(self) -> None:
+        """Note what was committed since; costs a few microseconds when nothing was."""
+        version: int = self._db.execute("PRAGMA data_version").fetchone()[0]
+        if version == self._version:
+            return
+        self._version = version
+        now = time.monotonic_ns()
+        asked = "SELECT seq, body FROM record WHERE seq > ? ORDER BY seq"
+        for seq, body in self._db.execute(asked, (self._seq,)):
+            self._seq = seq
+            for subject in _ALARM.findall(body if isinstance(body, bytes) else body.encode()):
+                self.raised.setdefault(subject.decode(), now)
+
+    def close(self) -> None:
+        """Leave."""
+        self._db.close()
 
 
 class Stream:
@@ -184,8 +225,6 @@ class Stream:
 
     raised  "device/point" → monotonic ns when its alarm's record had arrived here
     """
-
-    _ALARM: Final = re.compile(rb'"type":"campus\.alarm\.raised\.v1","subject":"([^"]+)"')
 
     def __init__(self, port: int, token: str) -> None:
         self.raised: dict[str, int] = {}
@@ -204,15 +243,15 @@ class Stream:
         if not head.startswith(b"HTTP/1.1 200"):
             raise BenchError(f"the stream was refused: {head[:100]!r}")
 
-    def read(self, for_s: float) -> None:
-        """Take what comes for so long."""
+    def read(self, for_s: float, meanwhile: Callable[[], None]) -> None:
+        """Take what comes for so long, and do something else every LOOK_S."""
         end = time.monotonic() + for_s
         while True:
-            left = end - time.monotonic()
-            ready, _, _ = select.select([self._sock], [], [], max(left, 0.0))
+            ready, _, _ = select.select([self._sock], [], [], LOOK_S)
+            meanwhile()
             if ready:
                 self._take()
-            if left <= 0:
+            if time.monotonic() >= end:
                 return
 
     def _take(self) -> None:
@@ -223,7 +262,7 @@ class Stream:
         lines = (self._held + more).split(b"\n")
         self._held = lines.pop()
         for line in lines:
-            for subject in self._ALARM.findall(line):
+            for subject in _ALARM.findall(line):
                 self.raised.setdefault(subject.decode(), now)
 
     def close(self) -> None:
