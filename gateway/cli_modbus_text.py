@@ -25,6 +25,7 @@ next. Function codes 1 to 4 only, nothing is ever written. Ctrl-C keeps what was
   campus-gateway scan modbus "dial-in://0.0.0.0:5020?registration=DTU-0001" --json
 \b
 注意 / note:
+  每找到一台约半分钟；赶时间用 --no-ranges。Half a minute for each unit; --no-ranges is quicker.
   先停网关：很多转换器只有一个连接。少数火灾主机读走一次事件就忘掉它，投入使用前扫描。
   Stop the gateway first: many converters take one connection. A few fire panels forget an
   event once it was read: scan before the plant is in service.
