@@ -11,6 +11,7 @@ from gateway.commission.scan_text import document_of, lines_of
 from gateway.errors import LinkDown
 from gateway.links.modbus import parse_url
 from gateway.profile import Shelf
+from simulators.brokers import free_port
 from simulators.modbus import (
     BadCrc,
     Exceptional,
@@ -217,3 +218,12 @@ async def test_the_document_for_programs_has_every_key_always(shelf: Shelf) -> N
     assert document["units"] == []
     assert document["complete"] is True
     assert document["next"]
+
+
+async def test_a_box_that_dials_in_is_waited_for_and_scanned(shelf: Shelf) -> None:
+    line = Line([model("power/kstar_ups", unit=3).unit])
+    port = free_port()
+    url = f"dial-in://127.0.0.1:{port}?registration=DTU-1"
+    async with line.dtu("127.0.0.1", port, registration=b"DTU-1"):
+        _, found = await scan(url, [3], shelf, ranges=False)
+    assert list(found.units) == [3]
