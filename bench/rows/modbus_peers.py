@@ -108,7 +108,7 @@ def peer_thingsboard(*, tags: bool) -> Measure:
                 value=polls / window.counted.seconds,
                 unit="/s",
                 sense=">=",
-                note=f"{window.polls_per_s():.0f} requests/s",
+                note=f"{window.polls_per_s():.0f} requests/s; its cloud answers nothing",
             ),
             Row(
                 group=group,

@@ -121,6 +121,7 @@ def thingsboard(rig: Rig) -> Carried:
     receiver = rig.receiver("subscribe", out.port)
     field = rig.broker()
     process = start_thingsboard(rig, out.port, "mqtt", _mqtt_connector(field.port))
+    _answer_limits(out.port)
     warm(field.port, receiver, 60)
     return Carried(field.port, receiver, lambda: process)
 
@@ -137,9 +138,7 @@ def start_thingsboard(
     for name, content in _thingsboard_files(folder, cloud_port, kind, connector).items():
         (folder / name).write_text(json.dumps(content))
     env = {"TB_GW_CONFIG_DIR": str(folder), "TB_GW_LOGS_PATH": str(folder)}
-    process = rig.start(Process(program, folder / "thingsboard.log", cwd=folder, env=env))
-    _answer_limits(cloud_port)
-    return process
+    return rig.start(Process(program, folder / "thingsboard.log", cwd=folder, env=env))
 
 
 def _answer_limits(port: int) -> None:
