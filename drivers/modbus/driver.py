@@ -10,7 +10,7 @@ Keeps   1. After a connection was lost every value is unknown until it was read 
 import asyncio
 import dataclasses
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 import structlog
@@ -75,6 +75,7 @@ class Driver:
             device.id: _station(profiles[device.profile_id], device, options.timeout_seconds)
             for device in devices
         }
+        _share_mailboxes(self._stations.values())
         self._bus = Bus(
             link.name,
             list(self._stations.values()),
@@ -219,6 +220,13 @@ class _Pauses:
         pause_s = self._next_s * random.uniform(0.5, 1.0)  # noqa: S311 jitter
         self._next_s = min(self._next_s * 2, PAUSE_MOST_S)
         return pause_s
+
+
+def _share_mailboxes(stations: Iterable[Station]) -> None:
+    """Channels of one controller are devices of one unit, and its mailbox is the unit's."""
+    mailboxes: dict[int, asyncio.Lock] = {}
+    for station in stations:
+        station.mailbox = mailboxes.setdefault(station.plan.unit, station.mailbox)
 
 
 def _station(profile: Profile, device: Device, timeout_s: float | None) -> Station:

@@ -213,7 +213,7 @@ class Orders:
         """Fill a mailbox, wait, read; what fails is told. Returns when to do it again."""
         why = ""
         try:
-            async with station.turn:
+            async with station.mailbox:
                 await self._fill_and_read(station, plan)
         except LinkDown:
             return UP_AGAIN_S

@@ -31,7 +31,8 @@ class Station:
     stuck     the heartbeat value that stopped, None when all is well
     troubles  what is wrong, by what it is wrong with
     changed   set when something new was read
-    turn      held by whoever writes to it: steps of two commands must not mix
+    turn      held by whoever commands it: steps of two commands must not mix
+    mailbox   held by whoever asks a mailbox of its unit; devices of one unit share it
     earned    commands that stored readings have earned
     """
 
@@ -43,6 +44,7 @@ class Station:
     troubles: dict[str, str] = field(default_factory=dict)
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    mailbox: asyncio.Lock = field(default_factory=asyncio.Lock)
     earned: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
     _told: str = ""
     _told_ns: int = _LONG_AGO_NS

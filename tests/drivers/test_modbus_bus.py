@@ -24,6 +24,7 @@ RUNS = ("a_0", "a_1", "a_2", "a_3", "b_0", "b_1", "b_2", "b_3", "c_0", "c_1")
 DEAD = frozenset({3, 9, 15, 21, 27})
 SLOW = frozenset({5, 18})
 LATE = 12
+SETTLING_ROUNDS = 3
 
 
 def put_unique(simulated: Model, tick: int) -> None:
@@ -84,6 +85,15 @@ def mean_period_s(unit: Unit, since_ns: int) -> float:
     return mean((late - soon) / 1e9 for soon, late in pairwise(times))
 
 
+async def _asked(line: Line, numbers: Sequence[int], rounds: int) -> None:
+    await asyncio.gather(
+        *(
+            line[number].asked(function=3, address=0, times=rounds, timeout_s=10 * rounds)
+            for number in numbers
+        ),
+    )
+
+
 async def live_through(rounds: int) -> None:
     period_s = 2.0
     simulated = [model("block", unit=number) for number in range(1, 33)]
@@ -105,13 +115,10 @@ async def live_through(rounds: int) -> None:
     ):
         await house.until(lambda: all(house.gone(f"d-{number}") for number in DEAD))
         await house.until(lambda: all(house.readings(f"d-{number}", "c_1") for number in healthy))
+        # What the first time-outs of the dead ones delayed is caught up with: that is over first.
+        await _asked(line, healthy, SETTLING_ROUNDS)
         since_ns = time.monotonic_ns()
-        await asyncio.gather(
-            *(
-                line[number].asked(function=3, address=0, times=rounds, timeout_s=10 * rounds)
-                for number in healthy
-            ),
-        )
+        await _asked(line, healthy, rounds)
         periods = {number: mean_period_s(line[number], since_ns) for number in healthy}
     worst = max(periods, key=lambda number: abs(periods[number] - period_s))
     assert 0.8 * period_s <= periods[worst] <= 1.2 * period_s, (worst, periods)
@@ -125,7 +132,7 @@ async def live_through(rounds: int) -> None:
 
 
 async def test_healthy_units_keep_their_period_and_every_value_its_register() -> None:
-    await live_through(3)
+    await live_through(4)
 
 
 @pytest.mark.long
