@@ -5,6 +5,7 @@ Keeps   1. write() writes all of it or raises; a part may be on the disk then.
         2. A name is durable when sync_folder() of its folder has returned, not before.
 """
 
+import contextlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -57,6 +58,11 @@ class Disk:
     def remove(self, path: Path) -> None:
         """Take a file away; one that is gone already is no error."""
         path.unlink(missing_ok=True)
+
+    def remove_folder(self, folder: Path) -> None:
+        """Take a folder away if there is nothing in it."""
+        with contextlib.suppress(OSError):
+            folder.rmdir()
 
     def sync_folder(self, folder: Path) -> None:
         """Make new names, renames and removals in a folder durable."""

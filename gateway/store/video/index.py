@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from gateway.errors import StoreDamaged, StoreNewer
+from gateway.store.batch import transaction
 from gateway.store.opening import explain
 from gateway.store.video import names
 from gateway.store.video.segment import QUALITIES, Facts, Segment
@@ -175,8 +176,8 @@ def _insert(db: sqlite3.Connection, segment: Segment) -> int:
     return 1
 
 
-def delete(db: sqlite3.Connection, rows: Iterable[tuple[Key, int]]) -> None:
-    """Take (key, size_bytes) out, inside the caller's transaction; the folders are looked at again.
+def delete(db: sqlite3.Connection, rows: Iterable[tuple[Key, int]]) -> int:
+    """Take (key, size_bytes) out, inside the caller's transaction; returns how many were there.
 
     Their files are still there: a crash before they go leaves files without rows, which recovery
     finds because the folder is not settled any more.
@@ -196,6 +197,7 @@ def delete(db: sqlite3.Connection, rows: Iterable[tuple[Key, int]]) -> None:
         )
     for key in gone:
         rejoin(db, key)
+    return len(gone)
 
 
 def rejoin(db: sqlite3.Connection, key: Key) -> None:
@@ -248,6 +250,17 @@ def newest_end(db: sqlite3.Connection, camera: int, before_ns: int = _LAST) -> i
         (camera, before_ns),
     ).fetchone()
     return None if row is None else int(row[0])
+
+
+def unsettle(db: sqlite3.Connection, uuid: str, camera: str, day: str) -> None:
+    """Note that a file is about to be written in a folder: recovery has to look into it."""
+    with transaction(db):
+        key = (volume_number(db, uuid), camera_number(db, camera), day)
+        db.execute(
+            "INSERT INTO folder (volume, camera, day) VALUES (?, ?, ?)"
+            " ON CONFLICT (volume, camera, day) DO UPDATE SET settled = 0 WHERE settled = 1",
+            key,
+        )
 
 
 def settle(db: sqlite3.Connection, volume: int, camera: int, day: str) -> None:

@@ -9,6 +9,7 @@ Bound   of each camera one open segment is expected; UNINDEXED_MOST rows wait fo
         what is beyond is found by the next recovery.
 """
 
+import asyncio
 import sqlite3
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
@@ -23,17 +24,11 @@ from gateway.store.video import boxes, holds, index, names, notes
 from gateway.store.video.connection import Connection
 from gateway.store.video.notes import Notes
 from gateway.store.video.reader import VideoReader
-from gateway.store.video.segment import (
-    DISK_FAILED,
-    QUALITIES,
-    Facts,
-    Segment,
-    SegmentFile,
-    SegmentWriter,
-)
+from gateway.store.video.segment import QUALITIES, Facts, Segment, SegmentFile
 from gateway.store.video.timeline import SEGMENTS_MOST, Located, Timeline, segments, timeline
 from gateway.store.video.volumes import Volume, Volumes
 from gateway.store.video.workers import wait_for
+from gateway.store.video.writer import DISK_FAILED, SegmentWriter
 
 UNINDEXED_MOST: Final = 10_000
 BACK_NS: Final = 3600 * names.SECOND_NS
@@ -53,7 +48,8 @@ class NoVolume(StoreError):
 class VideoStore:
     """Made by open(), closed by close().
 
-    told  what was found at opening, for a person
+    told      what was found at opening, for a person
+    changing  held by recovery and retention, which must not see each other's half-done work
     """
 
     def __init__(self, connection: Connection, volumes: Volumes, clock: Clock) -> None:
@@ -67,6 +63,8 @@ class VideoStore:
         self._first: dict[str, int] = {}
         self._floor_ns = 0
         self._unindexed: list[Segment] = []
+        self._unsettled: set[tuple[str, str, str]] = set()
+        self.changing = asyncio.Lock()
 
     @classmethod
     async def open(cls, folder: Path, volumes: Volumes, clock: Clock) -> "VideoStore":
@@ -175,13 +173,30 @@ class VideoStore:
             offset_ms=offset_ms,
             aged_ns=self._aged_ns(started_utc_ns, clock_quality),
         )
-        writer = SegmentWriter(SegmentFile(volume, facts, init), self._sealed)
+        file = SegmentFile(volume, facts, init, self._unsettle(volume, facts))
+        writer = SegmentWriter(file, self._sealed)
         self._writers[id(writer)] = writer
         if camera not in self._first:
             self._first[camera] = started_utc_ns
             if self.is_recovered:
                 self.connection.submit(self._note_absence, [camera])
         return writer
+
+    def _unsettle(self, volume: Volume, facts: Facts) -> "Future[None] | None":
+        """Have it noted, once a day for each camera, that recovery must look into the folder."""
+        key = (volume.uuid, facts.camera, names.day_of(facts.started_ns))
+        if key in self._unsettled:
+            return None
+        self._unsettled.add(key)
+        return self.connection.submit(index.unsettle, *key)
+
+    def may_settle(self, volume: Volume, camera: str, day: str) -> bool:
+        """Whether nothing is being written in a folder; the next begin() there notes it again."""
+        folder = volume.path / camera / day
+        if any(writer.open_path.parent == folder for writer in self.writers):
+            return False
+        self._unsettled.discard((volume.uuid, camera, day))
+        return True
 
     def _aged_ns(self, started_ns: int, quality: str) -> int | None:
         """Since when a segment ages; None when its own time says so (V7)."""

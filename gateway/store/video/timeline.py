@@ -14,7 +14,8 @@ from typing import Final
 
 from gateway.store.video import names
 from gateway.store.video.index import known_camera
-from gateway.store.video.segment import LENGTH_MOST_NS, QUALITIES, Facts, Segment
+from gateway.store.video.segment import QUALITIES, Facts, Segment
+from gateway.store.video.writer import LENGTH_MOST_NS
 
 SPANS_MOST: Final = 5000
 SEGMENTS_MOST: Final = 2000
@@ -24,7 +25,7 @@ UNKNOWN: Final = "unknown"
 NOTHING_YET: Final = "nothing_yet"
 """The hole behind the newest sealed segment: what is being recorded is not sealed."""
 
-_COLUMNS: Final = (
+COLUMNS: Final = (
     "SELECT c.name, s.start_ns, s.quality, t.codec, t.width, t.height, s.offset_ms, d.aged_ns,"
     " v.uuid, s.start_ns + s.length_ns, s.frames, s.size_bytes, s.sha256, v.path FROM segment s"
     " JOIN camera c ON c.id = s.camera JOIN stream t ON t.id = s.stream"
@@ -192,7 +193,7 @@ def segments(
     if number is None:
         return []
     rows = db.execute(
-        _COLUMNS + "WHERE s.camera = ? AND s.start_ns > ? AND s.start_ns < ?"
+        COLUMNS + "WHERE s.camera = ? AND s.start_ns > ? AND s.start_ns < ?"
         " AND s.start_ns + s.length_ns > ? ORDER BY s.start_ns, s.volume LIMIT ?",
         (number, from_ns - LENGTH_MOST_NS - 1, to_ns, from_ns, min(limit, SEGMENTS_MOST)),
     )
@@ -205,7 +206,7 @@ def segments_of_day(
     """Rows of one folder, by file name; as many as one camera made on that day."""
     begin = names.start_of_day(day)
     rows = db.execute(
-        _COLUMNS + "WHERE s.camera = ? AND s.volume = ? AND s.start_ns >= ? AND s.start_ns < ?",
+        COLUMNS + "WHERE s.camera = ? AND s.volume = ? AND s.start_ns >= ? AND s.start_ns < ?",
         (camera, volume, begin, begin + names.DAY_NS),
     )
     found = [located(row) for row in rows]
@@ -213,7 +214,7 @@ def segments_of_day(
 
 
 def located(row: tuple) -> Located:  # type: ignore[type-arg]
-    """A row of _COLUMNS as a segment."""
+    """A row of COLUMNS as a segment."""
     camera, start, quality, codec, width, height, offset, aged, uuid, end, frames, size, sha, at = (
         row
     )

@@ -108,6 +108,12 @@ class Volume:
         return self.state is State.OK and not self.is_stalled
 
     @property
+    def is_readable(self) -> bool:
+        """Whether the disk that is expected here can be read, and files taken from it."""
+        readable = self.state in {State.OK, State.FULL, State.READ_ONLY}
+        return bool(self.uuid) and readable and not self.is_stalled
+
+    @property
     def is_stalled(self) -> bool:
         """Whether something has waited for this disk for STALLED_NS."""
         with self._lock:

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
-from gateway.store.video import Segment, SegmentWriter, VideoStore, Volumes
+from gateway.store.video import Segment, SegmentWriter, VideoStore, Volumes, recover
 from tests.clocks import NOON, SECOND, FakeClock
 
 MINUTE = 60 * SECOND
@@ -44,13 +44,21 @@ async def opened(
 
 
 async def open_store(
-    root: Path, clock: FakeClock, *, volumes: Sequence[str] = ("one",), **given: Any
+    root: Path,
+    clock: FakeClock,
+    *,
+    volumes: Sequence[str] = ("one",),
+    recovered: bool = False,
+    **given: Any,
 ) -> VideoStore:
     for name in volumes:
         (root / name).mkdir(parents=True, exist_ok=True)
     settings = {"site": SITE, "clock": clock, "spare_bytes": 0} | given
     paths = [root / name for name in volumes]
-    return await VideoStore.open(root / "index", Volumes.open(paths, **settings), clock)
+    store = await VideoStore.open(root / "index", Volumes.open(paths, **settings), clock)
+    if recovered:
+        await recover(store)
+    return store
 
 
 def begin(

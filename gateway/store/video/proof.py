@@ -1,0 +1,182 @@
+"""Ninety days, proved: what is there of each camera, and on which day the disk will be full.
+
+Needs   .store; reads the index, and one old file of each camera.
+Keeps   1. A forecast is made of what was really written, by day, not of what a camera promised.
+        2. A day that could not be measured yet is no forecast: None, not a guess.
+Bound   RATE_DAYS days are looked at, AHEAD_DAYS ahead; GAPS_MOST gaps of a camera are told one by
+        one, the rest by their sum.
+"""
+
+import random
+import sqlite3
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from gateway.store.video import index, names
+from gateway.store.video.retention import DAYS
+from gateway.store.video.store import VideoStore
+from gateway.store.video.timeline import COLUMNS, NOTHING_YET, Gap, Located, located, timeline
+from gateway.store.video.verify import check_file
+
+RATE_DAYS: Final = 7
+LEAST_NS: Final = 3600 * names.SECOND_NS
+AHEAD_DAYS: Final = 400
+GAPS_MOST: Final = 500
+DRAWS: Final = 3
+"""How often a file is drawn anew because retention took it meanwhile."""
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """Room, and when it ends.
+
+    rate_bytes_per_day  of all cameras, over up to RATE_DAYS days; None before LEAST_NS of video
+    free_bytes          on all sound volumes, down to what is left spare
+    full_in_days        whole days until there is no room although retention runs; None: never
+                        within AHEAD_DAYS, or not known (no rate)
+    full_on_ns          the same as a time
+    """
+
+    rate_bytes_per_day: int | None
+    free_bytes: int
+    full_in_days: int | None
+    full_on_ns: int | None
+
+
+@dataclass(slots=True)
+class Proof:
+    """What one camera has, today.
+
+    oldest_ns   from when on something can be played; None when there is nothing
+    missing_ns  how much of the time since max(oldest, now - days) is not there
+    gaps        why, at most GAPS_MOST, oldest first; more_gaps says that there are others
+    read        the old file that was read to its end, None when there is none
+    wrong       what is wrong with it; None when it is as it was sealed
+    """
+
+    camera: str
+    days: int
+    oldest_ns: int | None = None
+    missing_ns: int = 0
+    gaps: list[Gap] = field(default_factory=list)
+    more_gaps: bool = False
+    read: Path | None = None
+    wrong: str | None = None
+
+
+async def forecast(store: VideoStore, days: int = DAYS) -> Forecast:
+    """When the volumes will be full if cameras go on as they did in the last days."""
+    sound = [volume for volume in store.volumes.all if volume.is_usable]
+    free = sum(max(0, volume.free_bytes - volume.spare_bytes) for volume in sound)
+    now_ns = store.clock.utc_ns()
+    rate, leaving = await store.run(_flow, now_ns, days)
+    if rate is None:
+        return Forecast(None, free, None, None)
+    room = float(free)
+    for ahead in range(AHEAD_DAYS):
+        room += leaving.get(ahead, 0) - rate
+        if room < 0:
+            on_ns = now_ns + ahead * names.DAY_NS + int((room + rate) / rate * names.DAY_NS)
+            return Forecast(rate, free, ahead, on_ns)
+        if ahead >= days:  # from here on as much leaves as came then
+            break
+    return Forecast(rate, free, None, None)
+
+
+def _flow(db: sqlite3.Connection, now_ns: int, days: int) -> tuple[int | None, dict[int, int]]:
+    """Bytes written in a day, and bytes retention will give back in so many days from now."""
+    rows: list[tuple[str, int]] = db.execute(
+        "SELECT day, sum(bytes) FROM folder WHERE segments > 0 GROUP BY day ORDER BY day"
+    ).fetchall()
+    sizes = {names.start_of_day(day): size for day, size in rows}
+    today_ns = now_ns // names.DAY_NS * names.DAY_NS
+    whole = [
+        sizes[day] for day in range(today_ns - RATE_DAYS * names.DAY_NS, today_ns, names.DAY_NS)
+        if day in sizes
+    ]  # fmt: skip
+    leaving: dict[int, int] = {}
+    for begin_ns, size in sizes.items():
+        in_days = (begin_ns - today_ns) // names.DAY_NS + days + 1
+        if in_days > 0:  # what is older and still there is held, and does not leave
+            leaving[in_days] = size
+    if len(whole) > 1:  # the first day began in the middle
+        return max(1, sum(whole[1:]) // (len(whole) - 1)), leaving
+    begun = db.execute("SELECT min(start_ns), max(start_ns + length_ns) FROM segment").fetchone()
+    if begun[0] is None or begun[1] - begun[0] < LEAST_NS:
+        return None, leaving
+    total = sum(size for _, size in rows)
+    return max(1, total * names.DAY_NS // (begun[1] - begun[0])), leaving
+
+
+async def prove(store: VideoStore, camera: str, dice: random.Random, days: int = DAYS) -> Proof:
+    """What a camera has of its days, with one old file read to its end. Once a day for each.
+
+    dice  draws the file, from the older half; a test's own or random.SystemRandom()
+    """
+    proof = await store.run(_look, camera, store.clock.utc_ns(), days)
+    for _ in range(DRAWS):
+        place = await store.run(_draw, camera, dice.random())
+        if place is None:
+            return proof
+        volume = store.volumes.by_uuid(place.segment.volume)
+        if volume is None or not volume.is_readable:
+            proof.read, proof.wrong = place.path, "卷不可用 its volume cannot be read"
+            return proof
+        proof.read = volume.path / place.segment.path
+        proof.wrong = await volume.workers.run(check_file, Located(place.segment, proof.read))
+        if proof.wrong is None or await store.run(_is_there, place):
+            return proof
+    return proof
+
+
+def _look(db: sqlite3.Connection, camera: str, now_ns: int, days: int) -> Proof:
+    proof = Proof(camera, days)
+    number = index.known_camera(db, camera)
+    oldest = db.execute(
+        "SELECT start_ns FROM segment WHERE camera = ? ORDER BY start_ns LIMIT 1", (number,)
+    ).fetchone()
+    if oldest is None:
+        return proof
+    proof.oldest_ns = oldest[0]
+    at_ns = max(oldest[0], now_ns - days * names.DAY_NS)
+    while at_ns < now_ns:
+        told = timeline(db, camera, at_ns, now_ns)
+        missing = [gap for gap in told.gaps if gap.reason != NOTHING_YET]
+        proof.missing_ns += sum(gap.to_ns - gap.from_ns for gap in missing)
+        proof.more_gaps = proof.more_gaps or len(proof.gaps) + len(missing) > GAPS_MOST
+        proof.gaps += missing[: GAPS_MOST - len(proof.gaps)]
+        at_ns = now_ns if told.next_ns is None else told.next_ns
+    return proof
+
+
+def _draw(db: sqlite3.Connection, camera: str, at: float) -> Located | None:
+    """A segment of the older half of a camera's time, at is 0.0 to 1.0."""
+    number = index.known_camera(db, camera)
+    ends = [
+        db.execute(
+            f"SELECT start_ns FROM segment WHERE camera = ? ORDER BY start_ns {way} LIMIT 1",  # noqa: S608
+            (number,),
+        ).fetchone()
+        for way in ("ASC", "DESC")
+    ]
+    if ends[0] is None or ends[1] is None:
+        return None
+    from_ns = ends[0][0] + int((ends[1][0] - ends[0][0]) * at / 2)
+    row = db.execute(
+        COLUMNS + "WHERE s.camera = ? AND s.start_ns >= ? ORDER BY s.start_ns LIMIT 1",
+        (number, from_ns),
+    ).fetchone()
+    return None if row is None else located(row)
+
+
+def _is_there(db: sqlite3.Connection, place: Located) -> bool:
+    facts = place.segment.facts
+    return (
+        db.execute(
+            "SELECT 1 FROM segment s JOIN camera c ON c.id = s.camera JOIN volume v"
+            " ON v.id = s.volume WHERE c.name = ? AND s.start_ns = ? AND v.uuid = ?",
+            (facts.camera, facts.started_ns, place.segment.volume),
+        ).fetchone()
+        is not None
+    )
