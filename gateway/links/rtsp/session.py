@@ -24,6 +24,7 @@ from gateway.errors import DeviceError, LinkDown
 from gateway.links.rtsp import rtcp
 from gateway.links.rtsp.client import RtspClient
 from gateway.links.rtsp.errors import NotPlayable, link_down
+from gateway.links.rtsp.gathering import Gathering
 from gateway.links.rtsp.messages import Message
 from gateway.links.rtsp.opening import open_connection
 from gateway.links.rtsp.rtp import Agreed, Receiver
@@ -39,7 +40,7 @@ from gateway.media.aac import parse_config
 MAX_HELD_UNITS: Final = 256
 MAX_HELD_BYTES: Final = 16 << 20
 GOODBYE_S: Final = 1.0
-TICK_S: Final = 1.0
+TICK_S: Final = 0.25
 REPORT_NS: Final = 5_000_000_000
 DEFAULT_TIMEOUT_S: Final = 60
 KEEPALIVE_S: Final = (2, 30)
@@ -71,6 +72,7 @@ class RtspSession:
         self._loop = asyncio.get_running_loop()
         self._wire = RtspWire(clock, self.counters, self._message, self._ended)
         self._client = RtspClient(settings, self._wire)
+        self._gathering = Gathering(settings.gather_s, TICK_S)
         self._why: LinkDown | None = None
         self._closed = False
         self._receivers: list[Receiver] = []
@@ -214,9 +216,10 @@ class RtspSession:
         self._receivers.append(receiver)
         self._channels.append(control)
         self.tracks += (offer.track,)
-        self._wire.channels[channel] = receiver.packet
-        self._wire.channels[control] = lambda buffer, start, stop: self._control(
-            index, memoryview(buffer)[start:stop]
+        self._wire.channels[channel] = (receiver.packet, receiver.follow)
+        self._wire.channels[control] = (
+            lambda buffer, start, stop: self._control(index, bytes(buffer[start:stop])),
+            None,
         )
 
     def _receiver(self, offer: Offer) -> Receiver:
@@ -295,6 +298,9 @@ class RtspSession:
             self._wire.end(f"{silence} 秒没有画面", f"no picture for {silence} s")
             return
         self._timer = self._loop.call_later(TICK_S, self._tick)
+        threshold = self._gathering.look(self.counters.bytes)
+        if threshold is not None:
+            self._wire.gather(threshold)
         if self._keepalive_ns and now_ns >= self._next_keepalive_ns:
             self._next_keepalive_ns = now_ns + self._keepalive_ns
             self._client.tell(self._keepalive, self._aggregate, self._named())
@@ -303,7 +309,7 @@ class RtspSession:
             for receiver, channel in zip(self._receivers, self._channels, strict=True):
                 self._report(receiver, channel, now_ns)
 
-    def _control(self, index: int, data: memoryview) -> None:
+    def _control(self, index: int, data: bytes) -> None:
         """RTCP of a track: the camera's clock."""
         heard = rtcp.parse(data)
         receiver = self._receivers[index]

@@ -29,6 +29,8 @@ class RtspSettings:
     audio              take a sound track too, if there is one that MP4 can hold
     open_timeout_s     from the first packet to the answer to PLAY
     silence_s          without a whole picture for so long the session is given up
+    gather_s           up to so much of the stream is read at once, which halves the cost of a
+                       camera; 0.0 reads at once, for who watches live
     """
 
     url: str
@@ -39,6 +41,7 @@ class RtspSettings:
     audio: bool = True
     open_timeout_s: float = 10.0
     silence_s: float = 10.0
+    gather_s: float = 0.1
 
     def __post_init__(self) -> None:
         """Refuse what must not be opened; ValueError, for the check of the configuration."""
@@ -58,8 +61,8 @@ class RtspSettings:
         for text in (self.username, self.password):
             if text is not None and any(ord(char) < 32 for char in text):
                 raise ValueError("username, password: no control characters")
-        if self.open_timeout_s <= 0 or self.silence_s <= 0:
-            raise ValueError("open_timeout_s, silence_s: above 0")
+        if self.open_timeout_s <= 0 or self.silence_s <= 0 or not 0 <= self.gather_s <= 1:
+            raise ValueError("open_timeout_s, silence_s: above 0; gather_s: 0 to 1")
 
     @property
     def host(self) -> str:

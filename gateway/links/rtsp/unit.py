@@ -24,7 +24,8 @@ class AccessUnit(NamedTuple):
     parameter_sets  all that are in force from here on, if this unit changed one; else None
     lost            packets that were lost since the last unit of this track, each counted once
     damaged         video: lost packets may have been part of it; what is there splits all the same
-    arrival_ns      monotonic, when the first packet of it was read
+    arrival_ns      monotonic, when the first packet of it was read: up to RtspSettings.gather_s,
+                    rarely half a second, after it came
     restarted       the camera began its stream anew (SSRC): ticks go on from any number
     """
 

@@ -10,6 +10,8 @@ Keeps   1. One buffer of BUFFER_BYTES for the life of the connection; packets ar
 """
 
 import asyncio
+import contextlib
+import socket
 from collections.abc import Callable
 from typing import Final
 
@@ -28,7 +30,9 @@ BUFFER_BYTES: Final = 128 * 1024
 FLOOD_BYTES: Final = 64 * 1024
 MAX_UNSENT_BYTES: Final = 64 * 1024
 Taker = Callable[[bytearray, int, int], None]
+Follower = Callable[[bytearray, memoryview, int, int, int], int]
 _DOLLAR: Final = 0x24
+_NOBODY: Final = (None, None)
 _STARTS: Final = (
     b"RTSP/",
     b"OPTIONS ",
@@ -44,7 +48,11 @@ _LONGEST_START: Final = max(map(len, _STARTS))
 
 
 class RtspWire(asyncio.BufferedProtocol):
-    """See the module. `channels` says who takes the packets of an interleaved channel."""
+    """See the module. `channels` says who takes the packets of an interleaved channel.
+
+    The first takes one packet; the second, if any, those that plainly continue it
+    (Receiver.follow).
+    """
 
     def __init__(
         self,
@@ -53,7 +61,7 @@ class RtspWire(asyncio.BufferedProtocol):
         message: Callable[[Message], None],
         ended: Callable[[str, str], None],
     ) -> None:
-        self.channels: dict[int, Taker] = {}
+        self.channels: dict[int, tuple[Taker, Follower | None]] = {}
         self.moment = Moment()
         self.gone = asyncio.Event()
         self._clock = clock
@@ -117,6 +125,14 @@ class RtspWire(asyncio.BufferedProtocol):
         transport.write(data)
         return True
 
+    def gather(self, size: int) -> None:
+        """Be woken when so many bytes have come, or the end."""
+        if self._transport is not None and not self._over:
+            with contextlib.suppress(OSError):  # a system without it reads at once
+                self._transport.get_extra_info("socket").setsockopt(
+                    socket.SOL_SOCKET, socket.SO_RCVLOWAT, size
+                )
+
     def pause(self) -> None:
         """Read no more until resume(); TCP holds the camera back."""
         if self._transport is not None and not self._over:
@@ -150,9 +166,12 @@ class RtspWire(asyncio.BufferedProtocol):
                     break
                 self._garbage = 0
                 self._counters.packets += 1
-                take = channels.get(buffer[at + 1])
+                channel = buffer[at + 1]
+                take, follow = channels.get(channel, _NOBODY)
                 if take is not None:
                     take(buffer, at + 4, stop)
+                if follow is not None:
+                    stop = follow(buffer, self._view, stop, filled, _DOLLAR << 8 | channel)
             else:
                 stop = self._take_message(at, filled)
                 if stop == at:
