@@ -201,7 +201,7 @@ def probe(
     """Read one device and show what the gateway makes of it."""
     if once and every is not None:
         raise typer.BadParameter("--once, --every: 选一个 / give one of them")
-    checked = load(config)
+    checked = load(config, untried=True)
     link, chosen, profile = _modbus_device(checked, device)
     settings = _settings(link.url)
     if not anyway:

@@ -24,11 +24,11 @@ ConfigFolder = Annotated[
 ]
 
 
-def load(folder: Path) -> Any:  # noqa: ANN401 a Config, whose module is not imported for --help
+def load(folder: Path, *, untried: bool = False) -> Any:  # noqa: ANN401 a Config, whose module is not imported for --help
     """Return the checked configuration; ConfigError goes up to main()."""
     from gateway.config import load_config  # noqa: PLC0415 pydantic costs 0.2 s that --help need not pay
 
-    return load_config(folder)
+    return load_config(folder, untried=untried)
 
 
 def shelf(folder: Path | None) -> Any:  # noqa: ANN401 see load

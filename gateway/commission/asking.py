@@ -7,8 +7,6 @@ Keeps   1. Only functions 1 to 4 are ever sent: there is no way to write through
         3. MAX_REOPENS times a connection that was lost is opened again; then LinkDown goes up.
 """
 
-import termios
-import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -57,10 +55,6 @@ class Reply:
         return self.state in {"data", "refused"}
 
 
-class PortRefuses(LinkDown):
-    """A serial port that is there and cannot be set as wanted; other settings may do."""
-
-
 class Asker:
     """One bus, asked at a pace. Make it with open().
 
@@ -87,22 +81,7 @@ class Asker:
 
     async def open(self) -> None:
         """Open the bus; LinkDown with a sentence for an installer."""
-        try:
-            self._connection = await ModbusConnection.open(
-                self.settings, self._clock, self._strange
-            )
-        except termios.error as error:  # which is no OSError
-            # The half-made port lives in the frames of the traceback, open and locked.
-            traceback.clear_frames(error.__traceback__)
-            line = f"{self.settings.baud} 8{self.settings.parity}{self.settings.stop_bits:g}"
-            raise PortRefuses(
-                f"{self.settings.where}: "
-                + both(
-                    f"串口或转换器不支持 {line}：换波特率、校验，或换一个转换器",
-                    f"the port or adapter cannot do {line}: another baud or parity, or another "
-                    "adapter",
-                )
-            ) from error
+        self._connection = await ModbusConnection.open(self.settings, self._clock, self._strange)
 
     async def close(self) -> None:
         """Close the bus; safe to call twice."""

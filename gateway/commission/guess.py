@@ -12,9 +12,9 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from gateway.clock import Clock
-from gateway.commission.asking import Asker, PortRefuses, Told
+from gateway.commission.asking import Asker, Told
 from gateway.config.inspection import both
-from gateway.links.modbus import BusSettings
+from gateway.links.modbus import BusSettings, PortRefuses
 
 BAUDS: Final = (9600, 19200, 4800, 38400, 115200, 2400, 57600, 1200)
 PARITIES: Final = ("N", "E", "O")

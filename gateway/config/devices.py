@@ -24,6 +24,7 @@ class DeviceCheck:
 
     links    kind of each link by name, None for a kind that does not hold; None altogether when
              gateway.toml could not be read: then links are not looked at
+    untried  let profiles pass that rest on doubtful sources and were never tried
     cameras  ids of the configured cameras; None when there is no [[camera]] at all
     """
 
@@ -33,7 +34,10 @@ class DeviceCheck:
         links: Mapping[str, str | None] | None,
         cameras: frozenset[str] | None,
         inspection: Inspection,
+        *,
+        untried: bool = False,
     ) -> None:
+        self._untried = untried
         self._shelf = shelf
         self._links = links
         self._cameras = cameras
@@ -261,7 +265,7 @@ class DeviceCheck:
 
     def _may_be_used(self, profile: Profile, table: DeviceTable, spot: Spot) -> bool:
         """A map of doubtful origin is used only when the installer says that he has tried it."""
-        if profile.verified or table.accept_unverified:
+        if profile.verified or table.accept_unverified or self._untried:
             return True
         if profile.source.confidence not in {"C", "D"}:
             return True

@@ -5,9 +5,9 @@ import asyncio
 import pytest
 
 from gateway.clock import SystemClock
-from gateway.commission.asking import MAX_REOPENS, Asker, PortRefuses
+from gateway.commission.asking import MAX_REOPENS, Asker
 from gateway.errors import LinkDown
-from gateway.links.modbus import parse_url
+from gateway.links.modbus import PortRefuses, parse_url
 from simulators.modbus import CutMidFrame, Gateway, Line, ShortReply, Times, Unit
 from tests.clocks import FakeClock
 

@@ -2,7 +2,7 @@
 
 from gateway.links.modbus.connection import ModbusConnection
 from gateway.links.modbus.dial_in import listening
-from gateway.links.modbus.errors import Refused, Silent, Wrong
+from gateway.links.modbus.errors import PortRefuses, Refused, Silent, Wrong
 from gateway.links.modbus.line import LineQuality, OnStrange, Strange
 from gateway.links.modbus.request import Request
 from gateway.links.modbus.settings import BusSettings, parse_url
@@ -12,6 +12,7 @@ __all__ = [
     "LineQuality",
     "ModbusConnection",
     "OnStrange",
+    "PortRefuses",
     "Refused",
     "Request",
     "Silent",

@@ -2,6 +2,7 @@
 
 DeviceError
 ├── LinkDown   (gateway.errors) the connection is gone    open another one, after a pause
+│   └── PortRefuses  the port cannot do that baud or parity    other settings, or another adapter
 ├── Silent     nothing came in time                       count it; back off a unit that stays so
 ├── Refused    the unit, or a gateway, said no            see `busy` and `unit_silent`
 └── Wrong      something came that is no answer           keep `raw` as evidence, ask again later
@@ -11,7 +12,7 @@ None of the last three says anything about the other units of the bus.
 
 from typing import Final
 
-from gateway.errors import DeviceError
+from gateway.errors import DeviceError, LinkDown
 
 GATEWAY_CODES: Final = frozenset({0x0A, 0x0B, 0x41, 0x42, 0x43, 0x4B})
 """Codes by which a gateway says that the unit behind it is not reached (quirk row 13)."""
@@ -24,6 +25,10 @@ STANDARD_CODES: Final = frozenset({1, 2, 3, 4, 5, 6, 8, 10, 11})
 
 MAX_RAW_BYTES: Final = 300
 """More than the longest frame; what an error keeps of the bytes."""
+
+
+class PortRefuses(LinkDown):
+    """A serial port that is there and cannot be set as wanted; other settings may do."""
 
 
 class Silent(DeviceError):

@@ -6,6 +6,8 @@ Needs   settings, dial_in; pymodbus, whose transport owns the serial port (exclu
 
 import asyncio
 import socket
+import termios
+import traceback
 from typing import Final
 
 from pymodbus.transport.serialtransport import SerialTransport
@@ -13,6 +15,7 @@ from pymodbus.transport.serialtransport import SerialTransport
 from gateway.clock import Clock
 from gateway.errors import LinkDown
 from gateway.links.modbus.dial_in import take_call
+from gateway.links.modbus.errors import PortRefuses
 from gateway.links.modbus.keepalive import keep_alive
 from gateway.links.modbus.settings import BusSettings
 
@@ -40,6 +43,14 @@ async def open_transport(settings: BusSettings, clock: Clock, protocol: asyncio.
         ) from error
     except socket.gaierror as error:
         raise _down(settings, "主机名解析不了", "the host's name is unknown") from error
+    except termios.error as error:  # which is no OSError
+        # The half-made port lives in the frames of the traceback, open and locked.
+        traceback.clear_frames(error.__traceback__)
+        line = f"{settings.baud} 8{settings.parity}{settings.stop_bits:g}"
+        raise PortRefuses(
+            f"{settings.where}: 串口或转换器不支持 {line}：换波特率、校验，或换一个转换器"
+            f" / the port or adapter cannot do {line}: another baud or parity, or another adapter"
+        ) from error
     except (OSError, ValueError) as error:  # pyserial's errors are OSErrors
         raise _down(settings, f"打不开：{error}", f"cannot be opened: {error}") from error
 
