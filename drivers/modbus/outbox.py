@@ -20,6 +20,8 @@ from gateway.events import Arrival
 MAX_WAITING: Final = 2048
 BATCH: Final = 512
 """Most arrivals emit takes at once."""
+BATCH_READINGS: Final = 512
+"""After so many readings a batch ends: it is judged in one go, and an alarm behind it waits."""
 
 Then = Callable[[], None]
 
@@ -58,11 +60,21 @@ class Outbox:
         self._waiting.clear()
         self._more.clear()
 
+    def _batch(self) -> list[tuple[Arrival, Then | None]]:
+        readings = size = 0
+        for arrival, _ in self._waiting[:BATCH]:
+            size += 1
+            readings += len(arrival.readings)
+            if readings >= BATCH_READINGS:
+                break
+        batch, self._waiting = self._waiting[:size], self._waiting[size:]
+        return batch
+
     async def run(self, emit: Emit) -> None:
         """Take arrivals to the disk, for ever; raises what emit raises."""
         while True:
             await self._more.wait()
-            batch, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
+            batch = self._batch()
             if not self._waiting:
                 self._more.clear()
             await emit([arrival for arrival, _ in batch])

@@ -278,14 +278,16 @@ def _link_kinds(raw: object) -> dict[str, str | None]:
 
 
 def _shelf(folder: Path, inspection: Inspection) -> Shelf:
-    own = folder / "profiles"
+    own, shipped = folder / "profiles", shipped_folder()
     if not own.is_dir():
-        return Shelf.load(shipped_folder())
+        return Shelf.load(shipped, trusted=shipped)
     try:
-        return Shelf.load(shipped_folder(), own)
+        return Shelf.load(shipped, own, trusted=shipped)
     except ConfigError as error:
         inspection.faults.extend(error.faults)
-        return Shelf.load(shipped_folder())  # so that the devices are looked at all the same
+        return Shelf.load(
+            shipped, trusted=shipped
+        )  # so that the devices are looked at all the same
 
 
 def _device_files(folder: Path, inspection: Inspection) -> Iterable[Path]:

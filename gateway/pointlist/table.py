@@ -14,7 +14,6 @@ from gateway.config.inspection import both
 from gateway.errors import ConfigError, ConfigFault
 from gateway.pointlist.cells import MAX_COLUMNS, MAX_ROWS, MAX_SCANNED, Table
 from gateway.pointlist.csv_file import read_csv
-from gateway.pointlist.xlsx_file import read_xlsx
 
 __all__ = ["MAX_COLUMNS", "MAX_FILE_BYTES", "MAX_ROWS", "MAX_SCANNED", "Table", "read_table"]
 
@@ -45,7 +44,7 @@ def read_table(path: Path, sheet: str | None = None) -> Table:
         problem = both("是旧的 .xls，或加了密码", "an old .xls, or protected by a password")
         raise _refused(path, problem, both("另存为 .xlsx 或 .csv", "saved as .xlsx or .csv"))
     try:
-        table = read_xlsx(raw, sheet) if raw.startswith(_ZIP) else read_csv(raw)
+        table = _read_workbook(raw, sheet) if raw.startswith(_ZIP) else read_csv(raw)
     except ValueError as error:
         expected = both("CSV 或 XLSX 点表", "a point list as CSV or XLSX")
         raise _refused(path, str(error), expected) from error
@@ -57,3 +56,9 @@ def read_table(path: Path, sheet: str | None = None) -> Table:
 
 def _refused(path: Path, problem: str, expected: str) -> ConfigError:
     return ConfigError([ConfigFault(str(path), "", problem, expected)])
+
+
+def _read_workbook(raw: bytes, sheet: str | None) -> Table:
+    from gateway.pointlist.xlsx_file import read_xlsx  # noqa: PLC0415 openpyxl costs 0.3 s
+
+    return read_xlsx(raw, sheet)
