@@ -6,7 +6,7 @@ Keeps   1. Picture n is taken n / fps seconds after the camera was made, by the 
            while nobody looks and while it is off: whoever connects again finds a gap as long as the
            time that passed.
         2. Everything a client did is counted and can be waited for with until().
-        3. Bounds: RUNS runs are remembered.
+        3. Bounds: RUNS runs are remembered, and the last CHANGES of what is shown.
 """
 
 import asyncio
@@ -28,6 +28,9 @@ from simulators.cameras.sound import Sound, Track, track
 from simulators.ports import free_port
 
 RUNS: Final = 1000
+CHANGES: Final = 8
+LOOK_S: Final = 0.2
+"""How often sessions are looked at for silence."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +96,7 @@ class LiveCamera:
             settings.first_number / settings.main.fps,
         )
         self._drift_ppm = 0.0
+        self._look_s = 0.0
         self._begun_wall_s = time.time() + settings.clock_ahead_s - self._anchor_media_s
         self._server: asyncio.Server | None = None
         self._connections: dict[asyncio.Task[None], Connection] = {}
@@ -171,7 +175,8 @@ class LiveCamera:
                 raise ValueError("only size and rate can change while it runs")
             since = (self.number_now(one) // group + 1) * group
             instead = since if picture is Picture.FROZEN else None
-            self._shown[one] = [*self._shown[one][-1:], _Shown(since, clip, instead)]
+            before = [past for past in self._shown[one] if past.since < since]
+            self._shown[one] = [*before[1 - CHANGES :], _Shown(since, clip, instead)]
         return since
 
     def jump(self, seconds: float) -> None:
@@ -221,10 +226,14 @@ class LiveCamera:
 
     def tick(self, now_s: float) -> None:
         """Send what is due, and end sessions nobody keeps alive."""
+        media_s = self.media_s()
         for playing in list(self.playing):
-            playing.tick(now_s)
-        for connection in self._connections.values():
-            connection.tick(now_s)
+            if media_s >= playing.quiet_until_s:
+                playing.tick(now_s, media_s)
+        if now_s >= self._look_s:
+            self._look_s = now_s + LOOK_S
+            for connection in self._connections.values():
+                connection.tick(now_s)
 
     def media_s(self) -> float:
         """Seconds by the camera's own clock since picture zero."""
@@ -243,7 +252,8 @@ class LiveCamera:
     def shown(self, stream: str, number: int) -> tuple[Clip, int | None]:
         """Return the clip picture `number` comes from, and what its strip says instead of it."""
         past = [one for one in self._shown[stream] if one.since <= number]
-        return past[-1].clip, past[-1].instead
+        it = past[-1] if past else self._shown[stream][0]
+        return it.clip, it.instead
 
     def tell(self) -> None:
         """Wake whoever waits in until()."""

@@ -19,7 +19,7 @@ import struct
 import tempfile
 import threading
 import weakref
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from functools import cache
@@ -31,7 +31,7 @@ import av.filter
 
 from simulators.cameras import avc, hevc, strip
 from simulators.cameras.packets import Burst, h264_payloads, h265_payloads
-from simulators.cameras.scene import NUMBERLESS, Picture, Scene
+from simulators.cameras.scene import BANNER, NUMBERLESS, Picture, Scene
 
 KEPT_CLIPS: Final = 64
 READY: Final = 128
@@ -118,21 +118,29 @@ class Clip:
 
 
 _making = threading.Lock()
-_alive: "weakref.WeakValueDictionary[str, Clip]" = weakref.WeakValueDictionary()
+_alive: "weakref.WeakValueDictionary[tuple[str, Shape, Picture], Clip]" = (
+    weakref.WeakValueDictionary()
+)
 """Clips somebody plays: a hundred cameras of one label have one."""
 
 
 def load(name: str, shape: Shape, picture: Picture = Picture.NORMAL) -> Clip:
     """Return a clip, encoding it if nobody has; blocks for seconds then, so call it in a thread."""
-    key = hashlib.sha256(repr((name, asdict(shape), picture, _source())).encode()).hexdigest()
-    path = _folder() / f"{key[:32]}.clip"
+    key = (name, shape, picture)
     with _making:  # two at once would only take the processor from each other
-        if not path.exists():
-            _keep(path, _encoded(name, shape, picture))
         clip = _alive.get(key)
         if clip is None:
-            clip = _alive[key] = Clip(shape, picture, _kept(path))
+            clip = _alive[key] = Clip(shape, picture, encoded(name, shape, picture))
         return clip
+
+
+def encoded(name: str, shape: Shape, picture: Picture) -> list[bytes]:
+    """Return what the encoder wrote, without strips, one piece for each picture."""
+    key = repr((name, asdict(shape), picture, _source())).encode()
+    path = _folder() / f"{hashlib.sha256(key).hexdigest()[:32]}.clip"
+    if not path.exists():
+        _keep(path, _encode(name, shape, picture))
+    return list(_kept(path))
 
 
 def _folder() -> Path:
@@ -171,7 +179,7 @@ def _kept(path: Path) -> Iterator[bytes]:
         at += 4 + size
 
 
-def _encoded(name: str, shape: Shape, picture: Picture) -> list[bytes]:
+def _encode(name: str, shape: Shape, picture: Picture) -> list[bytes]:
     """Draw and encode; the picture is a strip's height lower than the stream says later."""
     coder = av.CodecContext.create("libx264" if shape.codec == "h264" else "libx265", "w")
     if not isinstance(coder, av.VideoCodecContext):
@@ -207,8 +215,7 @@ def _frames(scene: Scene) -> Iterator[av.VideoFrame]:
     graph = _out_of_focus(scene) if scene.picture is Picture.BLURRED else None
     for index, planes in enumerate(scene.pictures()):
         frame = av.VideoFrame(scene.width, scene.height, "yuv420p")
-        for plane, samples in zip(frame.planes, planes, strict=True):
-            plane.update(_padded(samples, plane.width, plane.line_size))
+        _lay_over(frame, planes)
         frame.pts, frame.time_base = index, Fraction(1, scene.fps)
         if graph is not None:
             graph.push(frame)
@@ -216,14 +223,20 @@ def _frames(scene: Scene) -> Iterator[av.VideoFrame]:
             if not isinstance(blurred, av.VideoFrame):
                 raise TypeError("the filter returned no picture")
             frame = blurred
+            # A camera writes its name behind the lens: it stays sharp, and as still as it must be.
+            rows = (BANNER * scene.width, *[BANNER * scene.width // 4] * 2)
+            _lay_over(frame, [whole[:size] for whole, size in zip(planes, rows, strict=True)])
         yield frame
 
 
-def _padded(samples: bytes, width: int, stride: int) -> bytes:
-    if width == stride:
-        return samples
-    gap = bytes(stride - width)
-    return b"".join(samples[at : at + width] + gap for at in range(0, len(samples), width))
+def _lay_over(frame: av.VideoFrame, planes: Sequence[bytes]) -> None:
+    """Put samples in place of a frame's, from above; a frame's rows may be longer than wide."""
+    for plane, samples in zip(frame.planes, planes, strict=True):
+        width, stride = plane.width, plane.line_size
+        gap = bytes(stride - width)
+        rows = (samples[at : at + width] + gap for at in range(0, len(samples), width))
+        above = b"".join(rows)
+        plane.update(above + bytes(plane)[len(above) :])
 
 
 def _out_of_focus(scene: Scene) -> "av.filter.Graph":

@@ -11,6 +11,7 @@ Keeps   1. Every picture that is due is sent, also after a hold-up of ours, in o
 """
 
 import asyncio
+import math
 import random
 import socket
 import struct
@@ -90,6 +91,7 @@ class Playing:
         if track is not None:
             self._next_sound = self._sound_number(self.next / shape.fps)
         self._sent = 0
+        self.quiet_until_s = 0.0  # nothing is due before this, by the camera's clock
         self._stalled = False
         self._dripping = bytearray()
         self._drip_left, self._drip_at_s = 0.0, 0.0
@@ -99,17 +101,18 @@ class Playing:
         parts = []
         for at, flow in enumerate((self._video, self._audio)):
             if flow is not None:
-                time = self._picture_time(self.next) if at == 0 else self._sound_time(flow)
+                # Both name the same moment (RFC 2326 12.33), though no sound frame begins there.
+                begin = self.next / self._shape.fps
+                time = self._picture_time(self.next) if at == 0 else self._heard_at(flow, begin)
                 parts.append(f"url={base}/trackID={at};seq={flow.sequence};rtptime={time}")
         return ",".join(parts)
 
-    def tick(self, now_s: float) -> None:
-        """Send what is due; `now_s` is monotonic."""
+    def tick(self, now_s: float, media_s: float) -> None:
+        """Send what is due; `now_s` is monotonic, `media_s` the camera's."""
         conduct = self._source.conduct
-        media_s = self._source.media_s()
         due = int(media_s * self._shape.fps)
         if conduct.stall:
-            self._stalled = True
+            self._stalled, self.quiet_until_s = True, 0.0
             return
         if self._stalled:
             self._resume(due)
@@ -122,8 +125,13 @@ class Playing:
             self._sound(media_s, conduct)
         if not conduct.mute_reports and self._sent and not self.run.ended:
             self._report(now_s, media_s)
+        self.quiet_until_s = self.next / self._shape.fps
+        if self._audio is not None and self._track is not None:
+            next_sound_s = self._next_sound * self._track.samples / self._track.rate_hz
+            self.quiet_until_s = min(self.quiet_until_s, next_sound_s)
         if self._dripping or conduct.bytes_per_s:
             self._drip(now_s, conduct)
+            self.quiet_until_s = 0.0
 
     def end(self, why: str, *, polite: bool = False) -> None:
         """Send nothing more; polite says goodbye by RTCP. The connection is the caller's."""
@@ -154,13 +162,12 @@ class Playing:
     def _sound_number(self, media_s: float) -> int:
         if self._track is None:
             return 0
-        return int(media_s * self._track.rate_hz / self._track.samples)
+        return math.ceil(media_s * self._track.rate_hz / self._track.samples)
 
-    def _sound_time(self, flow: Flow) -> int:
-        if self._track is None:
-            return 0
-        jumped = int(self._source.jumped_s * self._track.rate_hz)
-        return (flow.start + self._next_sound * self._track.samples + jumped) & 0xFFFFFFFF
+    def _heard_at(self, flow: Flow, media_s: float) -> int:
+        rate_hz = self._track.rate_hz if self._track is not None else 0
+        samples = round((media_s + self._source.jumped_s) * rate_hz)
+        return (flow.start + samples) & 0xFFFFFFFF
 
     def _picture(self, number: int, conduct: Conduct) -> None:
         if number % self._shape.group == 0:
@@ -198,10 +205,11 @@ class Playing:
             return
         due = self._sound_number(media_s)
         for _ in range(PER_TICK):
-            if self._next_sound > due:
+            if self._next_sound >= due:
                 break
             burst = track.bursts[self._next_sound % len(track.bursts)]
-            data = burst.filled(flow.channel, flow.sequence, self._sound_time(flow), flow.source)
+            timestamp = self._heard_at(flow, self._next_sound * track.samples / track.rate_hz)
+            data = burst.filled(flow.channel, flow.sequence, timestamp, flow.source)
             flow.sequence = (flow.sequence + 1) & 0xFFFF
             flow.packets += 1
             flow.octets += len(data) - FRAME_BYTES - _HEADER_BYTES
@@ -216,12 +224,13 @@ class Playing:
             if flow is None or now_s < flow.report_due_s:
                 continue
             flow.report_due_s = now_s + REPORT_S
+            ticks = int(media_s * rate_hz)
             self._transport.write(
                 sender_report(
                     flow.channel + 1,
                     flow.source,
-                    wall_s=self._source.wall_s(media_s),
-                    timestamp=flow.start + int((media_s + self._source.jumped_s) * rate_hz),
+                    wall_s=self._source.wall_s(ticks / rate_hz),
+                    timestamp=flow.start + ticks + int(self._source.jumped_s * rate_hz),
                     packets=flow.packets,
                     octets=flow.octets,
                 )
