@@ -159,7 +159,7 @@ def _explain(name: str, error: ValidationError) -> list[ConfigFault]:
     for item in error.errors(include_url=False, include_input=False):
         key = _dotted(item["loc"])
         known = _EXPLAINED.get(item["type"])
-        if item["type"] == "literal_error" and item["loc"][0] in {"value", "log"}:
+        if item["type"] == "literal_error" and item["loc"][0] in {"value", "log", "modbus"}:
             known = ("不可表达 / not expressible: the language has no such word", item["msg"])
         problem, expected = known or ("不合适 / does not fit", item["msg"])
         # A union reports each of its branches; the first says enough.

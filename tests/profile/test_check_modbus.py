@@ -322,3 +322,9 @@ def test_a_sample_is_of_registers() -> None:
     assert set(faults_of(GOOD + bad)) == {"sample[0].words", "sample[0]"}
     foreign = '[[sample]]\nnote = "x"\nlog = "nothing"\nwords = { "0" = [1] }\nexpect = []\n'
     assert list(faults_of(GOOD + foreign)) == ["sample[0].log"]
+
+
+def test_row_29_a_ninth_bit_by_parity_is_not_expressible() -> None:
+    """Quirk row 29: mark and space parity is framing, which needs a driver of its own."""
+    faults = faults_of(GOOD, modbus='function = 3\nparity = ["M"]')
+    assert "not expressible" in faults["modbus.parity[0]"]

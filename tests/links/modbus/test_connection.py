@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from gateway.errors import LinkDown
+from gateway.errors import DeviceError, LinkDown
 from gateway.links.modbus import ModbusConnection, Refused, Request, Silent, Wrong
 from gateway.links.modbus.connection import FLOOD_BYTES, TURNAROUND_NS
 from gateway.links.modbus.keepalive import IDLE_S, INTERVAL_S, PROBES, UNACKNOWLEDGED_MS
@@ -432,7 +432,8 @@ async def test_row_31_the_connection_is_kept_alive_and_sends_at_once(scheme: str
         assert wire.getsockopt(tcp, socket.TCP_NODELAY) == 1
 
 
-async def test_asking_before_it_is_open_is_a_lost_link() -> None:
+async def test_row_22_asking_before_it_is_open_is_a_lost_link_when_awaited() -> None:
+    """Quirk row 22: the client measured raises at the call, before anything is awaited."""
     async with bus("tcp") as both:
         unopened = ModbusConnection(both.connection.settings, FakeClock())
         assert isinstance(await ends_with(unopened.ask(READ, 1.0)), LinkDown)
@@ -449,3 +450,18 @@ async def test_a_device_that_no_longer_reads_ends_the_connection() -> None:
             while not isinstance(await both.ask(write, timeout_s=0.001), LinkDown):
                 pass
         assert "no longer reads" in str(both.connection.lost.result())
+
+
+async def test_row_23_whatever_goes_wrong_is_raised_by_the_await_and_is_a_device_error() -> None:
+    """Quirk row 23: the client measured has three ways to say no, one of them no exception."""
+    async with bus("rtu-over-tcp", drain_s=0.0) as both:
+        assert isinstance(await both.exchange(READ, timeout_s=SOON_S), Silent)
+        refused = await both.exchange(READ, lambda heard: heard.reply(b"\x83\x02"))
+        assert isinstance(refused, Refused)
+        wrong = await both.exchange(READ, lambda heard: heard.reply(registers(1)))
+        assert isinstance(wrong, Wrong)
+        both.hang_up()
+        asking = both.ask(READ)
+        assert isinstance(await asking, LinkDown)
+        for kind in (Silent, Refused, Wrong, LinkDown):
+            assert issubclass(kind, DeviceError)

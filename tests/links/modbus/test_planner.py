@@ -196,3 +196,10 @@ def test_what_is_wanted_seldom_rides_along_where_a_read_of_its_own_is_dearer() -
 def test_a_want_longer_than_its_own_limit_is_read_as_it_is() -> None:
     """The schema forbids it; the device says no, and that is told."""
     assert [read.count for read in plan_reads([want(0, 30, limit=20)])] == [30]
+
+
+def test_row_7_registers_that_read_as_0_are_read_over_and_belong_to_nobody() -> None:
+    """Quirk row 7: an address the device does not define reads 0, which is no value of a point."""
+    [read] = plan_reads([want(0, gaps=True), want(9, gaps=True)])
+    assert (read.address, read.count) == (0, 10)
+    assert [(piece.at, piece.count) for piece in read.slices] == [(0, 1), (9, 1)]
