@@ -27,9 +27,9 @@ def split_annexb(data: bytes) -> list[bytes]:
     starts = [match.span() for match in _START.finditer(data)]
     if len(starts) > MAX_NALS:
         raise Unreadable(f"{len(starts)} NAL units in one access unit, at most {MAX_NALS}")
-    ends = [start for start, _ in starts[1:]] + [len(data)]
+    ends = [*(start for start, _ in starts[1:]), len(data)]
     # A unit never ends in a zero byte, so zeros there are trailing_zero_8bits of the stream.
-    units = (data[begin:end].rstrip(b"\0") for (_, begin), end in zip(starts, ends, strict=True))
+    units = (data[begin:end].rstrip(b"\0") for (_, begin), end in zip(starts, ends, strict=False))
     return [unit for unit in units if unit]
 
 

@@ -1,5 +1,7 @@
 """Decode times: exact, growing, and no later than the picture is shown."""
 
+import itertools
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -48,7 +50,7 @@ def test_whatever_a_camera_says_times_add_up_and_only_grow(presented, end, after
     assert [place.decode + place.offset for place in places] == presented
     assert all(place.duration >= 1 for place in places)
     assert places[0].decode >= after
-    for one, following in zip(places, places[1:], strict=False):
+    for one, following in itertools.pairwise(places):
         assert one.decode + one.duration == following.decode
 
 

@@ -47,7 +47,7 @@ def parse_challenges(headers: Iterable[str]) -> list[Challenge]:
     found: list[Challenge] = []
     for header in headers:
         marks = list(_SCHEME.finditer(_quotes_masked(header)))[:MAX_CHALLENGES]
-        for mark, following in zip(marks, [*marks[1:], None], strict=True):
+        for mark, following in zip(marks, [*marks[1:], None], strict=False):
             part = header[mark.end() : following.start() if following else None]
             parameters = {
                 name.lower(): re.sub(r"\\(.)", r"\1", quoted) if quoted else bare

@@ -127,6 +127,11 @@ class RtspSession:
         self._wire.end("已由本机关闭", "closed by us")
         self._wake()
 
+    @property
+    def behind(self) -> bool:
+        """Whoever iterates is too slow, and the camera is being held back (keep 2)."""
+        return self._paused
+
     async def __aenter__(self) -> Self:
         """The session itself."""
         return self

@@ -32,6 +32,8 @@ SET: Final = 3
 MESSAGE: Final = 4
 """H.264 SEI: may say that a decoder can begin here."""
 MAX_SET_BYTES: Final = 4096
+_FORBIDDEN: Final = 0x80
+"""First bit of a NAL unit's header in both codecs; set, it says that the unit is damaged."""
 
 
 class TooLarge(Exception):
@@ -107,6 +109,8 @@ class VideoReceiver(Receiver):
     def _whole(self, buffer: bytearray, at: int, stop: int, role: int) -> None:
         """A NAL unit that lies in one packet."""
         self._abandon()
+        if buffer[at] & _FORBIDDEN:
+            raise Damaged
         self._begin(role, buffer[at + self.header_bytes] if stop > at + self.header_bytes else 0)
         unit = self._unit
         begin = len(unit)
@@ -120,6 +124,8 @@ class VideoReceiver(Receiver):
         middle  how the payload of each packet but the first and the last begins
         """
         self._abandon()
+        if header[0] & _FORBIDDEN:
+            raise Damaged
         self._middle = middle
         self._begin(role, first)
         self._fragment, self._fragment_role = len(self._unit), role
