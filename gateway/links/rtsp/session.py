@@ -83,7 +83,7 @@ class RtspSession:
         self._session = ""
         self._aggregate = settings.url
         self._keepalive = "OPTIONS"
-        self._keepalive_ns = 0
+        self._keepalive_ns = KEEPALIVE_S[1] * 1_000_000_000
         self._next_keepalive_ns = 0
         self._next_report_ns = 0
         self._picture_ns = 0
@@ -306,7 +306,7 @@ class RtspSession:
         threshold = self._gathering.look(self.counters.bytes)
         if threshold is not None:
             self._wire.gather(threshold)
-        if self._keepalive_ns and now_ns >= self._next_keepalive_ns:
+        if now_ns >= self._next_keepalive_ns:
             self._next_keepalive_ns = now_ns + self._keepalive_ns
             self._client.tell(self._keepalive, self._aggregate, self._named())
         if now_ns >= self._next_report_ns:
