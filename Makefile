@@ -50,10 +50,10 @@ layers: test-ready
 	@echo "== import contracts"
 	@out=$$($(BIN)/lint-imports 2>&1) || { echo "$$out" >&2; exit 1; }
 
-# Not tests/: what they hold wrong is wrong on purpose. "dependant" is FastAPI's word, "ue" that of ITU-T H.264.
+# Not tests/: what they hold wrong is wrong on purpose. "dependant" is FastAPI's word, "ue" and "trun" are those of H.264 and MP4.
 words: test-ready
 	@echo "== codespell"
-	@$(BIN)/codespell --ignore-words-list dependant,ue *.md Makefile pyproject.toml .ci bench config drivers gateway simulators systemd
+	@$(BIN)/codespell --ignore-words-list dependant,ue,trun *.md Makefile pyproject.toml .ci bench config drivers gateway simulators systemd
 
 tests: test-ready
 	@echo "== pytest"

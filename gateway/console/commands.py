@@ -72,7 +72,7 @@ class CommandRoutes:
         self,
         device_id: Annotated[str, _Name],
         name: Annotated[str, _Name],
-        body: shapes.CommandIn,
+        body: shapes.CommandBody,
         who: Actor,
     ) -> Response:
         """Have a device told something. Opening a valve takes two people: the first gets 202."""

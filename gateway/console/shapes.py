@@ -35,7 +35,7 @@ class CloseIn(_In):
     note: Annotated[str, Field(max_length=MAX_NOTE_CHARS), AfterValidator(_clean)] = ""
 
 
-class CommandIn(_In):
+class CommandBody(_In):
     """Why a person wants a device told something; it goes into the record."""
 
     reason: Annotated[str, Field(min_length=1, max_length=MAX_REASON_CHARS), AfterValidator(_clean)]
