@@ -1,0 +1,136 @@
+"""From access units to fragments: one for each group of pictures, with the sound that came with it.
+
+Owns    Gatherer: what belongs into the next fragment, when it is whole, and what time it is.
+Needs   gateway.media; the times come from whoever records. Pure.
+Keeps   1. A fragment begins with a key picture, or is the rest of a group that grew beyond
+           GROUP_MOST_S or GROUP_MOST_BYTES: memory is bounded whatever a camera does.
+        2. Times inside a segment follow the camera's ticks, so nothing stutters; where a segment
+           begins is our clock's to say. A camera whose ticks leave our clock by JUMP_S is cut.
+        3. No access unit is left out or put in twice.
+"""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from gateway.links.rtsp.unit import AccessUnit
+from gateway.media import Run, Sample, Track, fragment, in_decode_order
+
+GROUP_MOST_S: Final = 10.0
+GROUP_MOST_BYTES: Final = 16 << 20
+JUMP_S: Final = 2.0
+S: Final = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """What a fragment is made of.
+
+    pictures   how many · end_ns  our UTC when its last picture ends · data  the fragment
+    """
+
+    data: bytes
+    pictures: int
+    end_ns: int
+
+
+@dataclass(slots=True)
+class _Line:
+    """One track of the segment: its ticks at the segment's beginning, and where it stands."""
+
+    track: Track
+    number: int
+    origin: int | None = None
+    after: int = 0
+    held: list[AccessUnit] = field(default_factory=list)
+
+
+class Gatherer:
+    """One segment's worth of gathering; begun with its first key picture.
+
+    began_ns  our UTC at that picture, and its monotonic arrival
+    """
+
+    def __init__(
+        self, tracks: tuple[Track, ...], first: AccessUnit, began_ns: int, began_mono_ns: int
+    ) -> None:
+        self._lines = [_Line(track, number) for number, track in enumerate(tracks, start=1)]
+        self._video = first.track
+        self._began_ns = began_ns
+        self._began_mono_ns = began_mono_ns
+        self._sequence = 0
+        self._bytes = 0
+        self.put(first)
+
+    @property
+    def is_empty(self) -> bool:
+        """Nothing waits for its fragment."""
+        return not self._lines[self._video].held
+
+    def put(self, unit: AccessUnit) -> None:
+        """Take one access unit of any track."""
+        line = self._lines[unit.track]
+        if line.origin is None:
+            ahead_s = 0.0
+            if unit.track != self._video:
+                ahead_s = max(unit.arrival_ns - self._began_mono_ns, 0) / S
+            line.origin = unit.ticks - int(ahead_s * line.track.clock_rate)
+        line.held.append(unit)
+        self._bytes += len(unit.data)
+
+    def seconds_at(self, unit: AccessUnit) -> float:
+        """How far into the segment a picture is, by the camera's ticks."""
+        line = self._lines[unit.track]
+        return (unit.ticks - (line.origin or 0)) / line.track.clock_rate
+
+    def has_jumped(self, unit: AccessUnit) -> bool:
+        """Whether the camera's ticks and our clock have parted (keep 2)."""
+        passed_s = (unit.arrival_ns - self._began_mono_ns) / S
+        return abs(self.seconds_at(unit) - passed_s) > JUMP_S
+
+    def is_too_much(self, unit: AccessUnit) -> bool:
+        """Whether the group has to be written before its end (keep 1)."""
+        held = self._lines[self._video].held
+        if not held:
+            return False
+        long_s = (unit.ticks - held[0].ticks) / self._lines[self._video].track.clock_rate
+        return self._bytes > GROUP_MOST_BYTES or long_s > GROUP_MOST_S
+
+    def take(self, until: AccessUnit | None) -> Group:
+        """Make a fragment of what was gathered.
+
+        until  the picture behind it; None at the end, when the last picture's length is a guess
+        """
+        video = self._lines[self._video]
+        pictures = video.held
+        last = pictures[-1].ticks
+        guess = last + max((last - pictures[0].ticks) // max(len(pictures) - 1, 1), 1)
+        end = guess if until is None else max(until.ticks, last + 1)
+        end_ns = self._began_ns + (end - (video.origin or 0)) * S // video.track.clock_rate
+        self._sequence += 1
+        runs = [run for line in self._lines if (run := _run(line, end, line is video))]
+        data = fragment(self._sequence, runs)
+        self._bytes = 0
+        return Group(data, len(pictures), end_ns)
+
+
+def _run(line: _Line, end: int, is_video: bool) -> Run | None:  # noqa: FBT001
+    units, line.held = line.held, []
+    if not units:
+        return None
+    origin = line.origin or 0
+    shown = [max(unit.ticks - origin, 0) for unit in units]
+    until = end - origin if is_video else shown[-1] + _sound_ticks(line, shown)
+    timings = in_decode_order(shown, until, after=line.after)
+    line.after = timings[-1].decode + timings[-1].duration
+    samples = [
+        Sample(unit.data, timing.duration, timing.offset, unit.is_key)
+        for unit, timing in zip(units, timings, strict=True)
+    ]
+    return Run(line.number, timings[0].decode, samples)
+
+
+def _sound_ticks(line: _Line, shown: list[int]) -> int:
+    """How long the last piece of sound is: as long as the one before it, 1024 samples of AAC."""
+    if len(shown) > 1:
+        return max(shown[-1] - shown[-2], 1)
+    return 1024 if line.track.codec == "aac" else line.track.clock_rate // 50
