@@ -14,19 +14,18 @@ Keeps   1. Whoever iterates gets every unit in the order of arrival, then LinkDo
 import asyncio
 import contextlib
 import re
-import secrets
 from collections import deque
 from collections.abc import AsyncIterator
 from typing import Final, Self
 
 from gateway.clock import Clock
 from gateway.errors import DeviceError, LinkDown
-from gateway.links.rtsp import rtcp
 from gateway.links.rtsp.client import RtspClient
 from gateway.links.rtsp.errors import NotPlayable, link_down
 from gateway.links.rtsp.gathering import Gathering
 from gateway.links.rtsp.messages import Message
 from gateway.links.rtsp.opening import open_connection
+from gateway.links.rtsp.reports import Reports
 from gateway.links.rtsp.rtp import Agreed, Receiver
 from gateway.links.rtsp.sdp import Description, Offer, parse_sdp
 from gateway.links.rtsp.settings import RtspSettings
@@ -47,7 +46,6 @@ KEEPALIVE_S: Final = (2, 30)
 """Half of the camera's time-out, within these."""
 _SESSION: Final = re.compile(r"([\x21-\x3a\x3c-\x7e]{1,256})(?:\s*;\s*timeout\s*=\s*(\d{1,6}))?")
 _CHANNELS: Final = re.compile(r"interleaved\s*=\s*(\d{1,3})(?:\s*-\s*(\d{1,3}))?", re.IGNORECASE)
-_NAME: Final = b"campus-gateway"
 
 
 class RtspSession:
@@ -57,8 +55,6 @@ class RtspSession:
                       new parameter sets is replaced when the unit that brings them is taken
     skipped           tracks that are not, and why; one line each
     counters          see Counters
-    reports           the newest sender report of each track, by its index
-    camera_offset_ns  the camera's clock minus ours at the newest report; None while unknown
     """
 
     def __init__(self, settings: RtspSettings, clock: Clock) -> None:
@@ -66,8 +62,6 @@ class RtspSession:
         self.tracks: tuple[Track, ...] = ()
         self.skipped: tuple[str, ...] = ()
         self.counters = Counters()
-        self.reports: dict[int, SenderReport] = {}
-        self.camera_offset_ns: int | None = None
         self._clock = clock
         self._loop = asyncio.get_running_loop()
         self._wire = RtspWire(clock, self.counters, self._message, self._ended)
@@ -76,9 +70,7 @@ class RtspSession:
         self._why: LinkDown | None = None
         self._closed = False
         self._receivers: list[Receiver] = []
-        self._heard_reports: dict[int, tuple[int, int]] = {}
-        self._reported: dict[int, tuple[int, int]] = {}
-        self._ours = secrets.randbits(32)
+        self._reports = Reports(clock)
         self._channels: list[int] = []
         self._session = ""
         self._aggregate = settings.url
@@ -126,6 +118,16 @@ class RtspSession:
                     await self._client.ask("TEARDOWN", self._aggregate, self._named())
         self._wire.end("已由本机关闭", "closed by us")
         self._wake()
+
+    @property
+    def reports(self) -> dict[int, SenderReport]:
+        """The newest sender report of each track, by its index: the camera's time of a tick."""
+        return self._reports.newest
+
+    @property
+    def camera_offset_ns(self) -> int | None:
+        """The camera's clock minus ours at the newest sender report; None while unknown."""
+        return self._reports.offset_ns
 
     @property
     def behind(self) -> bool:
@@ -217,13 +219,12 @@ class RtspSession:
                 "it does not send over the RTSP connection (TCP)",
             )
         receiver = self._receiver(offer)
-        index = len(self._receivers)
         self._receivers.append(receiver)
         self._channels.append(control)
         self.tracks += (offer.track,)
         self._wire.channels[channel] = (receiver.packet, receiver.follow)
         self._wire.channels[control] = (
-            lambda buffer, start, stop: self._control(index, bytes(buffer[start:stop])),
+            lambda buffer, start, stop: self._control(receiver, bytes(buffer[start:stop])),
             None,
         )
 
@@ -314,39 +315,15 @@ class RtspSession:
             for receiver, channel in zip(self._receivers, self._channels, strict=True):
                 self._report(receiver, channel, now_ns)
 
-    def _control(self, index: int, data: bytes) -> None:
-        """RTCP of a track: the camera's clock."""
-        heard = rtcp.parse(data)
-        receiver = self._receivers[index]
-        now_ns = self._wire.moment.ns
-        for report in heard.reports:
-            self._heard_reports[index] = (report.ntp >> 16 & 0xFFFFFFFF, now_ns)
-            utc_ns = report.utc_ns
-            if utc_ns is None or receiver.ssrc is None:
-                continue
-            ticks = receiver.ticks_of(report.stamp)
-            self.reports[index] = SenderReport(index, utc_ns, ticks, now_ns)
-            self.camera_offset_ns = utc_ns - self._clock.utc_ns()
-        if heard.goodbye:
+    def _control(self, receiver: Receiver, data: bytes) -> None:
+        """RTCP of a track."""
+        if self._reports.hear(receiver, data, self._wire.moment.ns):
             self._wire.end("摄像机结束了播放", "the camera ended the stream (RTCP BYE)")
 
     def _report(self, receiver: Receiver, channel: int, now_ns: int) -> None:
-        if receiver.ssrc is None:
+        packet = self._reports.tell(receiver, now_ns)
+        if packet is None:
             return
-        before = self._reported.get(receiver.track, (0, 0))
-        received, lost = receiver.received - before[0], receiver.lost - before[1]
-        self._reported[receiver.track] = (receiver.received, receiver.lost)
-        last, at_ns = self._heard_reports.get(receiver.track, (0, now_ns))
-        source = rtcp.Reception(
-            receiver.ssrc,
-            min(255, 256 * lost // (received + lost)) if lost > 0 and received >= 0 else 0,
-            receiver.lost,
-            receiver.highest,
-            min(int(receiver.jitter), 0xFFFFFFFF),
-            last,
-            min((now_ns - at_ns) * 65536 // 1_000_000_000, 0xFFFFFFFF),
-        )
-        packet = rtcp.receiver_report(self._ours, source, _NAME)
         head = bytes((0x24, channel)) + len(packet).to_bytes(2, "big")
         if not self._wire.send(head + packet):
             self.counters.unsent_reports += 1
