@@ -24,10 +24,10 @@ from simulators.cameras.bits import (
     BitReader,
     escape,
     nal_units,
-    se,
+    s_exp,
     spliced,
     u,
-    ue,
+    u_exp,
     unescape,
     with_stop_bit,
 )
@@ -114,26 +114,26 @@ def _sets(sps_unit: bytes, pps_unit: bytes) -> tuple[_Sets, bytes]:
     sps = BitReader(payload)
     profile = sps.u(8)
     sps.u(16)
-    sps.ue()
+    sps.u_exp()
     if profile in _HIGH:
         raise Unexpected(f"profile {profile}, expected baseline or main")
-    frame_num_bits = sps.ue() + 4
-    if sps.ue() != 2:
+    frame_num_bits = sps.u_exp() + 4
+    if sps.u_exp() != 2:
         raise Unexpected("picture order count is not of type 2")
-    sps.ue()
+    sps.u_exp()
     sps.u(1)
-    width_mbs = sps.ue() + 1
+    width_mbs = sps.u_exp() + 1
     before = sps.position
-    height_mbs = sps.ue() + 1
-    taller = spliced(sps.copy(0, before) + ue(height_mbs), payload, sps.position)
+    height_mbs = sps.u_exp() + 1
+    taller = spliced(sps.copy(0, before) + u_exp(height_mbs), payload, sps.position)
     pps = BitReader(unescape(pps_unit[1:]))
-    if pps.ue() or pps.ue() or pps.flag() or pps.flag():
+    if pps.u_exp() or pps.u_exp() or pps.flag() or pps.flag():
         raise Unexpected("CABAC, or picture order in slices")
-    if pps.ue():
+    if pps.u_exp():
         raise Unexpected("slice groups")
-    pps.ue(), pps.ue(), pps.u(3)
-    picture_qp = 26 + pps.se()
-    pps.se(), pps.se()
+    pps.u_exp(), pps.u_exp(), pps.u(3)
+    picture_qp = 26 + pps.s_exp()
+    pps.s_exp(), pps.s_exp()
     if not pps.flag():
         raise Unexpected("deblocking cannot be switched off in a slice")
     known = _Sets(width_mbs=width_mbs, frame_num_bits=frame_num_bits, picture_qp=picture_qp)
@@ -145,21 +145,21 @@ def _lowered(unit: bytes, known: _Sets) -> Coded:
     kind = unit[0]
     payload = unescape(unit[1:])
     reader = BitReader(payload[:64])
-    if reader.ue():
+    if reader.u_exp():
         raise Unexpected("the slice does not begin at the first macroblock")
-    slice_type = reader.ue() % 5
+    slice_type = reader.u_exp() % 5
     after_type = reader.position
-    reader.ue()
+    reader.u_exp()
     reader.u(known.frame_num_bits)
     if kind & 0x1F == IDR:
-        reader.ue()
+        reader.u_exp()
     kept_from = reader.position
     named = reader.copy(after_type, kept_from)
     # Types above 4 promise that all slices of the picture are alike: the strip's are not.
-    body = ue(known.width_mbs) + ue(slice_type) + named
-    head = ue(0) + ue(2) + named + _marking(reader, kind, slice_type)
+    body = u_exp(known.width_mbs) + u_exp(slice_type) + named
+    head = u_exp(0) + u_exp(2) + named + _marking(reader, kind, slice_type)
     below = bytes([kind]) + escape(spliced(body, payload, kept_from))
-    head += se(_QP - known.picture_qp) + ue(1)
+    head += s_exp(_QP - known.picture_qp) + u_exp(1)
     return Coded(head, kind, (below,))
 
 
@@ -196,7 +196,7 @@ def _row(shown: bytes | None, width_mbs: int) -> str:
 def _block(level: int) -> str:
     """Return one macroblock that differs from its left neighbour by a level; zero is one byte."""
     # mb_type 3 (Intra 16x16, DC, nothing but DC), chroma DC, no change of the quantiser
-    start = ue(3) + ue(0) + se(0)
+    start = u_exp(3) + u_exp(0) + s_exp(0)
     if level == 0:
         return start + "1"  # coeff_token: no coefficient
     code = 2 * abs(level) - (2 if level > 0 else 1) - 2  # the first level is never +1 or -1 here

@@ -47,16 +47,16 @@ class BitReader:
         """Return one bit."""
         return bool(self.u(1))
 
-    def ue(self) -> int:
+    def u_exp(self) -> int:
         """Return an unsigned Exp-Golomb code."""
         zeros = 0
         while not self.u(1):
             zeros += 1
         return (1 << zeros) - 1 + self.u(zeros)
 
-    def se(self) -> int:
+    def s_exp(self) -> int:
         """Return a signed Exp-Golomb code."""
-        code = self.ue()
+        code = self.u_exp()
         return (code + 1) // 2 if code % 2 else -(code // 2)
 
     def copy(self, begin: int, end: int) -> str:
@@ -72,15 +72,15 @@ def u(value: int, count: int) -> str:
     return format(value, f"0{count}b")
 
 
-def ue(value: int) -> str:
+def u_exp(value: int) -> str:
     """Write an unsigned Exp-Golomb code."""
     code = format(value + 1, "b")
     return "0" * (len(code) - 1) + code
 
 
-def se(value: int) -> str:
+def s_exp(value: int) -> str:
     """Write a signed Exp-Golomb code."""
-    return ue(2 * value - 1 if value > 0 else -2 * value)
+    return u_exp(2 * value - 1 if value > 0 else -2 * value)
 
 
 def packed(bits: str) -> bytes:

@@ -30,7 +30,7 @@ import av
 import av.filter
 
 from simulators.cameras import avc, hevc, strip
-from simulators.cameras.packets import Burst, h264_payloads, h265_payloads
+from simulators.cameras.packets import Burst, gathered, h264_payloads, h265_payloads
 from simulators.cameras.scene import BANNER, NUMBERLESS, Picture, Scene
 
 KEPT_CLIPS: Final = 64
@@ -83,7 +83,7 @@ class Clip:
         self._coded = avc.Avc(packets) if shape.codec == "h264" else hevc.Hevc(packets)
         self._payloads = h264_payloads if shape.codec == "h264" else h265_payloads
         self._below: dict[int, Burst] = {}
-        self._ready: dict[tuple[int, int], Burst] = {}
+        self._ready: dict[tuple[int, int, bool], Burst] = {}
 
     @property
     def sets(self) -> tuple[bytes, ...]:
@@ -95,20 +95,24 @@ class Clip:
         index = number % self.shape.frames
         return [*self._head(index, number if shown is None else shown), *self._coded.below(index)]
 
-    def burst(self, number: int, shown: int | None = None) -> Burst:
-        """Return the same as RTP packets whose headers are still to be filled in."""
+    def burst(self, number: int, shown: int | None = None, *, gather: bool = False) -> Burst:
+        """Return the same as RTP packets whose headers are still to be filled in.
+
+        gather  parameter sets and strip travel in one packet
+        """
         index, shown = number % self.shape.frames, number if shown is None else shown
-        ready = self._ready.get((index, shown))
+        ready = self._ready.get((index, shown, gather))
         if ready is None:
             below = self._below.get(index)
             if below is None:
                 payloads = self._payloads(self._coded.below(index))
                 below = self._below[index] = Burst.of(payloads, VIDEO_PAYLOAD_TYPE, ends=True)
-            head = self._payloads(self._head(index, shown))
+            head = self._head(index, shown)
+            head = self._payloads(gathered(head, self.shape.codec) if gather else head)
             ready = Burst.of(head, VIDEO_PAYLOAD_TYPE, ends=False) + below
             if len(self._ready) >= READY:
                 del self._ready[next(iter(self._ready))]
-            self._ready[index, shown] = ready
+            self._ready[index, shown, gather] = ready
         return ready
 
     def _head(self, index: int, shown: int) -> list[bytes]:

@@ -26,6 +26,7 @@ class Conduct:
     start_mid_group    PLAY begins with a picture in the middle of a group, without parameter sets
 
     In the stream
+    gather             parameter sets and strip share a packet (STAP-A, AP): legal, and not rare
     stall              PLAY is accepted, and no packet comes; also stops one that runs
     mute_reports       no sender reports
     die_after          the connection is reset after so many pictures: with clients that come again
@@ -50,6 +51,7 @@ class Conduct:
     wrong_length: int = 0
     drip_s: float = 0.0
     start_mid_group: bool = False
+    gather: bool = False
     stall: bool = False
     mute_reports: bool = False
     die_after: int | None = None

@@ -34,6 +34,7 @@ METHODS: Final = "OPTIONS, DESCRIBE, SETUP, PLAY, PAUSE, GET_PARAMETER, SET_PARA
 _IN_SESSION: Final = frozenset({"PAUSE", "GET_PARAMETER", "SET_PARAMETER", "TEARDOWN"})
 _ENDS: Final = {"PAUSE": "paused", "TEARDOWN": "teardown"}
 _REASONS: Final = {
+    **{one.value: one.phrase for one in HTTPStatus},
     451: "Parameter Not Understood",
     453: "Not Enough Bandwidth",
     454: "Session Not Found",
@@ -98,7 +99,11 @@ class Request:
     @property
     def path(self) -> list[str]:
         """The parts of the path, without empty ones."""
-        return [part for part in urlsplit(self.uri).path.split("/") if part]
+        try:
+            path = urlsplit(self.uri).path
+        except ValueError:  # an address nobody has, [::1 for one, is no path of ours
+            path = ""
+        return [part for part in path.split("/") if part]
 
 
 @dataclass(slots=True)
@@ -180,7 +185,7 @@ class Connection:
                 for name, _, value in (line.partition(":") for line in lines)
             }
             size = headers.get("content-length", "0")
-            await self._reader.readexactly(min(HEAD_BYTES, int(size) if size.isdigit() else 0))
+            await self._reader.readexactly(min(HEAD_BYTES, _number(size)))
             return Request(parts[0], parts[1], headers)
 
     async def _answer(self, request: Request) -> None:
@@ -263,8 +268,8 @@ class Connection:
         channel = 2 * at
         _, _, wish = transport.partition("interleaved=")
         wished = wish.split("-")[0].split(";")[0]
-        if wished.isdigit() and int(wished) < 255:
-            channel = int(wished)
+        if wished and _number(wished) < 255:
+            channel = _number(wished)
         flow = Flow(channel, self._house.dice)
         self._flows[at], self._stream = flow, stream
         self._session = self._session or f"{self._house.dice.getrandbits(32):08X}"
@@ -326,7 +331,7 @@ class Connection:
     async def _say(self, request: Request, answer: Answer) -> None:
         conduct = self._house.conduct
         status = answer.status
-        reason = _REASONS.get(status) or HTTPStatus(status).phrase
+        reason = _REASONS.get(status, "No Reason")
         lines = [f"RTSP/1.0 {status} {reason}", f"CSeq: {request.headers.get('cseq', '0')}"]
         lines += [f"{name}: {value}" for name, value in answer.headers]
         if answer.body:
@@ -340,3 +345,8 @@ class Connection:
             self._writer.write(bytes([byte]))
             await self._writer.drain()
             await asyncio.sleep(conduct.drip_s)
+
+
+def _number(text: str) -> int:
+    """Return what a client wrote, 0 when it is no number."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0

@@ -24,10 +24,10 @@ from simulators.cameras.bits import (
     BitReader,
     escape,
     nal_units,
-    se,
+    s_exp,
     spliced,
     u,
-    ue,
+    u_exp,
     unescape,
     with_stop_bit,
 )
@@ -155,28 +155,28 @@ def _sps(unit: bytes, known: _Sets) -> bytes:
     if sps.u(3):
         raise Unexpected("temporal layers")
     sps.u(1 + 96)  # nesting; profile, tier and level
-    sps.ue()
-    if sps.ue() != 1:
+    sps.u_exp()
+    if sps.u_exp() != 1:
         raise Unexpected("not 4:2:0")
-    width = sps.ue()
+    width = sps.u_exp()
     before = sps.position
-    height = sps.ue()
-    taller = spliced(sps.copy(0, before) + ue(height + strip.CELL), payload, sps.position)
+    height = sps.u_exp()
+    taller = spliced(sps.copy(0, before) + u_exp(height + strip.CELL), payload, sps.position)
     if sps.flag():
         raise Unexpected("a conformance window: height must be a multiple of eight")
-    if sps.ue() or sps.ue():
+    if sps.u_exp() or sps.u_exp():
         raise Unexpected("more than eight bits")
-    known.poc_bits = sps.ue() + 4
+    known.poc_bits = sps.u_exp() + 4
     sps.flag()
-    sps.ue(), sps.ue(), sps.ue()
-    if (sps.ue(), sps.ue()) != (0, 1):
+    sps.u_exp(), sps.u_exp(), sps.u_exp()
+    if (sps.u_exp(), sps.u_exp()) != (0, 1):
         raise Unexpected("coding blocks are not 8 to 16")
-    sps.ue(), sps.ue()
-    sps.ue()
-    if sps.ue() or sps.flag():
+    sps.u_exp(), sps.u_exp()
+    sps.u_exp()
+    if sps.u_exp() or sps.flag():
         raise Unexpected("intra transforms are split, or scaling lists")
     sps.flag()
-    if sps.flag() or sps.flag() or sps.ue():
+    if sps.flag() or sps.flag() or sps.u_exp():
         raise Unexpected("SAO, PCM, or reference sets in the SPS")
     if sps.flag():
         raise Unexpected("long-term references")
@@ -187,19 +187,19 @@ def _sps(unit: bytes, known: _Sets) -> bytes:
 
 def _pps(unit: bytes, known: _Sets) -> None:
     pps = BitReader(unescape(unit[2:]))
-    pps.ue(), pps.ue()
+    pps.u_exp(), pps.u_exp()
     known.dependent, known.output_flag = pps.flag(), pps.flag()
     known.extra_bits = pps.u(3)
     pps.flag()
     known.cabac_init = pps.flag()
-    known.references = pps.ue() + 1
-    pps.ue()
-    known.picture_qp = 26 + pps.se()
+    known.references = pps.u_exp() + 1
+    pps.u_exp()
+    known.picture_qp = 26 + pps.s_exp()
     pps.flag(), pps.flag()
     known.qp_delta = pps.flag()
     if known.qp_delta:
-        pps.ue()
-    pps.se(), pps.se()
+        pps.u_exp()
+    pps.s_exp(), pps.s_exp()
     known.chroma_offsets = pps.flag()
     if pps.flag() or pps.flag() or pps.flag() or pps.flag() or pps.flag():
         raise Unexpected("weights, bypass, tiles or wave fronts")
@@ -211,7 +211,7 @@ def _pps(unit: bytes, known: _Sets) -> None:
     if pps.flag():
         raise Unexpected("scaling lists")
     known.lists = pps.flag()
-    pps.ue()
+    pps.u_exp()
     known.extension = pps.flag()
 
 
@@ -225,13 +225,13 @@ def _lowered(unit: bytes, known: _Sets) -> Coded:
     begin = reader.position
     if kind in _IRAP:
         reader.flag()
-    reader.ue()
+    reader.u_exp()
     start = reader.copy(begin, reader.position) + ("0" if known.dependent else "")
     begin = reader.position
     reader.u(known.extra_bits)
     extra = reader.copy(begin, reader.position)
     begin = reader.position
-    slice_type = reader.ue()
+    slice_type = reader.u_exp()
     after_type = reader.position
     _timing(reader, kind, known)
     timing = reader.copy(after_type, reader.position)
@@ -242,7 +242,7 @@ def _lowered(unit: bytes, known: _Sets) -> Coded:
     head = "0" + start + address + reader.copy(begin - len(extra), end)
     aligned = -(-(end + 1) // 8)
     below = unit[:2] + escape(with_stop_bit(head) + payload[aligned:])
-    tail = extra + ue(2) + timing + se(_QP - known.picture_qp) + after_qp
+    tail = extra + u_exp(2) + timing + s_exp(_QP - known.picture_qp) + after_qp
     return Coded(start, tail, unit[:2], (below,))
 
 
@@ -255,8 +255,8 @@ def _timing(reader: BitReader, kind: int, known: _Sets) -> None:
     reader.u(known.poc_bits)
     if reader.flag():
         raise Unexpected("a reference set of the SPS, which has none")
-    for _ in range(reader.ue() + reader.ue()):
-        reader.ue(), reader.flag()
+    for _ in range(reader.u_exp() + reader.u_exp()):
+        reader.u_exp(), reader.flag()
     if known.temporal_mvp:
         reader.flag()
 
@@ -269,23 +269,23 @@ def _prediction(reader: BitReader, slice_type: int, known: _Sets) -> None:
         raise Unexpected("a B slice")
     references = known.references
     if reader.flag():
-        references = reader.ue() + 1
+        references = reader.u_exp() + 1
     if references > 1 or known.lists:
         raise Unexpected("more than one reference picture")
     if known.cabac_init:
         reader.flag()
-    reader.ue()  # merge candidates; collocated_ref_idx is not there with one reference
+    reader.u_exp()  # merge candidates; collocated_ref_idx is not there with one reference
 
 
 def _quantiser(reader: BitReader, known: _Sets) -> str:
     """Pass over the quantiser; return the bits that come after it."""
-    reader.se()
+    reader.s_exp()
     begin = reader.position
     if known.chroma_offsets:
-        reader.se(), reader.se()
+        reader.s_exp(), reader.s_exp()
     if known.deblock_override and reader.flag():
         raise Unexpected("a slice with a deblocking of its own")
-    if known.extension and reader.ue():
+    if known.extension and reader.u_exp():
         raise Unexpected("an extension of the slice header")
     return reader.copy(begin, reader.position)
 

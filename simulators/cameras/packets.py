@@ -104,6 +104,34 @@ def h265_payloads(units: Iterable[bytes]) -> list[bytes]:
     return payloads
 
 
+def gathered(units: Sequence[bytes], codec: str) -> list[bytes]:
+    """Put small NAL units of one picture together (STAP-A, RFC 6184 5.7.1; AP, RFC 7798 4.4.2).
+
+    What comes back goes through h264_payloads or h265_payloads like any unit; one that stands alone
+    or is too large stays as it is.
+    """
+    out: list[bytes] = []
+    batch: list[bytes] = []
+    for unit in [*units, b""]:
+        size = 2 + sum(2 + len(one) for one in batch) + 2 + len(unit)
+        if batch and (not unit or size > PAYLOAD_BYTES):
+            out.append(_together(batch, codec) if len(batch) > 1 else batch[0])
+            batch = []
+        if len(unit) + 4 > PAYLOAD_BYTES:
+            out.append(unit)
+        elif unit:
+            batch.append(unit)
+    return out
+
+
+def _together(batch: Sequence[bytes], codec: str) -> bytes:
+    if codec == "h264":
+        head = bytes([max(unit[0] & 0x60 for unit in batch) | 24])
+    else:
+        head = bytes([48 << 1, 1])
+    return head + b"".join(len(unit).to_bytes(2, "big") + unit for unit in batch)
+
+
 def aac_payload(unit: bytes) -> bytes:
     """Put the two headers of AAC-hbr before one access unit (RFC 3640 3.3.6)."""
     return struct.pack(">HH", 16, len(unit) << 3) + unit

@@ -179,7 +179,7 @@ class Playing:
             timestamp = self._picture_time(0 if conduct.frozen_timestamps else number)
             if conduct.absurd_rate and self._dice.random() < conduct.absurd_rate:
                 timestamp = self._dice.getrandbits(32)
-            burst = self._clip.burst(number, self._instead)
+            burst = self._clip.burst(number, self._instead, gather=conduct.gather)
             flow = self._video
             data = burst.filled(flow.channel, flow.sequence, timestamp, flow.source)
             flow.sequence = (flow.sequence + len(burst.starts)) & 0xFFFF

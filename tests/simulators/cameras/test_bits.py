@@ -8,10 +8,10 @@ from simulators.cameras.bits import (
     escape,
     nal_units,
     packed,
-    se,
+    s_exp,
     spliced,
     u,
-    ue,
+    u_exp,
     unescape,
     with_stop_bit,
 )
@@ -22,13 +22,13 @@ ZEROES = st.lists(st.sampled_from([0, 0, 0, 1, 2, 3, 4, 255]), max_size=60).map(
 
 @given(NUMBERS, st.integers(-(2**30), 2**30), st.integers(0, 255))
 def test_codes_come_back_in_order(plain: int, signed: int, byte: int) -> None:
-    reader = BitReader(with_stop_bit(ue(plain) + se(signed) + u(byte, 8)))
-    assert (reader.ue(), reader.se(), reader.u(8)) == (plain, signed, byte)
+    reader = BitReader(with_stop_bit(u_exp(plain) + s_exp(signed) + u(byte, 8)))
+    assert (reader.u_exp(), reader.s_exp(), reader.u(8)) == (plain, signed, byte)
 
 
 def test_codes_are_those_the_standard_prints() -> None:
-    assert [ue(value) for value in range(5)] == ["1", "010", "011", "00100", "00101"]
-    assert [se(value) for value in (0, 1, -1, 2, -2)] == ["1", "010", "011", "00100", "00101"]
+    assert [u_exp(value) for value in range(5)] == ["1", "010", "011", "00100", "00101"]
+    assert [s_exp(value) for value in (0, 1, -1, 2, -2)] == ["1", "010", "011", "00100", "00101"]
 
 
 @given(ZEROES)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
@@ -171,6 +171,26 @@ async def test_sequence_numbers_and_timestamps_have_no_holes_through_the_seam_of
             assert after.sequence == (before.sequence + 1) % 65536
             assert (after.timestamp - before.timestamp) % 2**32 in {0, 3600}
         assert all(len({packet.timestamp for packet in picture}) == 1 for picture in pictures)
+
+
+async def test_libav_keeps_its_session_alive() -> None:
+    async with one(session_timeout_s=2.0) as camera:
+        seen = await watch(camera.url, 150)  # six seconds: three time-outs
+        assert in_order([picture.number for picture in seen])
+        assert camera.client_report_count + camera.requests["GET_PARAMETER"] > 1
+        assert len(camera.runs) == 1
+
+
+async def test_forty_cameras_serve_everybody_every_picture() -> None:
+    names = [f"cam-{number}" for number in range(40)]
+    settings = [Camera(name=name, label="shared", main=SMALL, sub=None) for name in names]
+    async with Cameras(settings) as cameras, AsyncExitStack() as stack:
+        viewers = [await stack.enter_async_context(Viewer(camera.url)) for camera in cameras]
+        await asyncio.gather(*(viewer.play() for viewer in viewers))
+        for pictures in await asyncio.gather(*(viewer.pictures(60) for viewer in viewers)):
+            times = [picture[0].timestamp for picture in pictures]
+            assert {(after - before) % 2**32 for before, after in pairwise(times)} == {3600}
+        assert len({(await viewer.packet()).data[8:12] for viewer in viewers}) == 40
 
 
 async def test_another_picture_comes_with_a_key_frame_and_the_numbers_go_on() -> None:

@@ -1,7 +1,9 @@
 """Each kind of misbehaviour does what it is called, and nothing of it remains afterwards."""
 
 import asyncio
+import random
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -384,6 +386,58 @@ async def test_who_speaks_something_else_is_hung_up_on(camera: LiveCamera, said:
     async with Viewer(camera.url) as viewer:
         viewer.writer.write(said)
         assert await viewer.rest() == b""
+
+
+async def test_no_request_however_odd_upsets_the_camera() -> None:
+    settings = Camera(name="gate", main=SMALL, sub=None, scheme=Scheme.NONE)
+    async with Cameras([settings]) as cameras:
+        camera = cameras["gate"]
+        upset: list[object] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: upset.append(context))
+        dice = random.Random(7)
+        base = f"127.0.0.1:{camera.port}/main"
+        good = (
+            f"SETUP rtsp://{base}/trackID=0 RTSP/1.0\r\nCSeq: 1\r\nContent-Length: 3\r\n"
+            "Transport: RTP/AVP/TCP;interleaved=0-1\r\nSession: 1;x\r\n"
+            'Authorization: Digest username="a", nonce="b", uri="c", response="d"\r\n\r\nabc'
+        ).encode()
+        odd = [
+            b"SETUP rtsp://[::1/main RTSP/1.0\r\n\r\n",
+            b"SETUP * RTSP/1.0\r\nTransport: RTP/AVP/TCP;interleaved=\xb2-3\r\n\r\n",
+            "PLAY / RTSP/1.0\r\nContent-Length: ²\r\n\r\n".encode(),
+            b"DESCRIBE x RTSP/1.0\r\nContent-Length: 99999999999999999999\r\n\r\n",
+            b"OPTIONS \r\n\r\n",
+            b"$\x00\xff\xff",
+        ]
+        for _ in range(150):
+            mutant = bytearray(good)
+            for _ in range(dice.randrange(1, 6)):
+                mutant[dice.randrange(len(mutant))] = dice.randrange(256)
+            odd.append(bytes(mutant))
+        for said in odd:
+            async with Viewer(camera.url) as viewer:
+                viewer.writer.write(said)
+                viewer.writer.write_eof()
+                await viewer.rest()
+        await camera.until(lambda _: camera.open_count == 0)
+        assert upset == []
+
+
+async def test_small_units_may_share_a_packet(camera: LiveCamera) -> None:
+    camera.conduct.gather = True
+    async with Viewer(camera.url) as viewer:
+        await viewer.play()
+        (key,) = await viewer.pictures(1)
+        assert key[0].data[12] & 0x1F == 24
+    async with Cameras([Camera(sub=None, main=replace(SMALL, codec="h265"), speed=4.0)]) as others:
+        others["camera"].conduct.gather = True
+        async with Viewer(others["camera"].url) as viewer:
+            await viewer.play()
+            (key,) = await viewer.pictures(1)
+            assert key[0].data[12] >> 1 & 0x3F == 48
+        for url in (camera.url, others["camera"].url):
+            seen = await watch(url, 25)
+            assert [picture.number - seen[0].number for picture in seen] == list(range(25))
 
 
 async def test_a_teardown_ends_the_stream_and_not_the_connection(camera: LiveCamera) -> None:

@@ -2,7 +2,7 @@
 
 import struct
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from simulators.cameras.packets import (
@@ -10,6 +10,7 @@ from simulators.cameras.packets import (
     Burst,
     aac_payload,
     apart,
+    gathered,
     goodbye,
     h264_payloads,
     h265_payloads,
@@ -59,6 +60,28 @@ def test_units_of_any_size_come_back_from_their_fragments(sizes: list[int]) -> N
         assert max(map(len, payloads)) <= PAYLOAD_BYTES
 
 
+@given(st.lists(SIZES, min_size=1, max_size=9))
+def test_gathered_units_come_back_in_order(sizes: list[int]) -> None:
+    for codec, start, kind_of, single, skip in (
+        ("h264", b"\x67", lambda one: one[0] & 0x1F, 24, 1),
+        ("h265", b"\x42\x01", lambda one: one[0] >> 1 & 0x3F, 48, 2),
+    ):
+        units = [start + bytes([at % 251 for at in range(size)]) for size in sizes]
+        back: list[bytes] = []
+        for one in gathered(units, codec):
+            if kind_of(one) != single:
+                back.append(one)
+                continue
+            assert len(one) <= PAYLOAD_BYTES
+            at, before = skip, len(back)
+            while at < len(one):
+                size = int.from_bytes(one[at : at + 2], "big")
+                back.append(one[at + 2 : at + 2 + size])
+                at += 2 + size
+            assert len(back) - before >= 2
+        assert back == units
+
+
 def test_only_the_last_fragment_says_it_ends_the_unit() -> None:
     unit = b"\x65" + bytes(5000)
     flags = [payload[1] >> 6 for payload in h264_payloads([unit])]
@@ -66,6 +89,7 @@ def test_only_the_last_fragment_says_it_ends_the_unit() -> None:
 
 
 @given(st.lists(st.binary(min_size=1, max_size=50), min_size=1, max_size=6), st.integers(0, 65535))
+@example([b"a"] * 5, 65_533)
 def test_a_burst_counts_through_the_end_of_the_numbers(
     payloads: list[bytes], sequence: int
 ) -> None:

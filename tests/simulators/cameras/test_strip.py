@@ -33,6 +33,17 @@ def test_one_wrong_cell_is_noticed(number: int, cell: int) -> None:
         read_luma(bytes(luma), WIDTH)
 
 
+def test_the_layout_stays_what_other_readers_were_told() -> None:
+    """The check by hand: CRC-8, x^8+x^2+x+1, begun with 0xFF, over 12 34 56."""
+    remainder = (0xFF123456 ^ 0xFF << 24 ^ 0xFF << 16) << 8
+    for bit in range(39, 7, -1):
+        if remainder >> bit & 1:
+            remainder ^= 0x107 << (bit - 8)
+    assert strip.groups(0x123456) == bytes([0x12, 0x34, 0x56, remainder])
+    cells = "".join("#" if cell else "." for cell in strip.cells(0x12))
+    assert cells == "#...#..#.."
+
+
 def test_numbers_begin_again_after_the_last() -> None:
     assert strip.groups(strip.NUMBERS + 5) == strip.groups(5)
 
