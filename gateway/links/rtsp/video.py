@@ -32,6 +32,7 @@ SET: Final = 3
 MESSAGE: Final = 4
 """H.264 SEI: may say that a decoder can begin here."""
 MAX_SET_BYTES: Final = 4096
+_MARKER: Final = 0x80
 _FORBIDDEN: Final = 0x80
 """First bit of a NAL unit's header in both codecs; set, it says that the unit is damaged."""
 
@@ -64,7 +65,7 @@ class VideoReceiver(Receiver):
         self._nals = 0
         self._fragment: int | None = None
         self._fragment_role = OTHER
-        self._middle = b""
+        self._middle = self._last = b""
         self._has_picture = False
         self._is_key = False
         self._new_sets: list[bytes] = []
@@ -73,23 +74,25 @@ class VideoReceiver(Receiver):
         self._trusts_marker = True
 
     def follow(self, buffer: bytearray, view: memoryview, at: int, filled: int, head: int) -> int:
-        """See Receiver: middle pieces of a NAL unit, nine packets of ten, in one loop."""
+        """See Receiver: pieces of a NAL unit, nine packets of ten, in one loop, and its last."""
         if self._fragment is None:
             return at
         unit, unpack_from = self._unit, self._PLAIN_PIECE.unpack_from
         payload = self._PLAIN_PIECE.size
         number, plain, taken = self._expected or 0, 0x8000 | self._payload_type, 0
+        last, ended = self._last, 0
+        pieces = (self._middle, last)
         while filled - at > payload:
             mark, size, flags, found, stamp, ssrc, piece = unpack_from(buffer, at)
             stop = at + 4 + size
             if (
                 found != number
-                or piece != self._middle
+                or piece not in pieces
                 or stop > filled
                 or stop <= at + payload
                 or stamp != self._stamp
                 or mark != head
-                or flags != plain
+                or (flags != plain and (flags != plain | _MARKER or piece != last))
                 or ssrc != self.ssrc
             ):
                 break
@@ -97,11 +100,18 @@ class VideoReceiver(Receiver):
             number = (number + 1) & 0xFFFF
             taken += 1
             at = stop
+            if piece == last:
+                ended = flags
+                break
         self._expected = number
         self.received += taken
         self._counters.packets += taken
         if len(unit) > MAX_UNIT_BYTES:
             raise TooLarge
+        if ended:
+            self._close()
+            if ended & _MARKER:
+                self._marked()
         return at
 
     # NAL units.
@@ -127,6 +137,7 @@ class VideoReceiver(Receiver):
         if header[0] & _FORBIDDEN:
             raise Damaged
         self._middle = middle
+        self._last = middle[:-1] + bytes((middle[-1] | 0x40,))
         self._begin(role, first)
         self._fragment, self._fragment_role = len(self._unit), role
         self._unit += b"\0\0\0\0"
