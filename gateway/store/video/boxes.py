@@ -129,7 +129,7 @@ def read_seal(file: BinaryIO) -> tuple[dict[str, Any], int]:
     return facts, length - size
 
 
-def walk(file: BinaryIO, *, hashed: bool = True) -> Walk:
+def walk(file: BinaryIO, *, hashed: bool = True) -> Walk:  # noqa: C901 - one loop, one state
     """Go over a file from its beginning to the last fragment that is whole.
 
     hashed  False reads headers and marks only (a few hundred bytes for each fragment): for a sealed
@@ -151,13 +151,16 @@ def walk(file: BinaryIO, *, hashed: bool = True) -> Walk:
         elif kind == MARK:
             mark = b"".join(content)
             end_ns, frames, crc = struct.unpack(">qII", mark)
-            if at == start or (hashed and crc != check):
+            if at == start:
                 break
-            found.fragments.append(Fragment(start, at - start, end_ns, frames))
+            sound = not hashed or crc == check
+            if sound:
+                found.fragments.append(Fragment(start, at - start, end_ns, frames))
             pending.update(struct.pack(">I4s16s", size, b"uuid", MARK) + mark)
-            digest, pending = pending, pending.copy()
-            found.whole_bytes = start = at + size
-            check = 0
+            start, check = at + size, 0
+            if sound:  # a damaged one before it stays: cutting there would lose what is sound
+                digest, pending = pending, pending.copy()
+                found.whole_bytes = start
         elif kind in {HEAD, SEAL}:
             break
         elif hashed:
@@ -211,6 +214,17 @@ def _hash_of(file: BinaryIO, size_bytes: int) -> "hashlib._Hash":
     for piece in _pieces(file, 0, size_bytes):
         digest.update(piece)
     return digest
+
+
+def marks_after(file: BinaryIO, at: int) -> int:
+    """How many marks there seem to be from a byte on: one is a fragment that was cut off."""
+    count = 0
+    rest = b""
+    for piece in _pieces(file, at, file.seek(0, 2)):
+        rest += piece
+        count += rest.count(MARK)
+        rest = rest[-len(MARK) + 1 :]
+    return count
 
 
 def digest_of(file: BinaryIO, size_bytes: int) -> bytes:

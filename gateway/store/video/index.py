@@ -29,6 +29,9 @@ JOIN_NS: Final = 200_000_000
 """Two segments with less than this between them are one recording: five pictures at 25/s."""
 GAP_MOST_NS: Final = 400 * names.DAY_NS
 """A longer gap is a clock's leap, and only its end is noted."""
+REST_KEY: Final = "rest_ns"
+REST_NS: Final = names.DAY_NS
+"""How long retention rests after a step of the clock, and after the index was made anew."""
 _LAST: Final = 2**63 - 1
 
 Key = tuple[int, int, int]

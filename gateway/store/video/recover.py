@@ -14,7 +14,7 @@ import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 from gateway.crash import here as crash_here
 from gateway.store.batch import transaction
@@ -28,6 +28,8 @@ ROWS: Final = 500
 RECOVERED: Final = "recovered"
 MISSING: Final = "missing"
 ASIDE: Final = ".damaged"
+DAMAGE_MARKS: Final = 2
+"""So many marks behind the last whole fragment are no crash: a crash cuts one off."""
 
 Progress = Callable[[int, int], None]
 """Called with folders done and folders to do."""
@@ -90,8 +92,11 @@ async def recover(
             found.note(f"{volume.path / camera / day}: {error}")
         found.folders += 1
         progress(done, len(waiting))
-    if store.connection.is_new and not found.indexed + found.mended + found.failed:
-        await store.run(holds.confirm)  # nothing was ever recorded, so nothing was held
+    if store.connection.is_new:
+        if found.indexed + found.mended + found.failed:
+            await store.run(index.set_meta, index.REST_KEY, index.REST_NS)
+        else:
+            await store.run(holds.confirm)  # nothing was ever recorded, so nothing was held
     await store.note_recovered()
     return found
 
@@ -190,9 +195,13 @@ def _mend(volume: Volume, path: Path, found: Recovered) -> Segment | None:
     try:
         with os.fdopen(os.dup(descriptor), "rb") as file:
             walked = boxes.walk(file)
+            marks = boxes.marks_after(file, walked.whole_bytes)
+            if walked.fragments and marks >= DAMAGE_MARKS:
+                _keep_rest(volume, path, file, walked.whole_bytes, found)
             length = file.seek(0, 2)
         if not walked.fragments:
-            _clear(volume, path, found, is_empty=bool(walked.head) or length <= boxes.INIT_MOST)
+            begun = bool(walked.head) or (length <= boxes.INIT_MOST + boxes.SEAL_MOST and not marks)
+            _clear(volume, path, found, is_empty=begun and marks < DAMAGE_MARKS)
             return None
         facts = facts_from(walked.head)
         _check_place(volume, path.with_suffix(""), facts)
@@ -229,6 +238,23 @@ def _check_place(volume: Volume, path: Path, facts: Facts, *, is_there: bool = F
         raise boxes.NotBoxes("内容属于另一个文件 its content is of another file")
     if path.exists() != is_there:
         raise boxes.NotBoxes(f"{path.name}: 已存在 there is a sealed one already")
+
+
+def _keep_rest(volume: Volume, path: Path, file: BinaryIO, at: int, found: Recovered) -> None:
+    """What lies behind a damage that cannot be walked over is kept in a file of its own (V10)."""
+    aside = path.with_name(path.name + ASIDE)
+    volume.disk.remove(aside)  # of a mending that was cut off
+    copy = volume.disk.create(aside)
+    try:
+        file.seek(at)
+        while piece := file.read(boxes.PIECE):
+            volume.disk.write(copy, [piece])
+        volume.disk.sync(copy)
+    finally:
+        os.close(copy)
+    volume.disk.sync_folder(path.parent)
+    found.damaged += 1
+    found.note(f"{aside}: 损坏处之后的部分 what lies behind byte {at} of it could not be read")
 
 
 def _clear(volume: Volume, path: Path, found: Recovered, *, is_empty: bool) -> None:

@@ -2,7 +2,7 @@
 
 Needs   .store, .holds for what is held.
 Keeps   1. expire() removes only segments whose end is older than the camera's days by a clock that
-           is trusted and has not stepped for QUIET_NS; held ones stay (V6, V7).
+           is trusted and has not stepped for REST_NS; held ones stay (V6, V7).
         2. The horizon moves by at most MOST_DAYS in PASS_NS: a leap of time empties nothing.
         3. Row first, then file: a crash between leaves a file that recovery gives a row again.
         4. make_room() is for a full disk only, takes the oldest that are not held, and does what a
@@ -28,7 +28,8 @@ from gateway.store.video.volumes import State, Volume
 DAYS: Final = 90
 MOST_DAYS: Final = 3
 PASS_NS: Final = names.DAY_NS // 4
-QUIET_NS: Final = names.DAY_NS
+SEEN_KEY: Final = "clock_seen_ns"
+RESTART_NS: Final = 3600 * names.SECOND_NS
 STEP: Final = 500
 FUTURE_NS: Final = 3600 * names.SECOND_NS
 PLAN_MOST: Final = 20_000
@@ -86,7 +87,9 @@ class RoomPlan:
 
 @dataclass(slots=True)
 class Retention:
-    """How long each camera's video is kept; remembers what the clock did between two steps.
+    """How long each camera's video is kept; watches the clock between two steps.
+
+    One for a store: it is the only one who may look at the clock for this.
 
     days    for all cameras; days_of for those that differ
     """
@@ -95,15 +98,14 @@ class Retention:
     days: int = DAYS
     days_of: Mapping[str, int] = field(default_factory=dict)
     _seen: tuple[int, int] | None = None
-    _stepped_mono_ns: int | None = None
 
     async def expire(self) -> Expired:
         """Remove one step's worth of what is too old. Call it again at once while `more`.
 
         raises  StoreError: try again later, nothing is lost by it
         """
-        refused = self._clock_refuses()
-        if refused is None and await self.store.holds_are_unknown():
+        refused = await self.store.run(self._clock_refuses)
+        if await self.store.holds_are_unknown():  # told first: it does not pass by itself
             refused = Refused.HOLDS_UNKNOWN
         if refused is not None:
             return Expired(refused=refused)
@@ -114,22 +116,31 @@ class Retention:
         size = sum(row[3] for row in rows)
         return Expired(len(rows), size, more=len(rows) >= STEP)
 
-    def _clock_refuses(self) -> Refused | None:
+    def _clock_refuses(self, db: sqlite3.Connection) -> Refused | None:
+        """What the clock did since the last look, restarts included; notes the rest that is left.
+
+        A restart after more than RESTART_NS counts as a step: nobody knows how long it really was.
+        """
         clock = self.store.clock
         mono_ns, utc_ns = clock.mono_ns(), clock.utc_ns()
+        noted_ns = index.meta(db, SEEN_KEY)
         seen, self._seen = self._seen, (mono_ns, utc_ns)
+        passed_ns = 0
         if seen is not None:
-            drift_ns = (utc_ns - seen[1]) - (mono_ns - seen[0])
-            if abs(drift_ns) > STEP_NS + (mono_ns - seen[0]) // 1000:
-                self._stepped_mono_ns = mono_ns
-        if clock.quality != "trusted" or utc_ns < SANE_NS:
-            self._stepped_mono_ns = mono_ns
+            passed_ns = mono_ns - seen[0]
+            stepped = abs(utc_ns - seen[1] - passed_ns) > STEP_NS + passed_ns // 1000
+        else:
+            stepped = noted_ns is not None and not -STEP_NS <= utc_ns - noted_ns <= RESTART_NS
+        untrusted = clock.quality != "trusted" or utc_ns < SANE_NS
+        rest_ns = max(0, (index.meta(db, index.REST_KEY) or 0) - passed_ns)
+        with transaction(db):
+            index.set_meta(db, SEEN_KEY, utc_ns)
+            if stepped or untrusted:
+                rest_ns = index.REST_NS
+            index.set_meta(db, index.REST_KEY, rest_ns)
+        if untrusted:
             return Refused.CLOCK_UNTRUSTED
-        if self._stepped_mono_ns is not None:
-            if mono_ns - self._stepped_mono_ns < QUIET_NS:
-                return Refused.CLOCK_STEPPED
-            self._stepped_mono_ns = None
-        return None
+        return Refused.CLOCK_STEPPED if rest_ns else None
 
     def _take_rows(self, db: sqlite3.Connection, now_ns: int) -> list[Row]:
         """Rows that go now; they are out of the index when this returns."""

@@ -38,6 +38,7 @@ async def work(root: Path, count: int, first: int) -> None:
                 say("held", start_ns)
             clock.advance(60)
         clock.advance(DAY // SECOND - 60 * count // 2)  # half of it is old now
+        await retention.expire()
         for _ in range(9):
             clock.advance(6 * 3600)
             await retention.expire()

@@ -173,6 +173,34 @@ async def test_what_cannot_be_read_is_kept_under_another_name(tmp_path: Path) ->
     assert [p.name for p in video_files(tmp_path)] == [path.name + ".damaged"]
 
 
+async def test_a_damaged_fragment_in_the_middle_costs_none_of_its_neighbours(
+    tmp_path: Path,
+) -> None:
+    async with opened(tmp_path, FakeClock()) as store:
+        path = await leave_open(store, NOON, 5)
+        content = bytearray(path.read_bytes())
+        content[content.index(fragment(1)) + 50] ^= 1
+        path.write_bytes(content)
+        assert (await recover(store)).mended == 1
+        segment = (await store.segments(CAMERA, NOON, NOON + 1))[0].segment
+    assert segment.end_ns == NOON + 5 * SECOND
+    assert path.with_suffix("").read_bytes().startswith(content)
+
+
+async def test_what_lies_behind_a_length_that_cannot_be_read_is_kept(tmp_path: Path) -> None:
+    async with opened(tmp_path, FakeClock()) as store:
+        path = await leave_open(store, NOON, 5)
+        content = bytearray(path.read_bytes())
+        at = content.index(fragment(2))
+        content[at] = 0x7F
+        path.write_bytes(content)
+        found = await recover(store)
+        segment = (await store.segments(CAMERA, NOON, NOON + 1))[0].segment
+    assert (found.mended, found.damaged) == (1, 1)
+    assert segment.end_ns == NOON + 2 * SECOND
+    assert path.with_name(path.name + ".damaged").read_bytes() == content[at:]
+
+
 async def test_a_sealed_file_with_a_damaged_seal_is_indexed_and_told(tmp_path: Path) -> None:
     async with opened(tmp_path, FakeClock()) as store:
         segment = await record(store)

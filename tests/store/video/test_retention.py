@@ -40,10 +40,11 @@ async def test_only_what_is_older_than_its_days_goes(tmp_path: Path) -> None:
     clock = FakeClock()
     async with opened(tmp_path, clock, recovered=True) as store:
         await days_of_video(store, 95)
-        assert await drain(Retention(store)) == 4, "of exactly 90 days and younger nothing"
+        retention = Retention(store)
+        assert await drain(retention) == 4, "of exactly 90 days and younger nothing"
         assert len(video_files(tmp_path)) == 91
         clock.advance(6 * 3600)
-        assert await drain(Retention(store)) == 1
+        assert await drain(retention) == 1
         assert (await recover(store)).missing == 0
 
 
@@ -123,6 +124,17 @@ async def test_a_step_of_the_clock_stops_retention_for_a_day(tmp_path: Path) -> 
         assert len(video_files(tmp_path)) == 1
 
 
+async def test_a_step_is_not_forgotten_by_a_restart(tmp_path: Path) -> None:
+    clock = FakeClock()
+    async with opened(tmp_path, clock, recovered=True) as store:
+        await record(store)
+        assert (await Retention(store).expire()).refused is None
+    clock.step(100 * 86_400)
+    for _ in range(2):  # the rest is not over because somebody starts again
+        async with opened(tmp_path, clock, recovered=True) as store:
+            assert (await Retention(store).expire()).refused is Refused.CLOCK_STEPPED
+
+
 async def test_a_leap_of_time_takes_three_days_worth_in_six_hours(tmp_path: Path) -> None:
     clock = FakeClock()
     async with opened(tmp_path, clock, recovered=True) as store:
@@ -132,6 +144,8 @@ async def test_a_leap_of_time_takes_three_days_worth_in_six_hours(tmp_path: Path
     clock.advance(365 * 86_400)  # a year in a cupboard
     async with opened(tmp_path, clock, recovered=True) as store:
         retention = Retention(store, days=20)
+        assert (await retention.expire()).refused is Refused.CLOCK_STEPPED
+        clock.advance(86_400)
         assert await drain(retention) <= 4
         clock.advance(6 * 3600)
         assert await drain(retention) <= 3
@@ -183,6 +197,8 @@ async def test_after_index_and_notes_were_lost_nothing_goes(tmp_path: Path) -> N
         retention = Retention(store)
         assert (await retention.expire()).refused is Refused.HOLDS_UNKNOWN
         await store.confirm_holds()
+        assert (await retention.expire()).refused is Refused.CLOCK_STEPPED, "made anew: it rests"
+        clock.advance(86_400)
         assert await drain(retention) == 4
 
 
