@@ -37,9 +37,11 @@ from gateway.housekeeping import Housekeeping
 from gateway.intake import Intake
 from gateway.linkage import Linkage
 from gateway.metrics import Metrics
+from gateway.recordings import Recordings
 from gateway.rules.routing import Router
 from gateway.sources import Sources
 from gateway.store import Journal, Store, recover
+from gateway.store.video import VideoReader
 from gateway.supervise import keep_running
 from gateway.uplink import Receipt, UplinkSettings, find_uplink
 
@@ -164,6 +166,12 @@ class _House:
             metrics=self.metrics,
         )
         self.workers = [self._worker(entry, numbers[entry.name]) for entry in config.uplinks]
+        self.recordings = Recordings(
+            config.cameras if config.volumes else (),
+            VideoReader(config.store.path),
+            self.intake,
+            clock,
+        )
         self.keeper = Housekeeping(
             store, self.intake, clock, retention_days=config.store.retention_days
         )
@@ -243,6 +251,7 @@ class _House:
             for name, part in (
                 ("linkage", lambda: self.linkage.run(self._part_failed)),
                 ("housekeeping", self.keeper.run),
+                ("recordings", self.recordings.run),
                 ("heartbeat", self._heartbeats),
                 ("receipts", self._take_later),
                 ("watchdog", self._watchdog),

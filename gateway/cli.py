@@ -65,6 +65,20 @@ def run(config: ConfigFolder) -> None:
     _finish(asyncio.run(gateway_app.run(checked)))
 
 
+@app.command(help=text.VIDEO)
+def video(config: ConfigFolder) -> None:
+    """Run the recorder: cameras in, segments out."""
+    checked = load(config)
+    if not checked.cameras or not checked.volumes:
+        advise(
+            "没有可录的摄像机或录像盘：在 gateway.toml 写 [[camera]]（带 url）和 [[video.volume]]",
+            "nothing to record: gateway.toml needs a [[camera]] with a url and a [[video.volume]]",
+        )
+        raise typer.Exit(EXIT_CONFIG)
+    service: Any = importlib.import_module("gateway.recorder.service")
+    _finish(asyncio.run(service.run(checked)))
+
+
 @app.command(help=text.DEMO)
 def demo(
     data: Annotated[

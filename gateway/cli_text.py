@@ -33,6 +33,16 @@ SIMULATE: Final = """\
 Act as a device in the field.
 """
 
+VIDEO: Final = """\
+运行录像:把每台摄像机的码流原样写成一分钟一段,哈希、落盘、编入索引,按保留天数清理。
+
+Run the recorder: every camera's stream as it is, in segments of a minute, hashed, synced, indexed,
+and removed when its days are over.
+
+\b
+例 / example: campus-gateway video --config /etc/campus-gateway
+"""
+
 RUN: Final = """\
 运行网关：接警、送达、接口和网页。
 

@@ -12,6 +12,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
+from gateway.config.cameras import check_camera, check_volumes
 from gateway.config.devices import DeviceCheck
 from gateway.config.files import existing_file, private_file, read_toml
 from gateway.config.inspection import Inspection, Spot, both
@@ -19,6 +20,7 @@ from gateway.config.interlocks import Known, check_interlocks
 from gateway.config.links import check_links, is_loopback, listen_address
 from gateway.config.receivers import check_routes, check_uplinks
 from gateway.config.settings import (
+    Camera,
     Config,
     ConsoleSettings,
     EmbeddedBroker,
@@ -121,8 +123,8 @@ class _Head:
         self.escalation: dict[int, tuple[int, ...]] = {}
         self.heartbeat_seconds = 30
         self.log = LogSettings()
-        self.volumes: tuple[Mapping[str, Any], ...] = ()
-        self.cameras: tuple[Mapping[str, Any], ...] = ()
+        self.volumes: tuple[Path, ...] = ()
+        self.cameras: tuple[Camera, ...] = ()
         self.camera_ids: frozenset[str] | None = None
         self.link_kinds: dict[str, str | None] = {}
 
@@ -238,9 +240,9 @@ class _Head:
             inspection.table(GatewayFile, video, self._spot.child("video"))
             return
         volumes = inspection.tables(video.get("volume"), self._spot.child("video").child("volume"))
-        self.volumes = tuple(
-            raw for raw, spot in volumes if inspection.table(VolumeTable, raw, spot)
-        )
+        tables = [inspection.table(VolumeTable, raw, spot) for raw, spot in volumes]
+        paths = [table.path for table in tables if table is not None]
+        self.volumes = check_volumes(paths, self._spot.child("video").child("volume"), inspection)
         self._read_cameras()
 
     def _read_cameras(self) -> None:
@@ -261,7 +263,9 @@ class _Head:
                     ),
                     both("不重复的 id", "an id of its own"),
                 )
-            kept.append(raw)
+            camera = check_camera(table, spot, self._inspection)
+            if camera is not None:
+                kept.append(camera)
         self.cameras = tuple(kept)
         if "camera" in self._raw:
             self.camera_ids = frozenset(known)

@@ -12,6 +12,7 @@ from typing import Any
 
 from gateway.driver import LinkSettings
 from gateway.events import Device, Kind
+from gateway.links.rtsp import RtspSettings
 from gateway.profile import Shelf
 
 
@@ -97,6 +98,17 @@ class Interlock:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Camera:
+    """One camera that is recorded; retention_days None: as long as the site's."""
+
+    id: str
+    name: str
+    place: str
+    stream: RtspSettings
+    retention_days: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ConsoleSettings:
     """Where the API and the page listen; cert and key are both given or both None."""
 
@@ -125,7 +137,8 @@ class Config:
     unverified         ids of devices whose profile was never tried on a real device, and whose
                        installer did not say that he knows
     interlocks         which alarms close which valve
-    volumes, cameras   tables of the recorder, as written
+    volumes            folders for video, in the order of the file
+    cameras            those that are recorded
     """
 
     folder: Path
@@ -143,8 +156,8 @@ class Config:
     shelf: Shelf = field(repr=False)
     unverified: tuple[str, ...] = ()
     interlocks: tuple[Interlock, ...] = ()
-    volumes: tuple[Mapping[str, Any], ...] = ()
-    cameras: tuple[Mapping[str, Any], ...] = ()
+    volumes: tuple[Path, ...] = ()
+    cameras: tuple[Camera, ...] = ()
 
     def receivers_of(self, kind: Kind) -> tuple[str, ...]:
         """Return the uplinks that get alarms of a kind, in the order of the file."""

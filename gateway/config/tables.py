@@ -314,11 +314,30 @@ class VolumeTable(Table):
 
 
 class CameraTable(Table):
-    """[[camera]]: one camera; the recorder reads the other keys."""
+    """[[camera]]: one camera. Without `url` it is known by name only and not recorded."""
 
     model_config = ConfigDict(extra="allow")
 
     id: Annotated[Identifier, Field(description=_ID)]
+    name: Annotated[Name | None, Field(description=_NAME)] = None
+    place: Annotated[Name | None, Field(description=_NAME)] = None
+    url: Annotated[
+        str | None,
+        Field(
+            max_length=1024,
+            description=both(
+                "码流地址，不含用户名密码", "the stream, rtsp://…, without an account"
+            ),
+        ),
+    ] = None
+    username: Annotated[Name | None, Field(description=both("摄像机的用户名", "its user"))] = None
+    password_file: Annotated[PathText | None, Field(description=_FILE)] = None
+    password_env: Annotated[str | None, Field(max_length=128, description=_ENV)] = None
+    audio: Annotated[bool, Field(description=both("录不录声音", "whether sound is kept"))] = True
+    retention_days: Annotated[
+        int | None,
+        Field(ge=1, le=3650, description=both("与全局不同时写", "when it differs from the site's")),
+    ] = None
 
 
 class DeviceTable(Table):

@@ -124,15 +124,30 @@ def test_a_drivers_own_keys_reach_it_with_their_defaults(installation: Installat
     assert options["protocol"] == "auto"
 
 
-def test_tables_of_the_recorder_are_kept_for_it(installation: Installation) -> None:
+def test_cameras_and_volumes_are_read_for_the_recorder(installation: Installation) -> None:
     installation.add(
         "gateway.toml",
         '[[video.volume]]\npath = "/srv/video-1"\nkeep_free_gib = 20\n'
-        '[[camera]]\nid = "cam-1"\nurl = "rtsp://192.0.2.5/1"\n',
+        '[[camera]]\nid = "cam-1"\nurl = "rtsp://192.0.2.5/1"\nretention_days = 30\n'
+        '[[camera]]\nid = "cam-2"\n',
     )
     config = installation.load()
-    assert config.volumes == ({"path": "/srv/video-1", "keep_free_gib": 20},)
-    assert config.cameras == ({"id": "cam-1", "url": "rtsp://192.0.2.5/1"},)
+    assert config.volumes == (Path("/srv/video-1"),)
+    [camera] = config.cameras
+    assert (camera.id, camera.stream.url) == ("cam-1", "rtsp://192.0.2.5/1")
+    assert camera.retention_days == 30
+
+
+def test_an_account_in_a_cameras_address_is_refused_and_not_repeated(
+    installation: Installation,
+) -> None:
+    installation.add(
+        "gateway.toml", '[[camera]]\nid = "cam-1"\nurl = "rtsp://admin:hunter2@192.0.2.5/1"\n'
+    )
+    [line] = installation.faults()
+    assert "camera" in line
+    assert "url" in line
+    assert "hunter2" not in line
 
 
 def test_a_sound_installation_that_could_be_meant_otherwise_gets_advice(
