@@ -8,7 +8,6 @@ Keeps   1. One connection writes, in one thread (.store); WAL, synchronous=FULL.
 Bound   opening looks through an index of up to QUICK_BYTES; a larger one is found out by use.
 """
 
-import contextlib
 import sqlite3
 from collections.abc import Iterable
 from importlib.resources import files
@@ -276,9 +275,3 @@ def settle(db: sqlite3.Connection, volume: int, camera: int, day: str) -> None:
         "DELETE FROM folder WHERE volume = ? AND camera = ? AND day = ? AND segments = 0",
         (volume, camera, day),
     )
-
-
-def checkpoint(db: sqlite3.Connection) -> None:
-    """Move the WAL into the file, as far as no reader is in the way; never waits."""
-    with contextlib.suppress(sqlite3.OperationalError):
-        db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
