@@ -74,12 +74,13 @@ Check all files, one line per fault; exit code 78 when there is one.
 """
 
 VERIFY: Final = """\
-检查数据库和哈希链，指出第一处不符。
+检查数据库、哈希链和每一段录像，指出不符的地方。
 
-Check the store and its hash chain; names the first thing that does not match.
+Check the store, its hash chain and every segment of video; names what does not match.
 
 \b
 例 / example: campus-gateway verify --config /etc/campus-gateway
+              campus-gateway verify --config DIR --no-video     只查事件，几秒 / events only, seconds
 """
 
 ACCESS: Final = """\
