@@ -80,7 +80,7 @@ Check the store, its hash chain and every segment of video; names what does not 
 
 \b
 例 / example: campus-gateway verify --config /etc/campus-gateway
-              campus-gateway verify --config DIR --no-video     只查事件，几秒 / events only, seconds
+              campus-gateway verify --config DIR --no-video     只查事件 / events only
 """
 
 ACCESS: Final = """\
