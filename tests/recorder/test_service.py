@@ -4,6 +4,8 @@ import asyncio
 import signal
 import subprocess
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -55,12 +57,20 @@ password_file = "password"
     return folder
 
 
-async def start(folder: Path) -> asyncio.subprocess.Process:
+@asynccontextmanager
+async def recorder(folder: Path) -> AsyncIterator[asyncio.subprocess.Process]:
+    """The video process; killed at the end if it still runs."""
     with (folder / "video.log").open("ab") as output:
-        return await asyncio.create_subprocess_exec(
+        process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "gateway.cli", "video", "--config", str(folder),
             stdout=output, stderr=output,
         )  # fmt: skip
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
 
 
 async def recorded_s(folder: Path) -> float:
@@ -91,19 +101,17 @@ async def test_it_records_is_killed_and_loses_no_more_than_the_open_fragment(
         folder = configure(tmp_path, cameras["gate"])
         store, started = await Store.open(folder / "data", reserve_mib=1, receivers=[])
         await store.close(started.seq, started.floor_ns)  # the alarm process was here before
-        process = await start(folder)
-        await grows(folder, 200_000)
-        process.kill()
-        await process.wait()
+        async with recorder(folder):
+            await grows(folder, 200_000)
         [opened] = (folder / "disk").rglob("*.mp4.open")
-        process = await start(folder)
-        for _ in range(PATIENCE):
-            if opened.with_suffix("").exists():
-                break
-            await asyncio.sleep(0.05)
-        await grows(folder, 100_000)
-        process.send_signal(signal.SIGTERM)
-        assert await asyncio.wait_for(process.wait(), 60) == 0
+        async with recorder(folder) as process:
+            for _ in range(PATIENCE):
+                if opened.with_suffix("").exists():
+                    break
+                await asyncio.sleep(0.05)
+            await grows(folder, 100_000)
+            process.send_signal(signal.SIGTERM)
+            assert await asyncio.wait_for(process.wait(), 60) == 0
     assert not list((folder / "disk").rglob("*.mp4.open")), "both are sealed"
     assert len(list((folder / "disk").rglob("*.mp4"))) == 2
     assert await recorded_s(folder) > 2
