@@ -124,6 +124,8 @@ class Worker:
                 continue
             self.pending += 1
             lane = self._lanes[record.lane]
+            if record.seq <= lane.loaded:
+                continue  # a refill saw it on disk before this call told of it
             if record.lane == URGENT:
                 self._take_news(lane, record, now)
             elif lane.behind or lane.size >= LANE_ITEMS:
@@ -175,7 +177,11 @@ class Worker:
     # The loop.
 
     async def run(self) -> None:
-        """Deliver until cancelled."""
+        """Deliver until cancelled; run again after an error, nothing that was under way is lost."""
+        for item in sorted(self._flying.values(), key=lambda item: item.seq, reverse=True):
+            self._lanes[item.lane].put_back([item])
+        self._flying.clear()
+        self._calls = self._routine_calls = 0
         if self._starting is not None:
             await self._find_backlog()
         async with asyncio.TaskGroup() as calls:
@@ -362,7 +368,7 @@ class Worker:
         if batch[-1].lane != URGENT:
             self._routine_calls -= 1
         for item in batch:
-            del self._flying[item.seq]
+            self._flying.pop(item.seq, None)
             if not self._ordered:
                 self._lanes[item.lane].landed(item.device)
 
