@@ -136,7 +136,7 @@ async def test_order_holds_across_memory_and_disk(tmp_path: Path) -> None:
     ):
         for at in range(0, len(names), 500):
             await made.write_many(names[at : at + 500])
-        assert sum(lane.size for lane in worker._lanes) <= 2 * LANE_ITEMS
+        assert sum(lane.size for lane in worker._owed.lanes) <= 2 * LANE_ITEMS
         uplink.gate.set()
         await uplink.until(lambda: len(uplink.taken) > 1000)
         await made.write_many(names[:50])  # news of devices with more on disk
@@ -295,8 +295,8 @@ async def test_back_off_grows_to_its_cap_and_honours_retry_after_within_it(
         assert gaps[0] == pytest.approx(15, abs=1)  # asked for 600 s: an alarm waits no longer
         assert max(gaps) <= 15.5
         assert len(at) >= 8
-        worker._random.seed(1)
-        waits = {worker._backoff(tries, 15.0) for tries in range(1, 40)}
+        worker._patience._random.seed(1)
+        waits = {worker._patience.backoff(tries, 15.0) for tries in range(1, 40)}
         assert all(0.05 <= wait <= 15.0 for wait in waits)
         assert len(waits) == 39  # jitter
 
@@ -313,7 +313,7 @@ async def test_a_blip_that_fails_eight_calls_is_one_failure(tmp_path: Path) -> N
         await made.write_many([one.id for one in names])
         await uplink.until(lambda: len(uplink.calls) == 8)
         uplink.gate.set()
-        await uplink.until(lambda: worker._failures)
+        await uplink.until(lambda: worker._patience.failures)
         await wake(made, worker)
         assert worker.snapshot()["failures"] == 1
 

@@ -7,7 +7,7 @@ Keeps   1. Records of one device leave a lane in order of sequence; a device tha
         2. Devices take turns, so one with thousands of records delays no other by more than a turn.
         3. Devices with news go before devices that have only backlog; what is older of a device
            with news goes first, because of 1.
-Bounds  None here: whoever pushes keeps them (delivery.py, LANE_ITEMS). Taking costs the same
+Bounds  None here: whoever pushes keeps them (owed.py, LANE_ITEMS). Taking costs the same
         whatever waits.
 """
 

@@ -1,22 +1,21 @@
-"""Delivery: from the outbox to each receiver and back with a receipt.
+"""The worker of one receiver: what is sent, what came of it, what is written down.
 
-Owns    what is on its way in memory: lanes, leases, back-off. A lease is a place in _flying; it
-        ends with the process, so after a crash everything without a receipt is pending again.
-Needs   lanes (whose turn it is), the store (reading), the intake (writing receipts, raising
-        faults), an uplink each.
+Owns    what is under way. A lease is a place in _flying; it ends with the process, so after a crash
+        everything without a receipt is pending again.
+Needs   owed (what waits), patience (failures), the intake (writing receipts, raising faults), an
+        uplink.
 Keeps   1. A delivery ends by a receipt or by being parked, never by age, length or error.
         2. Urgent records have a slot of their own and go before every backlog (promise 3).
         3. Records of one device arrive in order within their lane, unless one of them is poison: it
            failed STRIKES times more while the receiver took other things. Then it waits aside.
-        4. At most LANE_ITEMS parcels of a lane are in memory (twice that of the urgent one); the
-           rest wait on disk, and nothing is taken from there twice in one life.
-        5. A receiver that fails delays nobody else: one worker and one uplink for each. Nothing an
+        4. A receiver that fails delays nobody else: one worker and one uplink for each. Nothing an
            uplink does (raise, hang, answer nonsense) ends its worker.
+        5. A worker that ended by an error of our own begins anew from the disk when it is run
+           again: what was under way is sent once more, nothing is forgotten.
 """
 
 import asyncio
 import heapq
-import random
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
@@ -24,31 +23,22 @@ import structlog
 
 from gateway import crash
 from gateway.clock import Clock
-from gateway.errors import StoreError, UplinkError, UplinkRejected, UplinkUnavailable
+from gateway.delivery.lanes import Item
+from gateway.delivery.owed import PARKED_ITEMS, Owed
+from gateway.delivery.patience import BACKOFF_MOST_S, PROBE_ATTEMPTS, Patience
+from gateway.errors import UplinkError, UplinkRejected, UplinkUnavailable
 from gateway.events import NEVER_FOLDED, Scalar
-from gateway.lanes import Item, Lane, item_from_row, item_of
 from gateway.metrics import Metrics
-from gateway.rules.routing import LANES, URGENT
+from gateway.rules.routing import URGENT
 from gateway.store import PARKED, STATES, DeliveryRow, Sealed, Store
 from gateway.supervise import keep_running
 from gateway.uplink import RECEIPT_STATES, Outcome, Parcel, Receipt, Uplink
 
-LANE_ITEMS: Final = 2000
-REFILL_ROWS: Final = 1000
-PARKED_ITEMS: Final = 1000
-"""Parked urgent records tried again from memory, the newest; others when these are fewer."""
 KNOWN_STATES: Final = 4096
 LATE_S: Final = 120
-PROBE_ATTEMPTS: Final = 3
 STRIKES: Final = 2
-BACKOFF_FIRST_S: Final = 0.1
-BACKOFF_MOST_S: Final = 15.0
 POISON_MOST_S: Final = 300.0
 PARKED_AGAIN_S: Final = 60.0
-URGENT_PROBE_S: Final = 1.0
-"""A new urgent record is worth a try at once, but no more than one in this time."""
-TELL_URGENT_S: Final = 5.0
-TELL_ROUTINE_S: Final = 30.0
 CALL_MOST_S: Final = 20.0
 """An uplink that does not come back within this is broken code; its call counts as failed."""
 CALL_TARGET_S: Final = (0.05, 0.15)
@@ -82,30 +72,21 @@ class Worker:
         self._receipts = receipts
         self._fault = fault
         self._phone = phone
-        self._lanes = [Lane() for _ in range(LANES)]
-        self._news = self._lanes[URGENT]
-        self._starting: list[Sealed] | None = []
+        self._owed = Owed(name, number, store)
+        self._patience = Patience(name)
         self._holds: list[tuple[int, int, str]] = []  # until when, lane, device
         self._aside: list[tuple[int, int, Item]] = []  # until when, seq, poison or parked
-        self._parked_more = False
         self._flying: dict[int, Item] = {}
         self._calls = 0
         self._routine_calls = 0
+        self._is_fresh = True
         self._batch = min(uplink.batch, 32)
         self._ordered = bool(getattr(uplink, "ordered", False))
         self._answers = 0
-        self._failures = 0
-        self._failed_ns = 0
-        self._try_at_ns = 0
-        self._failing_since: int | None = None
-        self._urgent_since: dict[int, int] = {}  # seq → since when it should have been answered
-        self._told = False
         self._beat: tuple[bytes, str] | None = None
         self._beat_due = False
         self._wake = asyncio.Event()
-        self._random = random.Random()  # noqa: S311 jitter
         self._furthest: dict[int, int] = {}
-        self.pending = 0
         self.last_receipt_ns: int | None = None
         self.progress = 0
         self.watchers: list[Callable[[Item, Receipt, int], None]] = []
@@ -114,83 +95,49 @@ class Worker:
 
     def committed(self, records: Sequence[Sealed]) -> None:
         """Take what concerns this receiver, right after its commit."""
-        number, now = self.number, self._clock.mono_ns()
-        starting = self._starting
-        for record in records:
-            if number not in record.receivers:
-                continue
-            if starting is not None:
-                starting.append(record)
-                continue
-            self.pending += 1
-            lane = self._lanes[record.lane]
-            if record.seq <= lane.loaded:
-                continue  # a refill saw it on disk before this call told of it
-            if record.lane == URGENT:
-                self._take_news(lane, record, now)
-            elif lane.behind or lane.size >= LANE_ITEMS:
-                lane.behind = True
-                lane.missed = record.seq
-            else:
-                lane.push(item_of(record, born_ns=now))
-                lane.loaded = record.seq
+        now = self._clock.mono_ns()
+        busy = self._calls >= self._uplink.concurrency
+        for seq in self._owed.committed(records, now):
+            self._patience.urgent(seq, now, busy=busy)
         self._wake.set()
-
-    def _take_news(self, lane: Lane, record: Sealed, now: int) -> None:
-        """Urgent news goes before backlog, also while there is more backlog on disk."""
-        device = record.device
-        if lane.size >= 2 * LANE_ITEMS or device in lane.owed:
-            lane.behind = True
-            lane.missed = record.seq
-            lane.owed[device] = lane.owed.get(device, 0) + 1
-            return
-        lane.push(item_of(record, born_ns=now, live=True))
-        if lane.behind:
-            lane.ahead.add(record.seq)
-        else:
-            lane.loaded = record.seq
-        if self._failing_since is not None:
-            soon = self._failed_ns + int(URGENT_PROBE_S * 1e9)
-            self._try_at_ns = min(self._try_at_ns, soon)
-            self._urgent_since[record.seq] = now
-        elif self._calls >= self._uplink.concurrency:
-            self._urgent_since[record.seq] = now
 
     def depth(self) -> int:
         """How many records this receiver has not acknowledged."""
-        return max(self.pending, 0)
+        return max(self._owed.pending, 0)
 
     def oldest_age_s(self) -> float:
         """Age of the oldest record in memory that was not acknowledged, 0.0 when there is none."""
         waiting = [item.stored_ns for item in self._flying.values()]
-        waiting += [item.stored_ns for lane in self._lanes for item in lane.heads()]
+        waiting += [item.stored_ns for lane in self._owed.lanes for item in lane.heads()]
         waiting += [item.stored_ns for _, _, item in self._aside]
         return max((self._clock.utc_ns() - min(waiting)) / 1e9, 0.0) if waiting else 0.0
 
     @property
     def state(self) -> str:
-        """ok, failing (a try failed, the next follows soon) or down (a person was told)."""
-        if self._told:
-            return "down"
-        return "ok" if self._failing_since is None else "failing"
+        """See Patience.state."""
+        return self._patience.state
 
     # The loop.
 
     async def run(self) -> None:
-        """Deliver until cancelled; run again after an error, nothing that was under way is lost."""
-        for item in sorted(self._flying.values(), key=lambda item: item.seq, reverse=True):
-            self._lanes[item.lane].put_back([item])
-        self._flying.clear()
-        self._calls = self._routine_calls = 0
-        if self._starting is not None:
-            await self._find_backlog()
+        """Deliver until cancelled; run again after an error it begins anew (keep 5)."""
+        if not self._is_fresh:
+            self._owed.begin_anew()
+            self._flying.clear()
+            self._holds.clear()
+            self._aside.clear()
+            self._patience.urgent_since.clear()
+            self._calls = self._routine_calls = 0
+        self._is_fresh = False
+        await self._owed.find_backlog()
+        await self._load_parked()
         async with asyncio.TaskGroup() as calls:
             calls.create_task(keep_running(f"uplink.{self.name}", self._keep_open, self._clock))
             while True:
                 self.progress += 1
                 self._wake.clear()
-                await self._refill()
-                if self._parked_more and len(self._aside) < PARKED_ITEMS // 2:
+                await self._owed.refill()
+                if self._owed.parked_more and len(self._aside) < PARKED_ITEMS // 2:
                     await self._load_parked()
                 self._take_due()
                 while batch := self._next_batch():
@@ -214,102 +161,24 @@ class Worker:
     def _rest_s(self) -> float:
         now = self._clock.mono_ns()
         due = [heap[0][0] for heap in (self._holds, self._aside) if heap]
-        if self._failing_since is not None:
-            due.append(self._try_at_ns)
+        if self._patience.failing:
+            due.append(self._patience.try_at_ns)
         later = [at for at in due if at > now]
         return min(1.0, (min(later) - now) / 1e9 if later else 1.0)
 
-    async def _find_backlog(self) -> None:
-        """Count what an earlier life left, and whose urgent records it holds (keep 3).
-
-        Records that are committed meanwhile are on disk too; those the look missed are added by
-        hand, so that none is counted twice or not at all.
-        """
-        rows = await self._store.read(
-            "SELECT count(*), max(seq) FROM delivery WHERE receiver = ? AND state = 0", self.number
-        )
-        count, newest = rows[0][0], rows[0][1] or 0
-        owed = await self._store.read(
-            "SELECT json_extract(CAST(r.body AS TEXT), '$.data.device.id'), count(*)"
-            " FROM delivery d JOIN record r ON r.seq = d.seq"
-            " WHERE d.receiver = ? AND d.lane = 0 AND d.state = 0 AND d.seq <= ? GROUP BY 1",
-            self.number,
-            newest,
-        )
-        self._news.owed = dict(owed)
-        await self._load_parked()
-        since = [record for record in self._starting or () if record.seq > newest]
-        self._starting = None
-        self.pending += count + len(since)
-        for record in since:
-            lane = self._lanes[record.lane]
-            lane.missed = record.seq
-            if record.lane == URGENT:
-                lane.owed[record.device] = lane.owed.get(record.device, 0) + 1
-
-    async def _refill(self) -> None:
-        for number, lane in enumerate(self._lanes):
-            if not lane.behind or lane.size > LANE_ITEMS // 4:
-                continue
-            try:
-                rows = await self._store.read(
-                    "SELECT d.seq, d.lane, r.stored_ns, r.body FROM delivery d"
-                    " JOIN record r ON r.seq = d.seq"
-                    " WHERE d.receiver = ? AND d.lane = ? AND d.state = 0 AND d.seq > ?"
-                    " ORDER BY d.seq LIMIT ?",
-                    self.number,
-                    number,
-                    lane.loaded,
-                    REFILL_ROWS,
-                )
-            except StoreError as error:
-                log.error("outbox cannot be read, tried again", receiver=self.name, why=str(error))
-                continue
-            for row in rows:
-                lane.loaded = row[0]
-                if row[0] in lane.ahead:
-                    lane.ahead.discard(row[0])
-                    continue
-                item = item_from_row(*row)
-                lane.push(item)
-                left = lane.owed.get(item.device, 0) - 1
-                if left > 0:
-                    lane.owed[item.device] = left
-                else:
-                    lane.owed.pop(item.device, None)
-            if len(rows) < REFILL_ROWS and lane.loaded >= lane.missed:
-                lane.behind = False
-                lane.loaded = max(lane.loaded, max(lane.ahead, default=0))
-                lane.ahead.clear()
-                lane.owed.clear()
-
     async def _load_parked(self) -> None:
-        """Take up the urgent records that were refused, the newest first."""
+        """Take up the urgent records that were refused."""
         known = {seq for _, seq, _ in self._aside} | self._flying.keys()
-        known |= {item.seq for item in self._news.heads()}
-        rows = await self._store.read(
-            "SELECT d.seq, d.lane, r.stored_ns, r.body FROM delivery d"
-            " JOIN record r ON r.seq = d.seq WHERE d.receiver = ? AND d.state = 7 AND d.lane = 0"
-            " AND json_extract(CAST(r.body AS TEXT), '$.data.kind') IN ('panic', 'duress', 'fire')"
-            " ORDER BY d.seq DESC LIMIT ?",
-            self.number,
-            PARKED_ITEMS,
-        )
-        self._parked_more = len(rows) >= PARKED_ITEMS
-        for row in rows:
-            item = item_from_row(*row)
-            if item.seq not in known:
-                item.parked = True
-                self._put_aside(item, PARKED_AGAIN_S)
+        for item in await self._owed.parked(known):
+            self._put_aside(item, PARKED_AGAIN_S)
 
     def _take_due(self) -> None:
         now = self._clock.mono_ns()
         while self._holds and self._holds[0][0] <= now:
             _, lane, device = heapq.heappop(self._holds)
-            self._lanes[lane].release(device, now)
+            self._owed.lanes[lane].release(device, now)
         while self._aside and self._aside[0][0] <= now:
-            item = heapq.heappop(self._aside)[2]
-            self._lanes[item.lane].put_back([item])
+            self._owed.put_back(heapq.heappop(self._aside)[2])
 
     def _next_batch(self) -> list[Item]:
         """What to send now; empty when nothing may go."""
@@ -318,17 +187,17 @@ class Worker:
             return []
         room = self._batch
         now = self._clock.mono_ns()
-        if self._failing_since is not None:
-            if self._calls or now < self._try_at_ns:
+        if self._patience.failing:
+            if self._calls or now < self._patience.try_at_ns:
                 return []
             room = 1
         batch: list[Item] = []
         born_after = now - LATE_S * 1_000_000_000
         mixed, ordered = uplink.alarms_in_batches, self._ordered
-        self._news.take(batch, room, mixed=mixed, ordered=ordered, born_after_ns=born_after)
+        self._owed.news.take(batch, room, mixed=mixed, ordered=ordered, born_after_ns=born_after)
         spare = uplink.concurrency == 1 or self._routine_calls < uplink.concurrency - 1
         if spare and (not batch or mixed):
-            for lane in self._lanes[URGENT + 1 :]:
+            for lane in self._owed.lanes[URGENT + 1 :]:
                 lane.take(batch, room, mixed=mixed, ordered=ordered, born_after_ns=0)
         return batch
 
@@ -344,7 +213,7 @@ class Worker:
             item.late_s = age_ns // 1_000_000_000 if age_ns > LATE_S * 1_000_000_000 else None
             self._flying[item.seq] = item
             if item.lane == URGENT and not item.parked:
-                self._urgent_since.setdefault(item.seq, now)
+                self._patience.urgent_since.setdefault(item.seq, now)
         self._calls += 1
         if batch[-1].lane != URGENT:
             self._routine_calls += 1
@@ -356,7 +225,7 @@ class Worker:
         except asyncio.CancelledError:
             self._land(batch)
             for item in batch:
-                self._lanes[item.lane].put_back([item])
+                self._owed.put_back(item)
             raise
         took_s = (self._clock.mono_ns() - began) / 1e9
         self._land(batch)
@@ -368,9 +237,9 @@ class Worker:
         if batch[-1].lane != URGENT:
             self._routine_calls -= 1
         for item in batch:
-            self._flying.pop(item.seq, None)
+            del self._flying[item.seq]
             if not self._ordered:
-                self._lanes[item.lane].landed(item.device)
+                self._owed.lanes[item.lane].landed(item.device)
 
     async def _ask(self, parcels: Sequence[Parcel]) -> Sequence[Outcome]:
         """Call the uplink: one sound outcome for each parcel, whatever it does (keep 5)."""
@@ -419,7 +288,7 @@ class Worker:
                 if together:
                     # One poison record of many: each is tried by itself before any is parked.
                     item.single = True
-                    self._lanes[item.lane].put_back([item])
+                    self._owed.put_back(item)
                 else:
                     rows.append(self._park(item, outcome, utc))
         self._count(rows, len(again))
@@ -444,8 +313,8 @@ class Worker:
     def _delivered(self, item: Item, receipt: Receipt, utc: int) -> DeliveryRow:
         self.last_receipt_ns = utc
         if not item.parked:
-            self.pending -= 1
-        self._urgent_since.pop(item.seq, None)
+            self._owed.pending -= 1
+        self._patience.answered(item.seq)
         for watcher in self.watchers:
             watcher(item, receipt, utc)
         if receipt.state == "rejected":
@@ -484,14 +353,14 @@ class Worker:
             why=str(error),
         )
         if not item.parked:
-            self.pending -= 1
-        self._urgent_since.pop(item.seq, None)
+            self._owed.pending -= 1
+        self._patience.answered(item.seq)
         if item.kind in NEVER_FOLDED:
             item.parked = True
             if len(self._aside) < PARKED_ITEMS:
                 self._put_aside(item, PARKED_AGAIN_S)
             else:
-                self._parked_more = True
+                self._owed.parked_more = True
         self._fault(
             f"parked.{self.name}",
             f"{self.name} 拒绝接收记录,已搁置,请处理 refused a record, parked",
@@ -507,13 +376,13 @@ class Worker:
         self, items: list[Item], error: UplinkUnavailable, began: int, *, alone: bool
     ) -> None:
         if alone:
-            self._note_failure(error, began)
+            self._patience.failed(error, began, self._clock.mono_ns())
         oldest: dict[tuple[str, int], Item] = {}
         for item in items:
             if self._is_poison(item):
                 urgent = item.lane == URGENT
                 most = BACKOFF_MOST_S if urgent else POISON_MOST_S
-                again_s = self._backoff(item.attempts, most)
+                again_s = self._patience.backoff(item.attempts, most)
                 self._put_aside(item, PARKED_AGAIN_S if item.parked else again_s)
                 continue
             key = (item.device, item.lane)
@@ -521,12 +390,12 @@ class Worker:
                 oldest[key] = item
         now = self._clock.mono_ns()
         for (device, lane), item in oldest.items():
-            until = now + int(self._backoff(item.attempts, BACKOFF_MOST_S) * 1e9)
-            self._lanes[lane].hold(device, until)
+            until = now + int(self._patience.backoff(item.attempts, BACKOFF_MOST_S) * 1e9)
+            self._owed.lanes[lane].hold(device, until)
             heapq.heappush(self._holds, (until, lane, device))
         for item in items:
             if (item.device, item.lane) in oldest and not self._waits_aside(item):
-                self._lanes[item.lane].put_back([item])
+                self._owed.put_back(item)
 
     def _is_poison(self, item: Item) -> bool:
         """Whether a record that failed waits aside (keep 3), so that its device can go on."""
@@ -542,46 +411,14 @@ class Worker:
     def _waits_aside(item: Item) -> bool:
         return item.parked or item.strikes >= STRIKES
 
-    def _note_failure(self, error: UplinkUnavailable, began: int) -> None:
-        """The receiver as a whole; calls that were under way together count as one failure."""
-        if self._failing_since is not None and began <= self._failed_ns:
-            return
-        now = self._clock.mono_ns()
-        self._failures += 1
-        self._failed_ns = now
-        if self._failing_since is None:
-            self._failing_since = now
-        rest = self._backoff(self._failures, BACKOFF_MOST_S)
-        if error.retry_after_s is not None:
-            rest = max(rest, min(error.retry_after_s, BACKOFF_MOST_S))
-        self._try_at_ns = now + int(rest * 1e9)
-        if self._failures in {1, 5} or self._failures % 20 == 0:
-            log.warning(
-                "receiver not reached; kept and tried again",
-                receiver=self.name,
-                why=str(error),
-                again_in_s=round(rest, 1),
-                failures=self._failures,
-            )
-
-    def _backoff(self, tries: int, most_s: float) -> float:
-        """Full jitter over the upper half, so that a thousand gateways do not come back as one."""
-        top: float = min(BACKOFF_FIRST_S * 2.0 ** min(tries - 1, 20), most_s)
-        return top / 2 + self._random.random() * top / 2
-
     def _put_aside(self, item: Item, seconds: float) -> None:
         at = self._clock.mono_ns() + int(seconds * 1e9)
         heapq.heappush(self._aside, (at, item.seq, item))
 
     def _recovered(self) -> None:
-        if self._failing_since is None:
-            return
-        log.info("receiver reached again", receiver=self.name, after_failures=self._failures)
-        was_down = self._failures >= PROBE_ATTEMPTS
-        self._failures, self._failing_since = 0, None
-        if was_down:
+        if self._patience.recovered():
             self._holds.clear()
-            for lane in self._lanes:
+            for lane in self._owed.lanes:
                 lane.release_all()
 
     def _adapt(self, sent: int, took_s: float) -> None:
@@ -592,17 +429,11 @@ class Worker:
             self._batch = min(self._batch * 2, self._uplink.batch)
 
     def _tell_people(self) -> None:
-        """Raise the fault while an urgent record is unanswered for 5 s, or anything for 30 s."""
-        now = self._clock.mono_ns()
-        waits_since = next(iter(self._urgent_since.values()), now)
-        since = self._failing_since
-        bad = now - waits_since > TELL_URGENT_S * 1e9 or (
-            since is not None and (self._told or now - since > TELL_ROUTINE_S * 1e9)
-        )
-        if bad is self._told:
+        """Raise the fault, or end it; see Patience.must_tell."""
+        tell = self._patience.must_tell(self._clock.mono_ns())
+        if tell is None:
             return
-        self._told = bad
-        if not bad:
+        if not tell:
             self._fault(f"uplink.{self.name}", "", active=False, attributes={})
             return
         self._fault(
@@ -630,8 +461,8 @@ class Worker:
         began = self._clock.mono_ns()
         outcome = (await self._ask([parcel]))[0]
         if isinstance(outcome, UplinkUnavailable):
-            if self._failing_since is None:
-                self._note_failure(outcome, began)
+            if not self._patience.failing:
+                self._patience.failed(outcome, began, self._clock.mono_ns())
             return
         if isinstance(outcome, Receipt):
             self.last_receipt_ns = self._clock.utc_ns()
@@ -647,7 +478,7 @@ class Worker:
             "queue_depth": self.depth(),
             "oldest_age_s": round(self.oldest_age_s(), 1),
             "last_receipt_ns": self.last_receipt_ns,
-            "failures": self._failures,
+            "failures": self._patience.failures,
         }
 
 
@@ -655,6 +486,3 @@ def _is_sound(outcome: object) -> bool:
     if isinstance(outcome, Receipt):
         return outcome.state in RECEIPT_STATES
     return isinstance(outcome, UplinkError)
-
-
-__all__ = ["Item", "Worker", "item_from_row", "item_of"]
