@@ -3,6 +3,8 @@
 Needs   simulators.mqtt.session.
 Keeps   1. It subscribes again on every connection.
         2. `on_message` has returned before its message is acknowledged.
+        3. After `settled` the broker has read our PUBACK of everything that had reached us, so it
+           sends none of it again.
 """
 
 import asyncio
@@ -51,12 +53,14 @@ class Listener(Session):
         self._hook = on_message
         self._unread: asyncio.Queue[Message] = asyncio.Queue()
         self._subscribed = asyncio.Event()
+        self._unsubscribed = asyncio.Event()
 
     def _build(self) -> paho.Client:
         """As every session, and it listens."""
         client = super()._build()
         client.on_message = self._on_message
         client.on_subscribe = self._on_subscribe
+        client.on_unsubscribe = self._on_unsubscribe
         return client
 
     async def connected(self, timeout_s: float = CONNECT_S) -> None:
@@ -74,6 +78,24 @@ class Listener(Session):
         """Return the next `count` messages; raises TimeoutError when fewer come."""
         async with asyncio.timeout(timeout_s):
             return [await self._unread.get() for _ in range(count)]
+
+    async def settled(self, timeout_s: float = CONNECT_S) -> None:
+        """Wait until the broker has read the PUBACK of every message that had reached us (keep 3).
+
+        A broker reads a session's packets in order and answers every UNSUBSCRIBE, also of what
+        nobody subscribed to (MQTT 3.1.1, 3.10.4). Two of them: once paho's thread has the answer to
+        the first, it is done with the messages before it and has written their PUBACKs; the answer
+        to the second says that these were read.
+        raises TimeoutError  no answer, the connection broke meanwhile, or it is closed
+        """
+        client = self._client
+        if client is None:
+            raise TimeoutError(f"{self.client_id} is closed: nothing more is answered")
+        async with asyncio.timeout(timeout_s):
+            for _ in range(2):
+                self._unsubscribed.clear()
+                client.unsubscribe(f"nobody/{self.client_id}")
+                await self._unsubscribed.wait()
 
     @property
     def unread_count(self) -> int:
@@ -104,6 +126,16 @@ class Listener(Session):
         _properties: Properties | None,
     ) -> None:
         self._tell(self._subscribed.set)
+
+    def _on_unsubscribe(
+        self,
+        _client: paho.Client,
+        _userdata: object,
+        _packet_id: int,
+        _reasons: list[ReasonCode],
+        _properties: Properties | None,
+    ) -> None:
+        self._tell(self._unsubscribed.set)
 
     def _on_message(
         self, _client: paho.Client, _userdata: object, arrived: paho.MQTTMessage

@@ -1,6 +1,8 @@
 """A publisher tells the truth about what the broker accepted."""
 
 import asyncio
+import queue
+import threading
 
 import pytest
 
@@ -42,13 +44,53 @@ async def test_a_press_while_the_broker_is_down_is_accepted_when_it_is_back(
         Publisher(broker.address, client_id="p") as device,
     ):
         await device.publish("t/1", b"before")
+        assert (await listener.next()).payload == b"before"
+        await listener.settled()  # or the broker would send it again after its restart
         await broker.stop()
         waiting = [device.post(Message(topic="t/1", payload=b"%d" % n)) for n in range(50)]
         assert device.waiting_count == 50
         await broker.start()
         await asyncio.gather(*waiting)
-        arrived = await listener.take(51)
-    assert [m.payload for m in arrived] == [b"before", *(b"%d" % n for n in range(50))]
+        arrived = await listener.take(50)
+    assert [m.payload for m in arrived] == [b"%d" % n for n in range(50)]
+
+
+@pytest.mark.parametrize("version", [V311, V5])
+async def test_what_a_listener_has_settled_does_not_come_again_and_the_rest_does(
+    mosquitto: MosquittoFactory, version: int
+) -> None:
+    """What it heard and has not acknowledged: paho's thread stands in its on_message."""
+    broker = await mosquitto()
+    heard: queue.Queue[Message] = queue.Queue()
+    stands, go_on = threading.Event(), threading.Event()
+
+    def take(message: Message) -> None:
+        heard.put(message)
+        if message.payload == b"unsettled" and not message.duplicate:
+            stands.set()
+            go_on.wait(30)
+
+    async with (
+        Listener(
+            broker.address, "t/#", client_id="l", version=version, on_message=take
+        ) as listener,
+        Publisher(broker.address, client_id="p", version=version) as device,
+    ):
+        await device.publish("t/1", b"settled")
+        assert (await asyncio.to_thread(heard.get, timeout=30)).payload == b"settled"
+        await listener.settled()
+        await device.publish("t/1", b"unsettled")
+        assert await asyncio.to_thread(stands.wait, 30)
+        await broker.stop()
+        go_on.set()
+        await broker.start()
+        await device.publish("t/1", b"after")
+        told = [await asyncio.to_thread(heard.get, timeout=30) for _ in range(3)]
+    assert [(m.payload, m.duplicate) for m in told] == [
+        (b"unsettled", False),
+        (b"unsettled", True),
+        (b"after", False),
+    ]
 
 
 async def test_presses_keep_their_order_while_the_broker_comes_and_goes(
