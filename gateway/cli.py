@@ -19,7 +19,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from gateway import cli_import, cli_modbus, cli_modbus_text, cli_simulate
+from gateway import cli_import, cli_modbus, cli_modbus_text, cli_simulate, cli_video
 from gateway import cli_text as text
 from gateway.cli_parts import (
     EXIT_CONFIG,
@@ -53,6 +53,7 @@ app.add_typer(profile_app, name="profile")
 app.add_typer(cli_simulate.simulate_app, name="simulate")
 
 app.add_typer(cli_modbus.scan_app, name="scan")
+app.add_typer(cli_video.video_app, name="video")
 app.command("probe", help=cli_modbus_text.PROBE)(cli_modbus.probe)
 app.command("import", help=cli_modbus_text.IMPORT)(cli_import.import_list)
 
@@ -63,20 +64,6 @@ def run(config: ConfigFolder) -> None:
     checked = load(config)
     gateway_app: Any = importlib.import_module("gateway.app")
     _finish(asyncio.run(gateway_app.run(checked)))
-
-
-@app.command(help=text.VIDEO)
-def video(config: ConfigFolder) -> None:
-    """Run the recorder: cameras in, segments out."""
-    checked = load(config)
-    if not checked.cameras or not checked.volumes:
-        advise(
-            "没有可录的摄像机或录像盘：在 gateway.toml 写 [[camera]]（带 url）和 [[video.volume]]",
-            "nothing to record: gateway.toml needs a [[camera]] with a url and a [[video.volume]]",
-        )
-        raise typer.Exit(EXIT_CONFIG)
-    service: Any = importlib.import_module("gateway.recorder.service")
-    _finish(asyncio.run(service.run(checked)))
 
 
 @app.command(help=text.DEMO)
