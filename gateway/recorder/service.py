@@ -23,6 +23,7 @@ from gateway.clock import SystemClock
 from gateway.config import Config
 from gateway.errors import StoreError
 from gateway.recorder.camera import CameraRecorder
+from gateway.recorder.child import PicturesChild
 from gateway.store.video import Retention, VideoStore, Volumes, forecast, prove, recover
 from gateway.store.video import State as VolumeState
 from gateway.supervise import keep_running
@@ -96,6 +97,7 @@ class Service:
             "volumes": lambda: self._look(store, retention),
             "retention": lambda: self._expire(retention),
             "proof": lambda: self._prove(store),
+            "pictures": PicturesChild(self._config.folder, self._clock).run,
         }
         for recorder in self.recorders:
             rounds[f"camera.{recorder.camera}"] = recorder.run
