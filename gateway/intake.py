@@ -6,6 +6,7 @@ Keeps   1. emit() returns only after what arrived is committed (promise 1).
         2. What a turn sealed is retried unchanged until the disk takes it, and never judged again.
         3. A bug in judging stops neither the writer nor the next in line.
         4. At most QUEUE_ARRIVALS wait; then emit() waits with them, and the broker with it.
+        5. audit() returns only after the entry is committed; what it is about comes after that.
 """
 
 import asyncio
@@ -17,6 +18,7 @@ from typing import Any, Final, TypeVar
 import structlog
 
 from gateway import crash
+from gateway.audit import Entry
 from gateway.clock import Clock
 from gateway.errors import StoreDamaged, StoreError, StoreFull
 from gateway.events import Arrival, Device, Scalar
@@ -24,10 +26,11 @@ from gateway.judge import Judge
 from gateway.metrics import Metrics
 from gateway.rules.ledger import Ledger
 from gateway.rules.routing import Router
-from gateway.store import Batch, DeliveryRow, Journal, Sealed, Start, Store
+from gateway.store import Batch, DeliveryRow, Journal, Sealed, Start, Store, Trail
 
 QUEUE_ARRIVALS: Final = 8192
 TURN_ARRIVALS: Final = 1024
+QUEUE_AUDIT: Final = 256
 RECEIPTS_S: Final = 0.03
 PACE_S: Final = 0.003
 RETRY_S: Final = (0.05, 0.1, 0.2, 0.5, 1.0)
@@ -57,6 +60,8 @@ class Intake:
     ) -> None:
         self._store = store
         self.journal = journal
+        self.trail = Trail(start.audit_seq, start.audit_head)
+        self._auditing = asyncio.Semaphore(QUEUE_AUDIT)
         self._router = router
         self._clock = clock
         self._metrics = metrics
@@ -115,6 +120,18 @@ class Intake:
             return await answer
         finally:
             self._asked.discard(answer)
+
+    async def audit(self, entry: Entry, *, origin: str | None = None) -> int:
+        """Write an entry into the audit trail; returns its number once it is on disk.
+
+        It rides in the next turn's transaction, as everything does. At most QUEUE_AUDIT callers
+        wait there, the others before it. Raises StoreError when the gateway is stopping: what was
+        to be audited must then not happen.
+
+        origin  the name under which another process handed it in: in the trail once at most
+        """
+        async with self._auditing:
+            return await self.command(lambda ledger: ledger.audit(entry, origin).seq)
 
     def post(self, work: Callable[[Ledger], None]) -> None:
         """Do work in the next turn; nobody waits for it."""
@@ -211,6 +228,7 @@ class Intake:
             now_ns=self._clock.utc_ns(),
             mono_ns=self._clock.mono_ns(),
             quality=self._clock.quality,
+            trail=self.trail,
         )
         if first is not None:
             first(ledger)

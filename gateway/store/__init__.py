@@ -13,6 +13,7 @@ from gateway.store.fsck import verify
 from gateway.store.journal import Draft, Journal, Sealed, Subject, rfc3339, seq_of
 from gateway.store.opening import Start
 from gateway.store.store import Store
+from gateway.store.trail import Line, Trail
 
 __all__ = [
     "PARKED",
@@ -23,11 +24,13 @@ __all__ = [
     "DeliveryRow",
     "Draft",
     "Journal",
+    "Line",
     "QuarantineRow",
     "Sealed",
     "Start",
     "Store",
     "Subject",
+    "Trail",
     "rfc3339",
     "seq_of",
     "verify",

@@ -20,6 +20,7 @@ from typing import Any, Final
 from gateway.errors import StoreDamaged
 from gateway.events import Scalar
 from gateway.store.journal import Sealed
+from gateway.store.trail import Line
 
 PENDING: Final = 0
 PARKED: Final = 7
@@ -94,6 +95,7 @@ class Batch:
     quarantine: list[QuarantineRow] = field(default_factory=list)
     readings: list[tuple[int, str, str, Scalar | None]] = field(default_factory=list)
     meta: dict[str, str] = field(default_factory=dict)
+    audit: list[Line] = field(default_factory=list)
     tried: bool = False
 
     def is_empty(self) -> bool:
@@ -109,6 +111,7 @@ class Batch:
             or self.quarantine
             or self.readings
             or self.meta
+            or self.audit
         )
 
 
@@ -144,12 +147,15 @@ def write(db: sqlite3.Connection, batch: Batch) -> None:
 
 
 def _is_stored(db: sqlite3.Connection, batch: Batch) -> bool:
-    """A batch is there whole or not at all, so its last record answers for all of it."""
-    if not batch.records:
+    """A batch is there whole or not at all, so its last record or entry answers for all of it."""
+    if batch.records:
+        table, last_seq, body = "record", batch.records[-1].seq, batch.records[-1].body
+    elif batch.audit:
+        table, last_seq, body = "audit", batch.audit[-1].seq, batch.audit[-1].body
+    else:
         return False
-    last = batch.records[-1]
-    found = db.execute("SELECT body FROM record WHERE seq = ?", (last.seq,)).fetchone()
-    return found is not None and found[0] == last.body
+    found = db.execute(f"SELECT body FROM {table} WHERE seq = ?", (last_seq,)).fetchone()  # noqa: S608
+    return found is not None and found[0] == body
 
 
 def _leave_out_stored(db: sqlite3.Connection, batch: Batch) -> None:
@@ -177,6 +183,8 @@ def _write_rows(db: sqlite3.Connection, batch: Batch) -> None:
         _rows(db, "DELETE FROM inbox WHERE link IN", 1, [(x,) for x in batch.forget_inbox], "(?)")
     if batch.records:
         _write_records(db, batch.records)
+    if batch.audit:
+        _write_audit(db, batch.audit)
     if batch.alarms:
         _insert(
             db,
@@ -214,6 +222,20 @@ def _write_records(db: sqlite3.Connection, records: list[Sealed]) -> None:
         "INSERT OR IGNORE INTO delivery (receiver, seq, lane)",
         [(receiver, r.seq, r.lane) for r in records for receiver in r.receivers],
     )
+
+
+def _write_audit(db: sqlite3.Connection, lines: list[Line]) -> None:
+    try:
+        _insert(
+            db,
+            "INSERT INTO audit (seq, at_ns, action, subject, origin, body)",
+            [(a.seq, a.at_ns, a.action, a.subject, a.origin, a.body) for a in lines],
+        )
+    except sqlite3.IntegrityError as error:
+        raise StoreDamaged(
+            f"entries {lines[0].seq} to {lines[-1].seq} of the audit trail are partly taken:"
+            f" {error}"
+        ) from error
 
 
 def _write_progress(db: sqlite3.Connection, deliveries: list[DeliveryRow]) -> None:

@@ -9,15 +9,41 @@ Bound   about 10 s for a million records; SQLite's own check of the tables reads
 import contextlib
 import sqlite3
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from gateway.store.journal import GENESIS, check, claimed_seq, hash_of
 from gateway.store.opening import read_only
+from gateway.store.pages import has_table
 from gateway.store.recover import read_head
 
 PROGRESS_EVERY: Final = 100_000
 WINDOW_ROWS: Final = 5000
+
+
+@dataclass(frozen=True, slots=True)
+class _Chain:
+    """One of the two chains: what its lines are called, how they are read, which holes are told."""
+
+    word: str
+    table: str
+    sql: str
+    gaps: tuple[str, str]
+
+
+_JOURNAL: Final = _Chain(
+    "record",
+    "record",
+    "SELECT seq, body FROM record WHERE seq > ? ORDER BY seq LIMIT ?",
+    ("skip_to", "expired_to"),
+)
+_TRAIL: Final = _Chain(
+    "audit entry",
+    "audit",
+    "SELECT seq, body FROM audit WHERE seq > ? ORDER BY seq LIMIT ?",
+    ("audit_skip_to", "audit_expired_to"),
+)
 
 
 def verify(folder: Path, progress: Callable[[int], None] = lambda _done: None) -> list[str]:
@@ -34,7 +60,12 @@ def verify(folder: Path, progress: Callable[[int], None] = lambda _done: None) -
         with contextlib.closing(
             sqlite3.connect(read_only(path), uri=True, isolation_level=None)
         ) as db:
-            for part in (_chain(db, progress, head_seq), _structure(db), _references(db)):
+            for part in (
+                _chain(db, _JOURNAL, progress, head_seq),
+                _chain(db, _TRAIL, progress, 0),
+                _structure(db),
+                _references(db),
+            ):
                 faults.extend(part)
     except sqlite3.Error as error:
         faults.append(f"{path}: {error}")
@@ -45,43 +76,45 @@ def verify(folder: Path, progress: Callable[[int], None] = lambda _done: None) -
     return faults
 
 
-def _chain(db: sqlite3.Connection, progress: Callable[[int], None], head_seq: int) -> Iterator[str]:
-    """Invariants 1 to 3; stops at the first break, because all after it hangs on it."""
+def _chain(
+    db: sqlite3.Connection, chain: _Chain, progress: Callable[[int], None], head_seq: int
+) -> Iterator[str]:
+    """Invariants 1 to 3, or 13 and 14; stops at the first break: all after it hangs on it."""
     last_seq, last_hash = 0, GENESIS
-    for done, (seq, body) in enumerate(_records(db), start=1):
+    for done, (seq, body) in enumerate(_lines(db, chain), start=1):
         gap = seq != last_seq + 1
-        if gap and seq - 1 > _gaps_to(db):
-            yield f"record {last_seq + 1}: 缺失 missing (next is {seq})"
+        if gap and seq - 1 > _gaps_to(db, chain):
+            yield f"{chain.word} {last_seq + 1}: 缺失 missing (next is {seq})"
             return
         if not isinstance(body, bytes):
-            yield f"record {seq}: it is no bytes"
+            yield f"{chain.word} {seq}: it is no bytes"
             return
         wrong = check(body, None if gap else last_hash)
         if wrong is None and claimed_seq(body) != seq:
             wrong = "it carries another sequence number"
         if wrong is not None:
-            yield f"record {seq}: {wrong}"
+            yield f"{chain.word} {seq}: {wrong}"
             return
         last_seq, last_hash = seq, hash_of(body)
         if done % PROGRESS_EVERY == 0:
             progress(done)
-    if head_seq > max(last_seq, _gaps_to(db)):
-        yield f"record {last_seq + 1}: 缺失 missing ({head_seq} were noted in head.json)"
+    if head_seq > max(last_seq, _gaps_to(db, chain)):
+        yield f"{chain.word} {last_seq + 1}: 缺失 missing ({head_seq} were noted in head.json)"
 
 
-def _records(db: sqlite3.Connection) -> Iterator[tuple[int, object]]:
+def _lines(db: sqlite3.Connection, chain: _Chain) -> Iterator[tuple[int, object]]:
+    if not has_table(db, chain.table):
+        return  # a store of an older version that no gateway of this one has opened yet
     last = 0
-    while rows := db.execute(
-        "SELECT seq, body FROM record WHERE seq > ? ORDER BY seq LIMIT ?", (last, WINDOW_ROWS)
-    ).fetchall():
+    while rows := db.execute(chain.sql, (last, WINDOW_ROWS)).fetchall():
         yield from rows
         last = rows[-1][0]
 
 
-def _gaps_to(db: sqlite3.Connection) -> int:
-    """Up to which number records may be missing: retention removed them, or a salvage lost them."""
+def _gaps_to(db: sqlite3.Connection, chain: _Chain) -> int:
+    """Up to which number lines may be missing: retention removed them, or a salvage lost them."""
     found = db.execute(
-        "SELECT max(CAST(value AS INTEGER)) FROM meta WHERE key IN ('skip_to', 'expired_to')"
+        "SELECT max(CAST(value AS INTEGER)) FROM meta WHERE key IN (?, ?)", chain.gaps
     )
     return int(found.fetchone()[0] or 0)
 

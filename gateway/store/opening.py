@@ -53,6 +53,7 @@ class Start:
     seen         device → UTC ns
     inbox        (link, mid) → digest
     receivers    name → number
+    audit_seq, audit_head  newest entry's number and hash in the audit trail
     floor_ns     newest time the store has seen
     complaints   what was found and done at opening, for faults a person must see
     """
@@ -64,6 +65,8 @@ class Start:
     seen: dict[str, int] = field(default_factory=dict)
     inbox: dict[tuple[str, int], int] = field(default_factory=dict)
     receivers: dict[str, int] = field(default_factory=dict)
+    audit_seq: int = 0
+    audit_head: str = GENESIS
     floor_ns: int = 0
     complaints: list[str] = field(default_factory=list)
 
@@ -226,9 +229,8 @@ def _load(db: sqlite3.Connection) -> Start:
         wrong = check(body, None)
         if wrong is not None:
             start.complaints.append(f"最新记录 {row[0]} 已损坏 newest record: {wrong}")
-    skipped = db.execute("SELECT value FROM meta WHERE key = 'skip_to'").fetchone()
-    if skipped is not None and str(skipped[0]).isdecimal():
-        start.seq = max(start.seq, int(skipped[0]))
+    start.seq = max(start.seq, _number(db, "skip_to"))
+    _load_trail(db, start)
     for alarm_id, doc in db.execute(
         "SELECT alarm_id, doc FROM alarm WHERE is_open = 1 ORDER BY raised_seq"
     ):
@@ -243,6 +245,23 @@ def _load(db: sqlite3.Connection) -> Start:
     start.inbox = {(k, m): d for k, m, d in db.execute("SELECT link, mid, digest FROM inbox")}
     start.receivers = dict(db.execute("SELECT name, id FROM receiver").fetchall())
     return start
+
+
+def _load_trail(db: sqlite3.Connection, start: Start) -> None:
+    row = db.execute("SELECT seq, at_ns, body FROM audit ORDER BY seq DESC LIMIT 1").fetchone()
+    if row is not None:
+        body = row[2] if isinstance(row[2], bytes) else str(row[2]).encode("utf-8", "replace")
+        start.audit_seq, start.audit_head = row[0], hash_of(body)
+        start.floor_ns = max(start.floor_ns, row[1])
+        wrong = check(body, None)
+        if wrong is not None:
+            start.complaints.append(f"最新审计条目 {row[0]} 已损坏 newest audit entry: {wrong}")
+    start.audit_seq = max(start.audit_seq, _number(db, "audit_skip_to"))
+
+
+def _number(db: sqlite3.Connection, key: str) -> int:
+    noted = db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+    return int(noted[0]) if noted is not None and str(noted[0]).isdecimal() else 0
 
 
 def _is_object(doc: object) -> bool:

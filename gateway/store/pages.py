@@ -56,6 +56,12 @@ class Table:
         )
 
 
+def has_table(db: sqlite3.Connection, name: str) -> bool:
+    """Whether there is such a table: older versions have fewer. Raises sqlite3.Error."""
+    found = db.execute("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?", (name,))
+    return found.fetchone() is not None
+
+
 def rows_of(old: sqlite3.Connection, sql: str, values: Row = ()) -> Iterator[Row]:
     """Rows until the first page that cannot be read."""
     with contextlib.suppress(sqlite3.Error):

@@ -7,7 +7,9 @@ Keeps   1. Only records older than retention_days by our own estimate of time go
            is as old as the next one with a sound time, and goes with it.
         4. What follows a record that stays for its age stays too: its number proves that it is
            younger, whatever time it carries.
-        5. Records with a pending or parked delivery, and of open alarms, stay whatever their age,
+        5. Entries of the audit trail stay as long as records do and AUDIT_DAYS at least; what goes
+           is its oldest end, and how far is in meta first (the table's triggers see to that).
+        6. Records with a pending or parked delivery, and of open alarms, stay whatever their age,
            and so does the newest record of all.
 Bound   one call looks at SCAN_ROWS records and removes ROWS_PER_STEP of a kind: a few milliseconds.
 """
@@ -21,6 +23,7 @@ from gateway.store.batch import PARKED, PENDING, transaction
 
 DAY_NS: Final = 86_400_000_000_000
 MOST_DAYS: Final = 3
+AUDIT_DAYS: Final = 180
 PASS_NS: Final = DAY_NS // 4
 """After 90 days without power the store is down to its retention again in a week."""
 ROWS_PER_STEP: Final = 1000
@@ -39,7 +42,11 @@ def expire(db: sqlite3.Connection, now_ns: int, retention_days: int) -> int:
     """
     with transaction(db):
         horizon_ns = _horizon(db, now_ns, now_ns - retention_days * DAY_NS)
-        return _expire_records(db, horizon_ns, now_ns) + _expire_rest(db, horizon_ns)
+        return (
+            _expire_records(db, horizon_ns, now_ns)
+            + _expire_rest(db, horizon_ns)
+            + _expire_audit(db, min(horizon_ns, now_ns - AUDIT_DAYS * DAY_NS), now_ns)
+        )
 
 
 def _horizon(db: sqlite3.Connection, now_ns: int, limit_ns: int) -> int:
@@ -167,6 +174,28 @@ def _expire_rest(db: sqlite3.Connection, horizon_ns: int) -> int:
         (max(0, min(count - QUARANTINE_MOST, ROWS_PER_STEP)),),
     ).rowcount
     return removed
+
+
+def _expire_audit(db: sqlite3.Connection, horizon_ns: int, now_ns: int) -> int:
+    """The trail's oldest entries up to the first young one; the newest one stays whatever its age.
+
+    A time that cannot be is as old as the next one that can, as with records.
+    """
+    rows = db.execute(
+        "SELECT seq, at_ns FROM audit WHERE seq < (SELECT max(seq) FROM audit)"
+        " ORDER BY seq LIMIT ?",
+        (ROWS_PER_STEP,),
+    ).fetchall()
+    old = last = 0
+    for count, (seq, at_ns) in enumerate(rows, start=1):
+        if SANE_NS <= at_ns <= now_ns:
+            if at_ns >= horizon_ns:
+                break
+            old, last = count, seq
+    if old:
+        _set_meta(db, "audit_expired_to", last)
+        db.execute("DELETE FROM audit WHERE seq <= ?", (last,))
+    return old
 
 
 def _meta(db: sqlite3.Connection, key: str) -> int | None:

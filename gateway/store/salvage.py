@@ -24,7 +24,16 @@ from gateway.store.batch import transaction
 from gateway.store.crash import crash_here
 from gateway.store.disk import read_head, write_file
 from gateway.store.journal import check, claimed_seq
-from gateway.store.pages import STEP_ROWS, Row, Table, by_halves, pages, read_page, rows_of
+from gateway.store.pages import (
+    STEP_ROWS,
+    Row,
+    Table,
+    by_halves,
+    has_table,
+    pages,
+    read_page,
+    rows_of,
+)
 
 CARVE_BYTES: Final = 1024 * 1024
 SKIP_AHEAD: Final = 100_000
@@ -45,6 +54,7 @@ _PENDING: Final = Table("delivery", _DELIVERY, "(state = 0 OR state = 7)", (0, 1
 _REST: Final = (
     Table("alarm", _ALARM, "is_open != 1", (0,)),
     Table("delivery", _DELIVERY, "state != 0 AND state != 7", (0, 1)),
+    Table("audit", "seq, at_ns, action, subject, origin, body", "seq > 0", (0,)),
     Table("quarantine", "id, at_ns, device, why, size_bytes, raw", "id > 0", (0,)),
     Table("reading", "rowid, at_ns, device, point, value", "rowid > 0", (0,)),
 )
@@ -87,7 +97,7 @@ def salvage(db: sqlite3.Connection, aside: Path) -> str:
     except sqlite3.Error as error:
         newest = carve.newest_seq(aside)
         with transaction(db):
-            _note_newest(db, aside, newest)
+            _note_newest(db, aside, newest, 0)
         return (
             f"{aside.name}: 表无法读取,在后台逐字节搜寻 its tables cannot be read ({error});"
             " its files are searched for records while the gateway runs"
@@ -102,7 +112,7 @@ def salvage(db: sqlite3.Connection, aside: Path) -> str:
             newest = max(newest, carve.newest_seq(aside))
         with transaction(db):
             _copy_records(db, old, [newest])
-            _note_newest(db, aside, newest)
+            _note_newest(db, aside, newest, _newest_entry(old))
     counts["record"] = db.execute("SELECT count(*) FROM record").fetchone()[0]
     crash_here("salvage.essential")
     told = ", ".join(f"{table} {count}" for table, count in counts.items())
@@ -157,6 +167,19 @@ def newest_sound(old: sqlite3.Connection) -> tuple[int, bool]:
     return max((row[0] for row in rows if _is_sound(row)), default=0), whole
 
 
+def _newest_entry(old: sqlite3.Connection) -> int:
+    """Number of the newest entry of the audit trail that can be read, 0 for none."""
+    seqs = rows_of(old, "SELECT seq FROM audit ORDER BY seq DESC LIMIT 1")
+    return max((row[0] for row in seqs if isinstance(row[0], int)), default=0)
+
+
+def _has_trail(old: sqlite3.Connection) -> bool:
+    try:
+        return has_table(old, "audit")
+    except sqlite3.Error:
+        return False
+
+
 def _open_damaged(aside: Path) -> sqlite3.Connection:
     """Open for reading only: nothing of it may change, not even its WAL. Raises sqlite3.Error.
 
@@ -202,6 +225,13 @@ def _insert(db: sqlite3.Connection, table: Table, rows: Sequence[Row]) -> int:
             "INSERT INTO reading (at_ns, device, point, value) SELECT ?1, ?2, ?3, ?4 WHERE"
             " NOT EXISTS (SELECT 1 FROM reading WHERE device = ?2 AND point = ?3 AND at_ns = ?1)",
             [row[1:] for row in rows if isinstance(row[1], int)],
+        )
+        return db.total_changes - before
+    if table.name == "audit":  # an entry that is there stays: its triggers allow nothing else
+        db.executemany(
+            "INSERT INTO audit (seq, at_ns, action, subject, origin, body) SELECT ?1, ?2, ?3, ?4,"
+            " ?5, ?6 WHERE NOT EXISTS (SELECT 1 FROM audit WHERE seq = ?1 OR origin = ?5)",
+            [row for row in rows if _is_sound((row[0], row[1], None, row[5]))],
         )
         return db.total_changes - before
     if "doc" in table.columns:
@@ -394,6 +424,9 @@ def _records_step(db: sqlite3.Connection, old: sqlite3.Connection, cursor: Curso
 
 def _table_step(db: sqlite3.Connection, old: sqlite3.Connection, cursor: Cursor) -> None:
     table = _REST[cursor.table]
+    if table.name == "audit" and not _has_trail(old):
+        cursor.table += 1
+        return
     rows, whole = table.read(old, cursor.last, down=cursor.down)
     if rows and table.name == "delivery":
         receivers = _receivers(db, old)
@@ -411,17 +444,23 @@ def _table_step(db: sqlite3.Connection, old: sqlite3.Connection, cursor: Cursor)
         cursor.unreadable += 1
 
 
-def _note_newest(db: sqlite3.Connection, aside: Path, newest: int) -> None:
+def _note_newest(db: sqlite3.Connection, aside: Path, newest: int, newest_entry: int) -> None:
     """Numbers up to the newest, and a good many after, are taken; it need not be done again.
 
     Both in one transaction: a kill between them would give a number twice (invariant 1). The head
-    file may know of more than can be read, and is itself behind by less than SKIP_AHEAD.
+    file may know of more than can be read, and is itself behind by less than SKIP_AHEAD. The audit
+    trail goes on above the newest entry that can be read, by as much.
     """
     newest = max(newest, read_head(aside.parent)[0])
     db.execute(
         "INSERT INTO meta (key, value) VALUES ('skip_to', ?) ON CONFLICT (key) DO UPDATE"
         " SET value = max(CAST(value AS INTEGER), CAST(excluded.value AS INTEGER))",
         (str(newest + SKIP_AHEAD),),
+    )
+    db.execute(
+        "INSERT INTO meta (key, value) VALUES ('audit_skip_to', ?) ON CONFLICT (key) DO UPDATE"
+        " SET value = max(CAST(value AS INTEGER), CAST(excluded.value AS INTEGER))",
+        (str(newest_entry + SKIP_AHEAD),),
     )
     db.execute(
         "INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)",

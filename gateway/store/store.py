@@ -23,7 +23,7 @@ import structlog
 
 from gateway.errors import StoreDamaged, StoreError, StoreFull
 from gateway.store import opening, recover
-from gateway.store.batch import Batch, write
+from gateway.store.batch import Batch, transaction, write
 from gateway.store.crash import crash_here
 from gateway.store.disk import STEPS, Reserve, write_file
 from gateway.store.opening import Start, explain, load, migrations, prepare, probe
@@ -136,7 +136,8 @@ class Store:
             )
         if head_seq > start.seq or self._wal_missing:
             start.seq = max(start.seq, head_seq) + SKIP_AHEAD
-            await self._call(_skip_to, start.seq)
+            start.audit_seq += SKIP_AHEAD  # entries went with the records, or may have
+            await self._call(_skip_to, start.seq, start.audit_seq)
 
     async def _connect(self, path: Path) -> None:
         await asyncio.to_thread(probe, path)
@@ -260,9 +261,13 @@ def _lock(folder: Path) -> int:
     return descriptor
 
 
-def _skip_to(db: sqlite3.Connection, seq: int) -> None:
-    """Numbers that receivers may already know are never given again."""
-    db.execute("INSERT OR REPLACE INTO meta (key, value) VALUES ('skip_to', ?)", (str(seq),))
+def _skip_to(db: sqlite3.Connection, seq: int, audit_seq: int) -> None:
+    """Numbers that receivers, or readers of an export, may already know are never given again."""
+    with transaction(db):
+        db.executemany(
+            "INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)",
+            [("skip_to", str(seq)), ("audit_skip_to", str(audit_seq))],
+        )
 
 
 def checkpoint(db: sqlite3.Connection) -> None:
