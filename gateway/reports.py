@@ -86,7 +86,7 @@ class Report:
 
     def age_s(self, clock: Clock) -> float:
         """How long ago it was written; 0 when the wall clock says it is still to come."""
-        if self.mono_ns is not None and self.boot == _boot():
+        if self.mono_ns is not None and self.boot == boot():
             passed_ns = clock.mono_ns() - self.mono_ns
             if passed_ns >= 0:  # else another boot whose name could not be read
                 return passed_ns / 1e9
@@ -143,7 +143,7 @@ def read_report(folder: Path, name: str) -> Report | None:
         return None
 
 
-def _boot() -> str:
+def boot() -> str:
     """The name of this boot; empty where a service may not see it, which is the same for all."""
     try:
         return _BOOT.read_text("ascii").strip()
@@ -173,7 +173,7 @@ def _encode(report: Report) -> bytes:
         "version": VERSION,
         "at_ns": report.at_ns,
         "mono_ns": report.mono_ns,
-        "boot": _boot(),
+        "boot": boot(),
         "findings": findings,
         "cameras": {name: _values(report.cameras[name]) for name in names},
     }

@@ -11,6 +11,7 @@ Keeps   Either a whole sound Config comes out, or a ConfigError with every fault
 from gateway.config.advice import advice
 from gateway.config.load import load_config
 from gateway.config.settings import (
+    Camera,
     Config,
     ConsoleSettings,
     EmbeddedBroker,
@@ -20,9 +21,11 @@ from gateway.config.settings import (
     Site,
     StoreSettings,
     UplinkEntry,
+    VideoSettings,
 )
 
 __all__ = [
+    "Camera",
     "Config",
     "ConsoleSettings",
     "EmbeddedBroker",
@@ -32,6 +35,7 @@ __all__ = [
     "Site",
     "StoreSettings",
     "UplinkEntry",
+    "VideoSettings",
     "advice",
     "load_config",
 ]

@@ -1,23 +1,31 @@
-"""The [[camera]] and [[video.volume]] tables: which streams are recorded, and where.
+"""The [[camera]] tables and [video]: which streams are recorded, and where.
 
-Owns    the check of what the recorder needs: addresses, accounts, folders.
+Owns    the check of what the recorder needs: addresses, accounts, folders; what two cameras must
+        not share.
 Needs   inspection, tables, files, gateway.links.rtsp for what an address must look like.
 Keeps   Credentials are never in an address, where they would be logged with it.
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 from gateway.config.files import secret
 from gateway.config.inspection import Inspection, Spot, both
-from gateway.config.settings import Camera
-from gateway.config.tables import CameraTable
+from gateway.config.settings import Camera, VideoSettings
+from gateway.config.tables import CameraTable, VideoTable
 from gateway.links.rtsp import RtspSettings
 
 
 def check_camera(table: CameraTable, spot: Spot, inspection: Inspection) -> Camera | None:
     """Return a camera, None when it does not hold or has no address to be recorded from."""
     if table.url is None:
+        if table.sub_url is not None:
+            inspection.fault(
+                spot.child("url"),
+                both("没有写，只有子码流", "missing, there is only a sub_url"),
+                both("主码流地址", "the address of the main stream"),
+            )
         return None
     password = secret(table.password_file, table.password_env, spot, "password", inspection)
     if password is not None and table.username is None:
@@ -26,16 +34,11 @@ def check_camera(table: CameraTable, spot: Spot, inspection: Inspection) -> Came
             both("没有写，只有密码", "missing, there is only a password"),
             both("摄像机的用户名", "the camera's user name"),
         )
-    try:
-        stream = RtspSettings(
-            url=table.url, username=table.username, password=password, audio=table.audio
-        )
-    except ValueError as error:
-        inspection.fault(
-            spot.child("url"),
-            both(f"不能用：{error}", str(error)),
-            "rtsp://192.0.2.30:554/stream1",
-        )
+    stream = _stream(table.url, table, password, spot.child("url"), inspection)
+    sub = None
+    if table.sub_url is not None:
+        sub = _stream(table.sub_url, table, password, spot.child("sub_url"), inspection)
+    if stream is None:
         return None
     return Camera(
         id=table.id,
@@ -43,6 +46,70 @@ def check_camera(table: CameraTable, spot: Spot, inspection: Inspection) -> Came
         place=table.place or "",
         stream=stream,
         retention_days=table.retention_days,
+        sub=sub,
+        sub_retention_days=table.sub_retention_days,
+    )
+
+
+def _stream(
+    url: str, table: CameraTable, password: str | None, spot: Spot, inspection: Inspection
+) -> RtspSettings | None:
+    try:
+        return RtspSettings(url=url, username=table.username, password=password, audio=table.audio)
+    except ValueError as error:
+        inspection.fault(
+            spot,
+            both(f"不能用：{error}", str(error)),
+            "rtsp://192.0.2.30:554/stream1",
+        )
+        return None
+
+
+def check_together(cameras: Sequence[tuple[Camera, Spot]], inspection: Inspection) -> None:
+    """Find what each camera may have and two may not: an address, a name to be recorded under.
+
+    A stream written twice is recorded twice, and one of the two is not the camera it says it is.
+    """
+    streams: dict[tuple[str, int, str], str] = {}
+    ids = {camera.id: spot for camera, spot in cameras}
+    for camera, spot in cameras:
+        for key, stream in (("url", camera.stream), ("sub_url", camera.sub)):
+            if stream is None:
+                continue
+            path = stream.url.partition("://")[2].partition("/")[2]
+            first = streams.setdefault(
+                (stream.host.lower(), stream.port, path), spot.child(key).key
+            )
+            if first != spot.child(key).key:
+                inspection.fault(
+                    spot.child(key),
+                    both(f"与 {first} 相同", f"the same as {first}"),
+                    both("每路码流只写一次", "each stream once"),
+                )
+        if camera.sub is not None and camera.sub_id in ids:
+            inspection.fault(
+                ids[camera.sub_id].child("id"),
+                both(
+                    f"`{camera.sub_id}` 是 `{camera.id}` 子码流的名字",
+                    f"`{camera.sub_id}` is what the sub stream of `{camera.id}` is called",
+                ),
+                both("别的 id", "another id"),
+            )
+
+
+def check_video(table: VideoTable, spot: Spot, inspection: Inspection) -> VideoSettings:
+    """Return what is told about recordings."""
+    days = table.warn_days
+    if any(late >= early for early, late in pairwise(days)):
+        inspection.fault(
+            spot.child("warn_days"),
+            both(f"写成了 {days}", f"is {days}"),
+            both("递减的天数", "days that fall"),
+        )
+    return VideoSettings(
+        warn_days=tuple(days),
+        gap_minutes=table.gap_minutes,
+        camera_clock_s=table.camera_clock_seconds,
     )
 
 

@@ -12,7 +12,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
-from gateway.config.cameras import check_camera, check_volumes
+from gateway.config.cameras import check_camera, check_together, check_video, check_volumes
 from gateway.config.devices import DeviceCheck
 from gateway.config.files import existing_file, private_file, read_toml
 from gateway.config.inspection import Inspection, Spot, both
@@ -29,6 +29,7 @@ from gateway.config.settings import (
     Site,
     StoreSettings,
     UplinkEntry,
+    VideoSettings,
 )
 from gateway.config.tables import (
     CameraTable,
@@ -39,6 +40,7 @@ from gateway.config.tables import (
     LogTable,
     SiteTable,
     StoreTable,
+    VideoTable,
     VolumeTable,
 )
 from gateway.driver import LinkSettings
@@ -103,6 +105,7 @@ def load_config(folder: Path, *, untried: bool = False) -> Config:
         interlocks=tuple(interlocks),
         volumes=head.volumes,
         cameras=head.cameras,
+        video=head.video,
     )
 
 
@@ -124,6 +127,7 @@ class _Head:
         self.heartbeat_seconds = 30
         self.log = LogSettings()
         self.volumes: tuple[Path, ...] = ()
+        self.video = VideoSettings()
         self.cameras: tuple[Camera, ...] = ()
         self.camera_ids: frozenset[str] | None = None
         self.link_kinds: dict[str, str | None] = {}
@@ -243,12 +247,16 @@ class _Head:
         tables = [inspection.table(VolumeTable, raw, spot) for raw, spot in volumes]
         paths = [table.path for table in tables if table is not None]
         self.volumes = check_volumes(paths, self._spot.child("video").child("volume"), inspection)
+        rest = {key: value for key, value in video.items() if key != "volume"}
+        told = inspection.table(VideoTable, rest, self._spot.child("video"))
+        if told is not None:
+            self.video = check_video(told, self._spot.child("video"), inspection)
         self._read_cameras()
 
     def _read_cameras(self) -> None:
         entries = self._inspection.tables(self._raw.get("camera"), self._spot.child("camera"))
         known: dict[str, Spot] = {}
-        kept = []
+        kept: list[tuple[Camera, Spot]] = []
         for raw, spot in entries:
             table = self._inspection.table(CameraTable, raw, spot)
             if table is None:
@@ -265,8 +273,9 @@ class _Head:
                 )
             camera = check_camera(table, spot, self._inspection)
             if camera is not None:
-                kept.append(camera)
-        self.cameras = tuple(kept)
+                kept.append((camera, spot))
+        check_together(kept, self._inspection)
+        self.cameras = tuple(camera for camera, _ in kept)
         if "camera" in self._raw:
             self.camera_ids = frozenset(known)
 

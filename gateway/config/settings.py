@@ -8,7 +8,7 @@ Keeps   No secret shows in a repr.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from gateway.driver import LinkSettings
 from gateway.events import Device, Kind
@@ -97,15 +97,46 @@ class Interlock:
     second_person_within_s: int = 120
 
 
+SUB_ENDING: Final = ".sub"
+"""Behind a camera's id: the name its sub stream is recorded under."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Camera:
-    """One camera that is recorded; retention_days None: as long as the site's."""
+    """One camera that is recorded.
+
+    stream              the main stream
+    retention_days      None: as long as the site's
+    sub                 its small stream, None when it has none; recorded as sub_id
+    sub_retention_days  of the small stream
+    """
 
     id: str
     name: str
     place: str
     stream: RtspSettings
     retention_days: int | None = None
+    sub: RtspSettings | None = None
+    sub_retention_days: int = 7
+
+    @property
+    def sub_id(self) -> str:
+        """The name the sub stream is recorded under; the check of the names keeps it unique."""
+        return self.id + SUB_ENDING
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VideoSettings:
+    """What is worth telling a person about recordings.
+
+    warn_days       a fault each, when the disks will be full in fewer days; falling
+    gap_minutes     missing within a day: more is a fault of that camera
+    camera_clock_s  a camera whose clock is off by more is a fault
+    """
+
+    warn_days: tuple[int, ...] = (14, 7, 2)
+    gap_minutes: int = 15
+    camera_clock_s: int = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,6 +170,7 @@ class Config:
     interlocks         which alarms close which valve
     volumes            folders for video, in the order of the file
     cameras            those that are recorded
+    video              what is told about recordings
     """
 
     folder: Path
@@ -158,6 +190,7 @@ class Config:
     interlocks: tuple[Interlock, ...] = ()
     volumes: tuple[Path, ...] = ()
     cameras: tuple[Camera, ...] = ()
+    video: VideoSettings = VideoSettings()
 
     def receivers_of(self, kind: Kind) -> tuple[str, ...]:
         """Return the uplinks that get alarms of a kind, in the order of the file."""

@@ -338,6 +338,23 @@ class CameraTable(Table):
         int | None,
         Field(ge=1, le=3650, description=both("与全局不同时写", "when it differs from the site's")),
     ] = None
+    sub_url: Annotated[
+        str | None,
+        Field(
+            max_length=1024,
+            description=both(
+                "子码流地址，不含用户名密码", "the small stream, rtsp://…, without an account"
+            ),
+        ),
+    ] = None
+    sub_retention_days: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=3650,
+            description=both("子码流保存的天数，1 至 3650", "days of the small stream, 1 to 3650"),
+        ),
+    ] = 7
 
 
 class DeviceTable(Table):
@@ -412,11 +429,41 @@ class DeviceTable(Table):
 
 
 class VideoTable(Table):
-    """[video]: kept for the recorder."""
-
-    model_config = ConfigDict(extra="allow")
+    """[video]: where pictures lie, and what about them a person is told."""
 
     volume: list[VolumeTable] = []
+    warn_days: Annotated[
+        list[Annotated[int, Field(ge=1, le=365)]],
+        Field(
+            max_length=6,
+            description=both(
+                "录像盘将满前多少天各报一次，递减，最多 6 个，每个 1 至 365",
+                "a falling list of at most 6 numbers of days before the disks are full, 1 to 365",
+            ),
+        ),
+    ] = [14, 7, 2]
+    gap_minutes: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=1440,
+            description=both(
+                "一天里缺多少分钟录像算故障，1 至 1440",
+                "minutes without video in a day that are a fault, 1 to 1440",
+            ),
+        ),
+    ] = 15
+    camera_clock_seconds: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=86_400,
+            description=both(
+                "摄像机时钟差多少秒算故障，1 至 86400",
+                "seconds that a camera's clock may be off, 1 to 86400",
+            ),
+        ),
+    ] = 10
 
 
 class GatewayFile(Table):
