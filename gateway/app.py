@@ -28,6 +28,7 @@ from gateway.console.api import build_app
 from gateway.console.page import Site as ConsoleSite
 from gateway.console.server import ServerSettings, serve
 from gateway.console.tokens import TokenBook
+from gateway.custody import Custody
 from gateway.delivery import Worker
 from gateway.desk import FrontDesk
 from gateway.driver import Driver
@@ -230,6 +231,7 @@ class _House:
             clock=self.clock,
             metrics=self.metrics,
             receipts=self.intake.receipts,
+            written=lambda: self.intake.command(lambda _ledger: None),
             fault=self.intake.fault,
         )
         self.intake.listen(worker.committed)
@@ -252,6 +254,7 @@ class _House:
                 ("linkage", lambda: self.linkage.run(self._part_failed)),
                 ("housekeeping", self.keeper.run),
                 ("recordings", self.recordings.run),
+                ("custody", Custody(self.store, self.intake, self.clock).run),
                 ("heartbeat", self._heartbeats),
                 ("receipts", self._take_later),
                 ("watchdog", self._watchdog),

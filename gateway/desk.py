@@ -10,11 +10,12 @@ from typing import Any, Final, Protocol
 
 import orjson
 
+from gateway.audit import Entry
 from gateway.clock import Clock
 from gateway.console import desk as console
 from gateway.console.tokens import Identity
 from gateway.delivery import Worker
-from gateway.events import Device, Nature
+from gateway.events import Device, Nature, Scalar
 from gateway.intake import Intake
 from gateway.judge import PointNow
 from gateway.rules.alarm import Alarm
@@ -25,6 +26,8 @@ from gateway.store import STATES, DeliveryRow, Sealed, Store, rfc3339, seq_of
 STALE_S: Final = 3600.0
 NO_ROOM_BYTES: Final = 1024 * 1024
 """With less than this and no reserve left, alarms cannot be promised to be stored."""
+_NO_RECORD: Final = frozenset({"too_often", "starting"})
+"""Commands that were turned away before anybody looked at them: no record, and no entry."""
 Row = dict[str, Any]
 
 
@@ -247,21 +250,26 @@ class FrontDesk:
 
     # Deciding.
 
-    async def acknowledge(self, alarm_id: str, who: str) -> Row:
+    async def acknowledge(self, alarm_id: str, who: Identity) -> Row:
         """See Desk."""
 
         def work(ledger: Ledger) -> Alarm:
-            return self._intake.judge.book.acknowledge(ledger, alarm_id, who)
+            alarm = self._intake.judge.book.acknowledge(ledger, alarm_id, who.name)
+            ledger.audit(_entry(who, "alarm.acknowledge", alarm_id))
+            return alarm
 
         return await self._decide(alarm_id, work)
 
-    async def close(self, alarm_id: str, who: str, disposition: str, note: str) -> Row:
+    async def close(self, alarm_id: str, who: Identity, disposition: str, note: str) -> Row:
         """See Desk."""
 
         def work(ledger: Ledger) -> Alarm:
-            return self._intake.judge.book.close(
-                ledger, alarm_id, who=who, disposition=disposition, note=note
+            alarm = self._intake.judge.book.close(
+                ledger, alarm_id, who=who.name, disposition=disposition, note=note
             )
+            said = {"disposition": disposition}
+            ledger.audit(_entry(who, "alarm.close", alarm_id, reason=note, details=said))
+            return alarm
 
         return await self._decide(alarm_id, work)
 
@@ -272,7 +280,25 @@ class FrontDesk:
         if self._orders is None:
             why = "本机不发命令 / this gateway sends no commands"
             return console.Ordered(state="refused", code="not_allowed", why=why)
-        return await self._orders.order(device_id, name, who, reason)
+        ordered = await self._orders.order(device_id, name, who, reason)
+        if ordered.code not in _NO_RECORD:
+            said = {"state": ordered.state, "code": ordered.code}
+            subject = f"{device_id}/{name}"
+            await self.audit(_entry(who, "device.command", subject, reason=reason, details=said))
+        return ordered
+
+    async def audit(self, entry: Entry) -> int:
+        """See Desk."""
+        return await self._intake.audit(entry)
+
+    async def trail(self, after: int, limit: int) -> tuple[list[bytes], int]:
+        """See Desk."""
+        if after > self._intake.trail.seq:
+            return [], 0
+        rows = await self._store.read(
+            "SELECT seq, body FROM audit WHERE seq > ? ORDER BY seq LIMIT ?", after, limit
+        )
+        return [bytes(body) for _, body in rows], rows[-1][0] if rows else after
 
     async def _decide(self, alarm_id: str, work: Any) -> Row:  # noqa: ANN401
         try:
@@ -318,6 +344,25 @@ class FrontDesk:
             row = DeliveryRow(number, seq, code, attempts, self._clock.utc_ns(), reference[:128])
             await self._intake.command(lambda ledger: ledger.batch.deliveries.append(row))
         return True
+
+
+def _entry(
+    who: Identity,
+    action: str,
+    subject: str,
+    *,
+    reason: str = "",
+    details: Mapping[str, Scalar] | None = None,
+) -> Entry:
+    return Entry(
+        who=who.name,
+        role=str(who.role),
+        from_address=who.address,
+        action=action,
+        subject=subject,
+        reason=reason,
+        details=details or {},
+    )
 
 
 def _time(at_ns: int | None) -> str | None:

@@ -7,12 +7,15 @@ from pathlib import Path
 import pytest
 
 from gateway.console import desk as console
+from gateway.console.tokens import Identity, Role
 from gateway.desk import FrontDesk
 from gateway.events import Device
 from gateway.uplink import Receipt
 from tests.clocks import FakeClock
 from tests.parts import LEVEL, SMOKE, Core, Receiver, core, device, point, wake, working
 
+WANG = Identity(id="t-1", role=Role.GUARD, name="王老师", address="192.0.2.7")
+LI = Identity(id="t-2", role=Role.LEADER, name="李老师", address="192.0.2.8")
 DEVICES = [device("btn-1"), device("btn-2")]
 
 
@@ -62,7 +65,7 @@ async def test_closed_alarms_follow_the_open_ones_newest_first(tmp_path: Path) -
             found = made.intake.judge.book.open_at("btn-1", "button")
             assert found is not None
             ids.append(found.alarm_id)
-            await desk.close(found.alarm_id, "王老师", "test", "")
+            await desk.close(found.alarm_id, WANG, "test", "")
         await made.press()
         rows = await desk.alarms(open_only=False, limit=3)
         assert [row["state"] for row in rows] == ["unack_active", "closed", "closed"]
@@ -74,17 +77,17 @@ async def test_a_decision_is_on_disk_when_it_returns_and_is_refused_twice(tmp_pa
         desk = desk_of(made)
         await made.press()
         alarm_id = (await desk.alarms(open_only=True, limit=1))[0]["alarm_id"]
-        row = await desk.acknowledge(alarm_id, "王老师")
+        row = await desk.acknowledge(alarm_id, WANG)
         assert row["acknowledged_by"] == "王老师"
         stored = await made.rows("SELECT json_extract(doc, '$.acknowledged_by') FROM alarm")
         assert stored == [("王老师",)]
         with pytest.raises(console.WrongState):
-            await desk.acknowledge(alarm_id, "李老师")
-        await desk.close(alarm_id, "王老师", "real", "")
+            await desk.acknowledge(alarm_id, LI)
+        await desk.close(alarm_id, WANG, "real", "")
         with pytest.raises(console.WrongState):
-            await desk.close(alarm_id, "王老师", "real", "")
+            await desk.close(alarm_id, WANG, "real", "")
         with pytest.raises(console.NoSuchAlarm):
-            await desk.close("0197-nobody", "王老师", "real", "")
+            await desk.close("0197-nobody", WANG, "real", "")
 
 
 async def test_a_lamp_goes_from_pending_to_what_the_receiver_said(tmp_path: Path) -> None:

@@ -39,6 +39,7 @@ CHUNK_BYTES: Final = 64 * 1024
 
 Reader = Annotated[Identity, needs(Right.READ)]
 Actor = Annotated[Identity, needs(Right.ACT)]
+Auditor = Annotated[Identity, needs(Right.AUDIT)]
 Reporter = Annotated[Identity, needs(Right.RECEIPT)]
 AlarmId = Annotated[str, Path(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._:-]+$")]
 After = Annotated[int, Query(ge=0, le=MAX_SEQ, description="newest seq already known")]
@@ -185,14 +186,14 @@ class _Alarms:
     async def acknowledge(self, alarm_id: AlarmId, who: Actor) -> Response:
         """A person has seen it. It stays open until a person closes it."""
         try:
-            return _json(await self._desk.acknowledge(alarm_id, who.name))
+            return _json(await self._desk.acknowledge(alarm_id, who))
         except (NoSuchAlarm, WrongState) as error:
             raise alarm_problem(error) from error
 
     async def close(self, alarm_id: AlarmId, body: shapes.CloseIn, who: Actor) -> Response:
         """A person says how it ended."""
         try:
-            return _json(await self._desk.close(alarm_id, who.name, body.disposition, body.note))
+            return _json(await self._desk.close(alarm_id, who, body.disposition, body.note))
         except (NoSuchAlarm, WrongState) as error:
             raise alarm_problem(error) from error
 
@@ -209,6 +210,7 @@ class _Flow:
         """Add the routes."""
         _get(app, "/api/v1/events", self.events, shapes.EventList)
         _get(app, "/api/v1/stream", self.stream, None)
+        _get(app, "/api/v1/audit", self.trail, shapes.AuditList)
         _get(app, "/api/v1/devices", self.devices, shapes.DeviceList)
         _get(app, "/api/v1/deliveries", self.deliveries, shapes.DeliveryList)
         _get(app, "/api/v1/receivers", self.receivers, shapes.ReceiverList)
@@ -225,6 +227,13 @@ class _Flow:
             return Response(b'{"events":[],"next":0}', media_type="application/json")
         bodies, next_seq = await self._desk.events(after, min(limit, MAX_LIST))
         return _frozen(bodies, next_seq)
+
+    async def trail(
+        self, _who: Auditor, after: After = 0, limit: Limit = DEFAULT_EVENTS
+    ) -> Response:
+        """The audit trail: frozen entries, oldest first; ask again with after=next, as events."""
+        bodies, next_seq = await self._desk.trail(after, min(limit, MAX_LIST))
+        return _frozen(bodies, next_seq, "entries")
 
     async def stream(
         self,
@@ -328,8 +337,8 @@ def _json(body: object, status: int = 200) -> Response:
     return _answer(orjson.dumps(body), status)
 
 
-def _frozen(bodies: Sequence[bytes], next_seq: int) -> Response:
-    return _answer(b'{"events":[%b],"next":%d}' % (b",".join(bodies), next_seq))
+def _frozen(bodies: Sequence[bytes], next_seq: int, name: str = "events") -> Response:
+    return _answer(b'{"%b":[%b],"next":%d}' % (name.encode(), b",".join(bodies), next_seq))
 
 
 def _answer(whole: bytes, status: int = 200) -> Response:

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
+from gateway.audit import Entry
 from gateway.console.tokens import Identity
 
 Row = dict[str, Any]
@@ -84,10 +85,10 @@ class Desk(Protocol):
     async def faults(self, *, open_only: bool, limit: int) -> list[Row]:
         """Return at most `limit` faults, members as in alarms."""
 
-    async def acknowledge(self, alarm_id: str, who: str) -> Row:
+    async def acknowledge(self, alarm_id: str, who: Identity) -> Row:
         """Write down that `who` has seen it; raises NoSuchAlarm, WrongState."""
 
-    async def close(self, alarm_id: str, who: str, disposition: str, note: str) -> Row:
+    async def close(self, alarm_id: str, who: Identity, disposition: str, note: str) -> Row:
         """Write down how it ended; raises NoSuchAlarm, WrongState."""
 
     def devices(self) -> Sequence[Row]:
@@ -115,6 +116,15 @@ class Desk(Protocol):
 
         With receiver None it holds only if the record went to exactly one receiver: a platform
         can never speak for a receiver that it was not named after while there is a doubt.
+        """
+
+    async def audit(self, entry: Entry) -> int:
+        """Write an entry into the audit trail; returns its number once it is on disk."""
+
+    async def trail(self, after: int, limit: int) -> tuple[list[bytes], int]:
+        """Return at most `limit` frozen entries newer than `after`, as events() does records.
+
+        The second value is 0 when `after` is beyond the newest one: that trail was another's.
         """
 
     def health(self) -> Mapping[str, Any]:

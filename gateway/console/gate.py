@@ -11,6 +11,7 @@ import asyncio
 import hmac
 import ipaddress
 from collections.abc import Callable
+from dataclasses import replace
 from http.cookies import CookieError, SimpleCookie
 from typing import Final
 
@@ -107,6 +108,8 @@ class Gate:
         if path == "/metrics" and _is_local(request):
             return
         identity, session = self._who(request)
+        if identity is not None:
+            identity = replace(identity, address=peer(request))
         request.state.identity, request.state.session = identity, session
         if identity is None:
             raise Problem.no_token()

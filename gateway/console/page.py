@@ -19,6 +19,7 @@ from fastapi import FastAPI, Request
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.responses import RedirectResponse, Response
 
+from gateway.audit import Entry
 from gateway.console import view
 from gateway.console.desk import Desk, NoSuchAlarm, WrongState
 from gateway.console.gate import Door, cookie_of, peer, same
@@ -142,7 +143,7 @@ class Page:
         """A guard has seen it."""
         await self._form(request)
         try:
-            await self._desk.acknowledge(alarm_id, who.name)
+            await self._desk.acknowledge(alarm_id, who)
         except (NoSuchAlarm, WrongState) as error:
             raise _gone() from error
         return _to_duty()
@@ -164,7 +165,7 @@ class Page:
                 "go back and correct it",
             ) from error
         try:
-            await self._desk.close(alarm_id, who.name, body.disposition, body.note)
+            await self._desk.close(alarm_id, who, body.disposition, body.note)
         except (NoSuchAlarm, WrongState) as error:
             raise _gone() from error
         return _to_duty()
@@ -185,8 +186,10 @@ class Page:
             wait_s = self._door.failures.failed(peer(request))
             if wait_s > 0:
                 raise Problem.too_often(wait_s)
+            await self._note(request, None, "sign_in.refused")
             return self._login_page("令牌无效 · the token is not valid", 401)
         require(identity, Right.SIGN_IN)
+        await self._note(request, identity, "sign_in")
         log.info("signed in", name=identity.name, role=identity.role, address=peer(request))
         answer = _to_duty()
         answer.set_cookie(
@@ -199,10 +202,11 @@ class Page:
         )
         return answer
 
-    async def logout(self, request: Request, _who: Reader) -> Response:
+    async def logout(self, request: Request, who: Reader) -> Response:
         """End the session here, whatever the browser does with its cookie."""
         await self._form(request)
         self._door.sessions.close(cookie_of(request))
+        await self._note(request, who, "sign_out")
         answer = RedirectResponse("/login", 303)
         answer.delete_cookie(COOKIE, httponly=True, samesite="strict")
         return answer
@@ -223,6 +227,17 @@ class Page:
             return self._login_page("", problem.status_code, problem.headers)
         return self._draw(
             "problem.html", problem.status_code, problem.headers, problem=problem, now=self._now()
+        )
+
+    async def _note(self, request: Request, who: Identity | None, action: str) -> None:
+        await self._desk.audit(
+            Entry(
+                who="" if who is None else who.name,
+                role="" if who is None else str(who.role),
+                from_address=peer(request),
+                action=action,
+                subject="console",
+            )
         )
 
     def _login_page(

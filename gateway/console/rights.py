@@ -22,16 +22,19 @@ class Right(StrEnum):
     ACT = "act"
     RECEIPT = "receipt"
     SIGN_IN = "sign_in"
+    AUDIT = "audit"
+    EXPORT = "export"
 
 
 RIGHTS: Final[dict[Role, frozenset[Right]]] = {
     Role.GUARD: frozenset({Right.READ, Right.ACT, Right.SIGN_IN}),
-    Role.LEADER: frozenset({Right.READ, Right.ACT, Right.SIGN_IN}),
-    Role.INSTALLER: frozenset({Right.READ, Right.ACT, Right.SIGN_IN}),
+    Role.LEADER: frozenset({Right.READ, Right.ACT, Right.SIGN_IN, Right.AUDIT, Right.EXPORT}),
+    Role.INSTALLER: frozenset({Right.READ, Right.ACT, Right.SIGN_IN, Right.AUDIT, Right.EXPORT}),
     Role.PLATFORM: frozenset({Right.READ, Right.RECEIPT}),
-    Role.AUDITOR: frozenset({Right.READ, Right.SIGN_IN}),
+    Role.AUDITOR: frozenset({Right.READ, Right.SIGN_IN, Right.AUDIT}),
 }
-"""Closing an alarm is for people who can look at the place; a platform only reports receipts."""
+"""Closing an alarm is for people who can look at the place; a platform only reports receipts. An
+auditor sees who took evidence away and takes none."""
 
 RANK: Final = {Role.GUARD: 0, Role.LEADER: 1, Role.INSTALLER: 2}
 """Who may send commands, by what a profile calls `permission`; other roles send none."""

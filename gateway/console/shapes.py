@@ -70,6 +70,13 @@ class EventList(BaseModel):
     next: int
 
 
+class AuditList(BaseModel):
+    """Frozen entries of the audit trail, byte for byte; ask again with after=next."""
+
+    entries: list[dict[str, Any]]
+    next: int
+
+
 class DeviceRef(BaseModel):
     """The device of an alarm."""
 

@@ -44,11 +44,15 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
-    """Who is asking. name is what alarm records say of a person ("张三", "police")."""
+    """Who is asking. name is what alarm records say of a person ("张三", "police").
+
+    address  the other end of the socket, for the audit trail; "" where there is none
+    """
 
     id: str
     role: Role
     name: str
+    address: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

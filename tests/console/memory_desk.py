@@ -6,8 +6,10 @@ from typing import Any
 
 import orjson
 
+from gateway.audit import Entry
 from gateway.console.desk import NoSuchAlarm, Ordered, Row, WrongState
 from gateway.console.tokens import Identity
+from gateway.store import Line, Trail
 
 START_NS = 1_795_305_600_000_000_000  # 2026-11-22T00:00:00Z
 
@@ -46,6 +48,8 @@ class MemoryDesk:
         self.reasons: list[str] = []
         self.orders: list[tuple[str, str, str, str]] = []
         self.ordered = Ordered(state="done", code="done", why="position = closed")
+        self.audited = Trail()
+        self.lines: list[Line] = []
         self.loops: dict[str, Any] = {"intake": True}
         self.waiting = 0
 
@@ -89,19 +93,27 @@ class MemoryDesk:
                 return row
         raise NoSuchAlarm(alarm_id)
 
-    async def acknowledge(self, alarm_id: str, who: str) -> Row:
+    async def acknowledge(self, alarm_id: str, who: Identity) -> Row:
         row = self._find(alarm_id)
         if row["state"] not in {"unack_active", "rtn_unack"}:
             raise WrongState(f"it is {row['state']}")
-        row.update(state="ack_active", acknowledged_by=who)
+        row.update(state="ack_active", acknowledged_by=who.name)
         return row
 
-    async def close(self, alarm_id: str, who: str, disposition: str, note: str) -> Row:
+    async def close(self, alarm_id: str, who: Identity, disposition: str, note: str) -> Row:
         row = self._find(alarm_id)
         if row["state"] == "closed":
             raise WrongState("it is closed")
-        row.update(state="closed", closed_by=who, disposition=disposition, note=note)
+        row.update(state="closed", closed_by=who.name, disposition=disposition, note=note)
         return row
+
+    async def audit(self, entry: Entry) -> int:
+        self.lines.append(self.audited.seal(entry, self.clock.utc_ns(), "trusted"))
+        return len(self.lines)
+
+    async def trail(self, after: int, limit: int) -> tuple[list[bytes], int]:
+        found = [line.body for line in self.lines[after : after + limit]]
+        return found, after + len(found) if after <= len(self.lines) else 0
 
     def devices(self) -> Sequence[Row]:
         return self.device_rows

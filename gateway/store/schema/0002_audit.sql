@@ -1,7 +1,7 @@
 -- Who looked at what, who took what away, who decided what (FORMAT.md, "The audit trail").
 
 -- Frozen entries in order of their number, a hash chain of their own (invariants 13 to 15).
--- origin: the name of the file in which another process had handed it in, so that it is taken once.
+-- origin: the name of the file in which another process had handed it in.
 CREATE TABLE audit (
   seq     INTEGER PRIMARY KEY,
   at_ns   INTEGER NOT NULL,
@@ -10,7 +10,7 @@ CREATE TABLE audit (
   origin  TEXT,
   body    BLOB NOT NULL
 );
-CREATE UNIQUE INDEX audit_of_origin ON audit (origin) WHERE origin IS NOT NULL;
+CREATE INDEX audit_of_origin ON audit (origin) WHERE origin IS NOT NULL;
 CREATE INDEX audit_of_action ON audit (action, seq);
 CREATE INDEX audit_of_subject ON audit (subject, seq);
 
