@@ -7,6 +7,8 @@ Keeps   1. A fragment begins with a key picture, or is the rest of a group that 
         2. Times inside a segment follow the camera's ticks, so nothing stutters; where a segment
            begins is our clock's to say. A camera whose ticks leave our clock by JUMP_S is cut.
         3. No access unit is left out or put in twice.
+        4. Pictures that come late, because this machine or the network was busy, are no jump of the
+           camera's: they wait in TCP and come all at once. Only what stays late for LATE_MOST_S is.
 """
 
 from dataclasses import dataclass, field
@@ -18,6 +20,7 @@ from gateway.media import Run, Sample, Track, fragment, in_decode_order
 GROUP_MOST_S: Final = 10.0
 GROUP_MOST_BYTES: Final = 16 << 20
 JUMP_S: Final = 2.0
+LATE_MOST_S: Final = 10.0
 S: Final = 1_000_000_000
 
 
@@ -59,6 +62,9 @@ class Gatherer:
         self._began_mono_ns = began_mono_ns
         self._sequence = 0
         self._bytes = 0
+        self._newest = first.ticks
+        self._late_since_ns: int | None = None
+        self._caught_up_s = 0.0
         self.put(first)
 
     @property
@@ -83,9 +89,28 @@ class Gatherer:
         return (unit.ticks - (line.origin or 0)) / line.track.clock_rate
 
     def has_jumped(self, unit: AccessUnit) -> bool:
-        """Whether the camera's ticks and our clock have parted (keep 2)."""
-        passed_s = (unit.arrival_ns - self._began_mono_ns) / S
-        return abs(self.seconds_at(unit) - passed_s) > JUMP_S
+        """Whether the camera's ticks and our clock have parted (keeps 2 and 4); asked once of each.
+
+        Nothing arrives before it was sent. So a picture that is early, behind one just before it,
+        says that the segment began with one that was late: what is early then is the right time.
+        """
+        rate = self._lines[self._video].track.clock_rate
+        step_s, self._newest = (unit.ticks - self._newest) / rate, unit.ticks
+        passed_s = (unit.arrival_ns - self._began_mono_ns) / S + self._caught_up_s
+        late_s = passed_s - self.seconds_at(unit)
+        if abs(step_s) > JUMP_S and abs(late_s) > JUMP_S:
+            return True
+        if late_s <= JUMP_S:
+            self._late_since_ns = None
+            if late_s < -JUMP_S:
+                self._caught_up_s -= late_s
+            return self._caught_up_s > LATE_MOST_S
+        held = self._lines[self._video].held
+        if unit.is_key and held and unit.ticks <= held[0].ticks:
+            return True  # its clock stands
+        if self._late_since_ns is None:
+            self._late_since_ns = unit.arrival_ns
+        return unit.arrival_ns - self._late_since_ns > LATE_MOST_S * S
 
     def is_too_much(self, unit: AccessUnit) -> bool:
         """Whether the group has to be written before its end (keep 1)."""
