@@ -1,5 +1,6 @@
 """Video on disk: segments, their index, holds, retention. ../FORMAT.md ("Video") specifies it."""
 
+from gateway.store.video.holds import Hold, Released, holds_of, released_since
 from gateway.store.video.proof import Forecast, Proof, forecast, prove
 from gateway.store.video.reader import VideoReader
 from gateway.store.video.recover import Recovered, recover
@@ -16,11 +17,13 @@ __all__ = [
     "Facts",
     "Forecast",
     "Gap",
+    "Hold",
     "Located",
     "NoVolume",
     "Proof",
     "Recovered",
     "Refused",
+    "Released",
     "Retention",
     "RoomPlan",
     "Segment",
@@ -33,7 +36,9 @@ __all__ = [
     "Volume",
     "Volumes",
     "forecast",
+    "holds_of",
     "prove",
     "recover",
+    "released_since",
     "verify",
 ]

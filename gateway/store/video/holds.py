@@ -1,14 +1,16 @@
 """Holds: what retention must not touch, because an alarm needs it.
 
-Owns    the table hold and its copy in notes.json.
+Owns    the tables hold and released, and their copies in notes.json.
 Needs   .notes. Runs in the index's thread, so that nothing is deleted between look and hold.
 Keeps   1. A hold is durable in notes.json and in the table before hold() returns (V6).
-        2. A hold in either of the two holds; a release takes it out of both.
+        2. A hold in either of the two holds; a release takes it out of both and is noted in both:
+           whoever derives holds from alarms may ask for them again without bringing one back.
         3. hold() and extend() may be repeated and come in any order: a hold only grows.
 """
 
 import sqlite3
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -17,9 +19,11 @@ from gateway.errors import StoreError
 from gateway.store.batch import transaction
 from gateway.store.video import notes
 from gateway.store.video.index import camera_number, meta, set_meta
-from gateway.store.video.notes import Notes
+from gateway.store.video.notes import HoldKey, Notes
 
 UNKNOWN_KEY: Final = "holds_unknown"
+REASON_CHARS: Final = 1000
+WHO_CHARS: Final = 64
 
 HELD: Final = (
     "EXISTS (SELECT 1 FROM hold h WHERE h.camera = s.camera"
@@ -27,24 +31,47 @@ HELD: Final = (
 )
 """Condition on a segment s: an alarm needs it."""
 
+Spans = dict[HoldKey, tuple[int, int]]
 
-def hold(
-    db: sqlite3.Connection,
-    folder: Path,
-    noted: Notes,
-    alarm_id: str,
-    cameras: Iterable[str],
-    span: tuple[int, int],
-) -> None:
-    """Keep these cameras' video between two times until the alarm's hold is released."""
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """One alarm's hold on one camera, from and to in UTC nanoseconds."""
+
+    alarm_id: str
+    camera: str
+    from_ns: int
+    to_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """A hold that a person ended."""
+
+    alarm_id: str
+    at_ns: int
+    who: str
+    reason: str
+
+
+def hold(db: sqlite3.Connection, folder: Path, noted: Notes, wanted: Iterable[Hold]) -> int:
+    """Keep video until each alarm's hold is released; returns how many holds began or grew.
+
+    What was released once stays released. All of them with one write of the notes.
+    """
     holds = dict(noted.holds)
-    for camera in cameras:
-        old = holds.get((alarm_id, camera), span)
-        holds[alarm_id, camera] = (min(old[0], span[0]), max(old[1], span[1]))
-    if holds != noted.holds:
-        _note(folder, noted, holds)
+    for each in wanted:
+        if each.alarm_id in noted.released:
+            continue
+        key, span = (each.alarm_id, each.camera), (each.from_ns, each.to_ns)
+        old = holds.get(key, span)
+        holds[key] = (min(old[0], span[0]), max(old[1], span[1]))
+    grown = sum(noted.holds.get(key) != span for key, span in holds.items())
+    if grown:
+        _note(folder, noted, Notes(noted.volumes, holds, noted.released))
     crash_here("hold.noted")
     _store(db, noted)
+    return grown
 
 
 def extend(db: sqlite3.Connection, folder: Path, noted: Notes, alarm_id: str, to_ns: int) -> None:
@@ -54,31 +81,42 @@ def extend(db: sqlite3.Connection, folder: Path, noted: Notes, alarm_id: str, to
         for key, span in noted.holds.items()
     }
     if holds != noted.holds:
-        _note(folder, noted, holds)
+        _note(folder, noted, Notes(noted.volumes, holds, noted.released))
     _store(db, noted)
 
 
-def release(db: sqlite3.Connection, folder: Path, noted: Notes, alarm_id: str) -> None:
-    """Let retention have it again when it is old."""
-    holds = {key: span for key, span in noted.holds.items() if key[0] != alarm_id}
-    if holds != noted.holds:
-        _note(folder, noted, holds)
+def release(db: sqlite3.Connection, folder: Path, noted: Notes, said: Released) -> bool:
+    """Let retention have it again when it is old; returns whether anything was held.
+
+    An alarm that is released before it was ever held is not held later.
+    """
+    holds = {key: span for key, span in noted.holds.items() if key[0] != said.alarm_id}
+    released = {**noted.released, said.alarm_id: said.at_ns}
+    was_held = len(holds) < len(noted.holds)
+    _note(folder, noted, Notes(noted.volumes, holds, released))
+    crash_here("release.noted")
     with transaction(db):
-        db.execute("DELETE FROM hold WHERE alarm_id = ?", (alarm_id,))
+        db.execute("DELETE FROM hold WHERE alarm_id = ?", (said.alarm_id,))
+        db.execute(
+            "INSERT OR REPLACE INTO released (alarm_id, at_ns, who, reason) VALUES (?, ?, ?, ?)",
+            (said.alarm_id, said.at_ns, said.who[:WHO_CHARS], said.reason[:REASON_CHARS]),
+        )
+    return was_held
 
 
 def load(db: sqlite3.Connection, folder: Path, *, is_new: bool) -> Notes:
-    """Bring notes and table together at opening.
+    """Bring notes and tables together at opening.
 
     is_new  the index was made a moment ago; without notes nobody knows then what was held
     """
     found = notes.read(folder)
     noted = found or Notes()
-    for alarm_id, camera, from_ns, to_ns in db.execute(
-        "SELECT h.alarm_id, c.name, h.from_ns, h.to_ns FROM hold h JOIN camera c ON c.id = h.camera"
-    ):
+    noted.released.update(db.execute("SELECT alarm_id, at_ns FROM released").fetchall())
+    for (alarm_id, camera), (from_ns, to_ns) in _rows(db).items():
         old = noted.holds.get((alarm_id, camera), (from_ns, to_ns))
         noted.holds[alarm_id, camera] = (min(old[0], from_ns), max(old[1], to_ns))
+    for key in [key for key in noted.holds if key[0] in noted.released]:
+        del noted.holds[key]  # cut off between the notes and the tables of a release
     for path, uuid in db.execute("SELECT path, uuid FROM volume WHERE path <> ''"):
         noted.volumes.setdefault(path, uuid)
     if is_new and found is None:
@@ -93,29 +131,54 @@ def are_unknown(db: sqlite3.Connection) -> bool:
 
 
 def confirm(db: sqlite3.Connection) -> None:
-    """All open alarms have said their holds again."""
+    """Every alarm in the store has said its hold again."""
     set_meta(db, UNKNOWN_KEY, 0)
 
 
-def _note(folder: Path, noted: Notes, holds: dict[notes.HoldKey, tuple[int, int]]) -> None:
+def holds_of(db: sqlite3.Connection, alarm_id: str) -> list[Hold]:
+    """What is held for an alarm, by camera; for readers, too."""
+    rows = db.execute(
+        "SELECT h.alarm_id, c.name, h.from_ns, h.to_ns FROM hold h JOIN camera c ON c.id = h.camera"
+        " WHERE h.alarm_id = ? ORDER BY c.name",
+        (alarm_id,),
+    )
+    return [Hold(*row) for row in rows]
+
+
+def released_since(db: sqlite3.Connection, at_ns: int, limit: int = 100) -> list[Released]:
+    """Holds that a person ended after a time, in order of their times; for readers, too."""
+    rows = db.execute(
+        "SELECT alarm_id, at_ns, who, reason FROM released WHERE at_ns > ?"
+        " ORDER BY at_ns, alarm_id LIMIT ?",
+        (at_ns, limit),
+    )
+    return [Released(*row) for row in rows]
+
+
+def _note(folder: Path, noted: Notes, wanted: Notes) -> None:
     try:
-        notes.write(folder, Notes(noted.volumes, holds))
+        notes.write(folder, wanted)
     except OSError as error:
         raise StoreError(f"{folder / notes.FILE}: {error}; the hold is asked for again") from error
-    noted.holds = holds
+    noted.holds, noted.released = wanted.holds, wanted.released
 
 
-def _store(db: sqlite3.Connection, noted: Notes) -> None:
-    """Make the table as the notes are; only what differs is written."""
-    known = {
+def _rows(db: sqlite3.Connection) -> Spans:
+    return {
         (alarm_id, camera): (from_ns, to_ns)
         for alarm_id, camera, from_ns, to_ns in db.execute(
             "SELECT h.alarm_id, c.name, h.from_ns, h.to_ns FROM hold h"
             " JOIN camera c ON c.id = h.camera"
         )
     }
+
+
+def _store(db: sqlite3.Connection, noted: Notes) -> None:
+    """Make the tables as the notes are; only what differs is written."""
+    known = _rows(db)
+    gone = {alarm_id for alarm_id, _ in known if alarm_id in noted.released}
     changed = [(key, span) for key, span in noted.holds.items() if known.get(key) != span]
-    if not changed:
+    if not changed and not gone:
         return
     with transaction(db):
         for (alarm_id, camera), span in changed:
@@ -124,3 +187,5 @@ def _store(db: sqlite3.Connection, noted: Notes) -> None:
                 " VALUES (?, ?, ?, ?)",
                 (alarm_id, camera_number(db, camera), *span),
             )
+        for alarm_id in gone:
+            db.execute("DELETE FROM hold WHERE alarm_id = ?", (alarm_id,))

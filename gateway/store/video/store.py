@@ -11,7 +11,7 @@ Bound   of each camera one open segment is expected; UNINDEXED_MOST rows wait fo
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -22,6 +22,7 @@ from gateway.errors import StoreError
 from gateway.store.batch import transaction
 from gateway.store.video import boxes, holds, index, names, notes
 from gateway.store.video.connection import Connection
+from gateway.store.video.holds import Hold, Released
 from gateway.store.video.notes import Notes
 from gateway.store.video.reader import VideoReader
 from gateway.store.video.segment import QUALITIES, Facts, Segment, SegmentFile
@@ -274,25 +275,33 @@ class VideoStore:
         """
         if to_ns <= from_ns:
             raise ValueError(f"a hold from {from_ns} to {to_ns} ns")
-        span = (from_ns, to_ns)
-        await self.connection.run(
-            lambda db: holds.hold(db, self.folder, self.noted, alarm_id, tuple(cameras), span)
-        )
+        await self.hold_all([Hold(alarm_id, camera, from_ns, to_ns) for camera in cameras])
+
+    async def hold_all(self, wanted: Sequence[Hold]) -> int:
+        """Keep video for many alarms at the price of one; returns how many holds began or grew.
+
+        What a person released stays released. Raises StoreError: nothing is sure, ask again.
+        """
+        return await self.connection.run(holds.hold, self.folder, self.noted, wanted)
 
     async def extend(self, alarm_id: str, to_ns: int) -> None:
         """Let an alarm's hold last to a later time. Raises StoreError: ask again."""
         await self.connection.run(holds.extend, self.folder, self.noted, alarm_id, to_ns)
 
-    async def release(self, alarm_id: str) -> None:
-        """End an alarm's hold. Raises StoreError: ask again."""
-        await self.connection.run(holds.release, self.folder, self.noted, alarm_id)
+    async def release(self, alarm_id: str, *, who: str = "", reason: str = "") -> bool:
+        """End an alarm's hold for good; returns whether it held anything.
+
+        raises  StoreError: ask again
+        """
+        said = Released(alarm_id, self.clock.utc_ns(), who, reason)
+        return await self.connection.run(holds.release, self.folder, self.noted, said)
 
     async def holds_are_unknown(self) -> bool:
         """True when index and notes were lost: nothing is deleted until confirm_holds()."""
         return await self.connection.run(holds.are_unknown)
 
     async def confirm_holds(self) -> None:
-        """Every open alarm has said its holds again: retention may go on."""
+        """Every alarm has said its holds again: retention may go on."""
         await self.connection.run(holds.confirm)
 
     async def note_recovered(self) -> None:
