@@ -110,6 +110,9 @@ def check_video(table: VideoTable, spot: Spot, inspection: Inspection) -> VideoS
         warn_days=tuple(days),
         gap_minutes=table.gap_minutes,
         camera_clock_s=table.camera_clock_seconds,
+        hold_before_s=table.hold_before_s,
+        hold_after_s=table.hold_after_s,
+        hold_most_h=table.hold_most_h,
     )
 
 

@@ -132,11 +132,16 @@ class VideoSettings:
     warn_days       a fault each, when the disks will be full in fewer days; falling
     gap_minutes     missing within a day: more is a fault of that camera
     camera_clock_s  a camera whose clock is off by more is a fault
+    hold_before_s   kept from before an alarm; hold_after_s from behind it and behind its end;
+                    hold_most_h at most of an alarm that stays open
     """
 
     warn_days: tuple[int, ...] = (14, 7, 2)
     gap_minutes: int = 15
     camera_clock_s: int = 10
+    hold_before_s: int = 10
+    hold_after_s: int = 120
+    hold_most_h: int = 24
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

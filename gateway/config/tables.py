@@ -464,6 +464,39 @@ class VideoTable(Table):
             ),
         ),
     ] = 10
+    hold_before_s: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=600,
+            description=both(
+                "报警前多少秒的录像留证，0 至 600",
+                "seconds of video kept from before an alarm, 0 to 600",
+            ),
+        ),
+    ] = 10
+    hold_after_s: Annotated[
+        int,
+        Field(
+            ge=10,
+            le=3600,
+            description=both(
+                "报警后（未关闭则顺延）多少秒的录像留证，10 至 3600",
+                "seconds kept from behind an alarm and from behind its end, 10 to 3600",
+            ),
+        ),
+    ] = 120
+    hold_most_h: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=168,
+            description=both(
+                "一直不关闭的报警最多留证多少小时，1 至 168",
+                "hours kept at most of an alarm that nobody closes, 1 to 168",
+            ),
+        ),
+    ] = 24
 
 
 class GatewayFile(Table):
