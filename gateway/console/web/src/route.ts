@@ -1,0 +1,21 @@
+/** Where the page is: in the address, so that reload and back do what people expect. */
+import { computed, signal } from "@preact/signals";
+
+export type Screen = "duty" | "incident" | "health" | "playback" | "log" | "setup";
+const SCREENS: readonly Screen[] = ["duty", "incident", "health", "playback", "log", "setup"];
+
+const hash = signal(typeof location === "undefined" ? "" : location.hash);
+if (typeof addEventListener === "function") addEventListener("hashchange", () => (hash.value = location.hash));
+
+/** "#/incident/ID?at=…" as its parts. */
+export const route = computed(() => {
+  const [path = "", query = ""] = hash.value.replace(/^#\/?/, "").split("?");
+  const [name = "", ...rest] = path.split("/").map(decodeURIComponent);
+  const screen = SCREENS.find((each) => each === name) ?? "duty";
+  return { screen, id: rest.join("/"), query: new URLSearchParams(query) };
+});
+
+export function go(screen: Screen, id = "", query: Record<string, string> = {}): void {
+  const asked = new URLSearchParams(query).toString();
+  location.hash = `#/${screen}${id === "" ? "" : `/${encodeURIComponent(id)}`}${asked === "" ? "" : `?${asked}`}`;
+}

@@ -1,0 +1,126 @@
+/** What the gateway tells a console: rows as the API shows them (gateway/console/shapes.py), never text of ours. */
+
+export type Priority = 1 | 2 | 3 | 4;
+export type Mode = "live" | "drill" | "selftest" | "commissioning" | "historical";
+export type AlarmState = "unack_active" | "ack_active" | "rtn_unack" | "rtn_ack" | "closed";
+
+/** How far a record is with one receiver. */
+export interface Delivery {
+  receiver: string;
+  state: string;
+  reference: string;
+  reason: string;
+  attempts: number;
+  at: string | null;
+}
+
+/** One alarm or fault, open or just closed. Times are RFC 3339 UTC. */
+export interface Alarm {
+  alarm_id: string;
+  kind: string;
+  priority: Priority;
+  mode: Mode;
+  state: string;
+  latched: boolean;
+  device: { id: string; name: string; place: string; family: string };
+  point: string;
+  text: string;
+  value: number | string | boolean | null;
+  unit: string | null;
+  count: number;
+  raised_at: string;
+  last_at: string;
+  acknowledged_at: string | null;
+  acknowledged_by: string | null;
+  restored_at: string | null;
+  closed_at: string | null;
+  closed_by: string | null;
+  disposition: string | null;
+  note: string | null;
+  cameras: string[];
+  attributes: Record<string, string | number | boolean | null>;
+  deliveries: Delivery[];
+}
+
+export interface Point {
+  name: string;
+  kind: string;
+  active: boolean | null;
+  value: number | string | boolean | null;
+  unit: string | null;
+  quality: "good" | "unknown" | "stale";
+  at: string | null;
+}
+
+export interface Device {
+  id: string;
+  name: string;
+  place: string;
+  profile: string;
+  family: string;
+  link: string;
+  state: "online" | "offline" | "unknown";
+  last_seen: string | null;
+  points: Point[];
+}
+
+export interface Receiver {
+  name: string;
+  kind: string;
+  state: "ok" | "failing" | "down";
+  queue_depth: number;
+  oldest_age_s: number;
+  last_receipt_at: string | null;
+}
+
+export interface Camera {
+  id: string;
+  name: string;
+  place: string;
+}
+
+export interface Phone {
+  name: string;
+  number: string;
+}
+
+/** Everything there is, as of one sequence number. */
+export interface Snapshot {
+  epoch: string;
+  seq: number;
+  now: string;
+  site: { id: string; name: string; gateway: string };
+  phones: Phone[];
+  alarms: Alarm[];
+  faults: Alarm[];
+  devices: Device[];
+  receivers: Receiver[];
+  cameras: Camera[];
+}
+
+/** A frozen record, as receivers get it; only what the log shows of it is named here. */
+export interface Entry {
+  id: string;
+  seq: number;
+  type: string;
+  time: string;
+  mode: Mode;
+  data: {
+    alarm_id?: string;
+    kind?: string;
+    priority?: number;
+    text?: string;
+    device?: { id: string; name: string; place: string };
+    attributes?: Record<string, unknown>;
+  };
+}
+
+/** One piece of news, in the order in which the gateway sent it. */
+export type News =
+  | { type: "snapshot"; data: Snapshot }
+  | { type: "alarm"; data: Alarm }
+  | { type: "fault"; data: Alarm }
+  | { type: "device"; data: Device }
+  | { type: "receivers"; data: Receiver[] }
+  | { type: "record"; data: Entry }
+  | { type: "beat"; data: { now: string; seq: number } };

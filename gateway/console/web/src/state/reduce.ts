@@ -1,0 +1,108 @@
+/**
+ * The house as a console knows it: a pure reduction of the stream, so that a recorded day replays to the same picture.
+ *
+ * Keeps  1. News about one alarm replaces what was known of it; nothing is worked out here that the gateway has judged.
+ *        2. A closed alarm leaves the queue, and stays in `closed` (CLOSED_MOST) for the log.
+ *        3. A snapshot replaces everything but the log: what is not in it is not so any more.
+ */
+import type { Alarm, Camera, Device, Entry, News, Phone, Receiver, Snapshot } from "./model";
+
+export const CLOSED_MOST = 200;
+export const LOG_MOST = 10_000;
+
+export interface House {
+  /** Which life of the gateway this is; "" before the first snapshot. */
+  epoch: string;
+  seq: number;
+  /** The gateway's time at the last news, ms since 1970. */
+  nowMs: number;
+  site: Snapshot["site"];
+  phones: Phone[];
+  alarms: ReadonlyMap<string, Alarm>;
+  faults: ReadonlyMap<string, Alarm>;
+  closed: readonly Alarm[];
+  devices: ReadonlyMap<string, Device>;
+  receivers: readonly Receiver[];
+  cameras: readonly Camera[];
+  /** Newest last. */
+  log: readonly Entry[];
+}
+
+export const EMPTY: House = {
+  epoch: "",
+  seq: 0,
+  nowMs: 0,
+  site: { id: "", name: "", gateway: "" },
+  phones: [],
+  alarms: new Map(),
+  faults: new Map(),
+  closed: [],
+  devices: new Map(),
+  receivers: [],
+  cameras: [],
+  log: [],
+};
+
+export function reduce(house: House, news: News): House {
+  switch (news.type) {
+    case "snapshot":
+      return whole(house, news.data);
+    case "alarm":
+      return withAlarm(house, "alarms", news.data);
+    case "fault":
+      return withAlarm(house, "faults", news.data);
+    case "device":
+      return { ...house, devices: put(house.devices, news.data.id, news.data) };
+    case "receivers":
+      return { ...house, receivers: news.data };
+    case "record":
+      return withEntry(house, news.data);
+    case "beat":
+      return { ...house, nowMs: Date.parse(news.data.now) };
+  }
+}
+
+function whole(house: House, told: Snapshot): House {
+  const sameJournal = told.seq >= house.seq && told.site.id === house.site.id;
+  return {
+    epoch: told.epoch,
+    seq: told.seq,
+    nowMs: Date.parse(told.now),
+    site: told.site,
+    phones: told.phones,
+    alarms: byId(told.alarms, (each) => each.alarm_id),
+    faults: byId(told.faults, (each) => each.alarm_id),
+    closed: sameJournal ? house.closed : [],
+    devices: byId(told.devices, (each) => each.id),
+    receivers: told.receivers,
+    cameras: told.cameras,
+    log: sameJournal ? house.log : [],
+  };
+}
+
+function withAlarm(house: House, where: "alarms" | "faults", alarm: Alarm): House {
+  if (alarm.closed_at === null) {
+    return { ...house, [where]: put(house[where], alarm.alarm_id, alarm) };
+  }
+  const open = new Map(house[where]);
+  open.delete(alarm.alarm_id);
+  const others = house.closed.filter((each) => each.alarm_id !== alarm.alarm_id);
+  return { ...house, [where]: open, closed: [alarm, ...others].slice(0, CLOSED_MOST) };
+}
+
+/** Records come once more after a reconnect; the sequence number says which are new. */
+function withEntry(house: House, entry: Entry): House {
+  const newest = house.log[house.log.length - 1];
+  const seq = Math.max(house.seq, entry.seq);
+  if (newest !== undefined && entry.seq <= newest.seq) return { ...house, seq };
+  const log = [...house.log, entry];
+  return { ...house, seq, log: log.length > LOG_MOST ? log.slice(-LOG_MOST) : log };
+}
+
+function put<T>(map: ReadonlyMap<string, T>, key: string, value: T): Map<string, T> {
+  return new Map(map).set(key, value);
+}
+
+function byId<T>(rows: readonly T[], id: (row: T) => string): Map<string, T> {
+  return new Map(rows.map((row) => [id(row), row]));
+}
