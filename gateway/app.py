@@ -9,9 +9,7 @@ Keeps   1. Order of start: store, intake, receivers, console, then the links: wh
 import asyncio
 import contextlib
 import gc
-import os
 import signal
-import socket
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -43,7 +41,7 @@ from gateway.rules.routing import Router
 from gateway.sources import Sources
 from gateway.store import Journal, Store, recover
 from gateway.store.video import VideoReader
-from gateway.supervise import keep_running
+from gateway.supervise import keep_running, notify
 from gateway.uplink import Receipt, UplinkSettings, find_uplink
 
 SWITCH_INTERVAL_S: Final = 0.0005
@@ -267,9 +265,9 @@ class _House:
             watch(running)
             gc.collect()
             gc.freeze()
-            _notify("READY=1")
+            notify("READY=1")
             await stop.wait()
-            _notify("STOPPING=1")
+            notify("STOPPING=1")
             log.info("stopping: links first, then what is in line")
             await _end(sources)
             self.intake.stop()
@@ -380,7 +378,7 @@ class _House:
         """Tell systemd we live only while every loop has made progress (reliability-facts 10)."""
         while True:
             if all(alive() for alive in self.loops.values()):
-                _notify("WATCHDOG=1")
+                notify("WATCHDOG=1")
             await self.clock.sleep(5.0)
 
     def _gauges(self) -> None:
@@ -446,14 +444,3 @@ async def _end(tasks: Sequence[asyncio.Task[Any]]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def _notify(state: str) -> None:
-    """Tell systemd (sd_notify(3)); does nothing when it did not start us."""
-    address = os.environ.get("NOTIFY_SOCKET")
-    if not address:
-        return
-    if address[0] == "@":
-        address = "\0" + address[1:]
-    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
-        sock.sendto(state.encode(), address)

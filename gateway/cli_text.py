@@ -43,6 +43,16 @@ and removed when its days are over.
 例 / example: campus-gateway video --config /etc/campus-gateway
 """
 
+VIDEO_ADOPT: Final = """\
+认下一块录像盘:换了新盘,或者盘来自别的网关。先显示盘上有什么,确认后由录像进程启用。
+
+Adopt a disk for video: a new one, or one of another gateway. Says first what is on it; the
+recorder, which has to run, uses it once you have confirmed.
+
+\b
+例 / example: campus-gateway video adopt --config /etc/campus-gateway /srv/video-1
+"""
+
 RUN: Final = """\
 运行网关：接警、送达、接口和网页。
 
@@ -153,4 +163,14 @@ Have the demo's Modbus detector alarm, restore or fall silent, as if typed at it
               campus-gateway simulate modbus restore
               campus-gateway simulate modbus silent         之后 well 恢复 / then: well
               campus-gateway simulate modbus help           全部命令 / all commands
+"""
+
+SIMULATE_CAMERA: Final = """\
+让演示里的摄像机被遮挡、移开、断线、恢复……看网关怎样报告画面故障。
+
+Have one of the demo's cameras covered, uncovered, unplugged or plugged in again.
+
+\b
+例 / example: campus-gateway simulate camera cover --camera cam-library
+              campus-gateway simulate camera uncover --camera cam-library
 """

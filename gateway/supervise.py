@@ -1,9 +1,14 @@
 """Keeps a part running: the supervisor's edge, the one place that catches everything.
 
+notify() tells systemd, which keeps the whole running.
+
 Keeps   A part that ends or fails is run again after a pause that doubles up to PAUSE_MOST_S, and
         what happened is logged with the part's name and what is done next.
 """
 
+import contextlib
+import os
+import socket
 from collections.abc import Awaitable, Callable
 from typing import Final
 
@@ -47,3 +52,14 @@ async def keep_running(
             pause = PAUSE_FIRST_S
         await clock.sleep(pause)
         pause = min(pause * 2, PAUSE_MOST_S)
+
+
+def notify(state: str) -> None:
+    """Tell systemd (sd_notify(3)); does nothing when it did not start us."""
+    address = os.environ.get("NOTIFY_SOCKET")
+    if not address:
+        return
+    if address[0] == "@":
+        address = "\0" + address[1:]
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+        sock.sendto(state.encode(), address)

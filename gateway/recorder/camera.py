@@ -39,17 +39,28 @@ Told = Callable[[str, bool, str], None]
 
 @dataclass(slots=True)
 class State:
-    """What is known of a camera now, for the service's report.
+    """What is known of a camera now, for the service's report; counts are since it began.
 
-    lost      packets of it that were lost, since the process began
-    sessions  how often it was opened
+    since_ns   UTC since when it is, or is not, recorded
+    to_ns      UTC until when its newest whole group goes
+    data_bytes of video and sound that went to the disk
+    lost       packets of it that were lost
+    sessions   how often it was opened
+    offset_ns  the camera's clock minus ours, None as long as it does not say
     """
 
     is_recording: bool = False
     why: str = ""
+    since_ns: int = 0
+    to_ns: int | None = None
     pictures: int = 0
+    data_bytes: int = 0
     lost: int = 0
     sessions: int = 0
+    codec: str = ""
+    width: int = 0
+    height: int = 0
+    offset_ns: int | None = None
 
 
 class CameraRecorder:
@@ -66,7 +77,7 @@ class CameraRecorder:
         segment_s: float = SEGMENT_S,
     ) -> None:
         self.camera = camera
-        self.state = State()
+        self.state = State(since_ns=clock.utc_ns())
         self._settings = settings
         self._store = store
         self._clock = clock
@@ -106,6 +117,7 @@ class CameraRecorder:
         changed = recording is not self.state.is_recording or (not recording and not self.state.why)
         self.state.is_recording, self.state.why = recording, why
         if changed:
+            self.state.since_ns = self._clock.utc_ns()
             self._told(self.camera, recording, why)
 
     async def _session(self) -> None:
@@ -137,13 +149,16 @@ class CameraRecorder:
         )
         if began_ns > self._kept_to_ns:
             self._store.gap(self.camera, self._kept_to_ns, began_ns, self._reason)
+        state = self.state
+        state.codec, state.width, state.height = writer.facts.codec, video.width, video.height
         self._say(recording=True, why="")
         return writer
 
-    def kept(self, end_ns: int, pictures: int) -> None:
+    def kept(self, end_ns: int, pictures: int, size_bytes: int) -> None:
         """A group was handed over; what comes behind it has to follow on."""
-        self._kept_to_ns = end_ns
+        self._kept_to_ns = self.state.to_ns = end_ns
         self.state.pictures += pictures
+        self.state.data_bytes += size_bytes
 
     def cut(self, reason: str) -> None:
         """What comes next is no continuation: name the gap there may be."""
@@ -239,7 +254,8 @@ class _Take:
             return
         group = gatherer.take(until)
         if await writer.add(group.data, group.end_ns, group.pictures):
-            self._recorder.kept(group.end_ns, group.pictures)
+            self._recorder.kept(group.end_ns, group.pictures, len(group.data))
+            self._recorder.state.offset_ns = self._session.camera_offset_ns
         else:
             self._recorder.cut(writer.failure or "disk_slow")
 

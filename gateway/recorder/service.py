@@ -1,17 +1,15 @@
 """`campus-gateway video`: every configured camera recorded, and what was recorded looked after.
 
 Owns    the process: store and volumes, a recorder for each camera, the rounds of housekeeping.
-Needs   gateway.config, gateway.store.video, camera.py.
+Needs   gateway.config, gateway.store.video; camera.py for one stream, rounds.py for the rest,
+        reporter.py for what the alarm process is told.
 Keeps   1. Recording begins at once; repair of what a crash left runs beside it.
         2. One camera's end, or a round's, ends nothing else: each is run again after a pause.
         3. When told to stop, open segments are sealed before the index is closed.
-        4. Room on a full volume is made only behind a line that says what goes and why.
 """
 
 import asyncio
 import contextlib
-import dataclasses
-import random
 import signal
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Final
@@ -24,17 +22,15 @@ from gateway.config import Config
 from gateway.errors import StoreError
 from gateway.recorder.camera import CameraRecorder
 from gateway.recorder.child import PicturesChild
-from gateway.store.video import Retention, VideoStore, Volumes, forecast, prove, recover
-from gateway.store.video import State as VolumeState
-from gateway.supervise import keep_running
+from gateway.recorder.reporter import Reporter
+from gateway.recorder.rounds import Rounds
+from gateway.recorder.streams import Stream, Streams
+from gateway.store.video import VideoStore, Volumes
+from gateway.supervise import keep_running, notify
 
-LOOK_S: Final = 5.0
-EXPIRE_S: Final = 600.0
-PROVE_S: Final = 86_400.0
-ROOM_BYTES: Final = 2 * 1024**3
-"""Made at once on a volume that is full."""
 SEAL_S: Final = 20.0
-FULL_SOON_DAYS: Final = 7
+MOVED_S: Final = 60.0
+"""A disk that hangs may hold up a look for some time; for longer, systemd begins us again."""
 
 log = structlog.get_logger()
 
@@ -79,87 +75,74 @@ class Service:
         store = await VideoStore.open(config.store.path, volumes, clock)
         for line in store.told:
             log.error("video store", told=line)
+        reporter = Reporter(config.store.path, clock)
         try:
-            self.recorders = [
-                CameraRecorder(camera.id, camera.stream, store, clock, told=_told)
-                for camera in config.cameras
-            ]
-            await self._record(store, stop)
+            await self._record(store, reporter, stop)
         finally:
             await _seal(store)
             await store.close()
+            reporter.close()
 
-    async def _record(self, store: VideoStore, stop: asyncio.Event) -> None:
-        days = {c.id: c.retention_days for c in self._config.cameras if c.retention_days}
-        retention = Retention(store, self._config.store.retention_days, days)
-        rounds: dict[str, Callable[[], Awaitable[None]]] = {
-            "repair": lambda: self._repair(store),
-            "volumes": lambda: self._look(store, retention),
-            "retention": lambda: self._expire(retention),
-            "proof": lambda: self._prove(store),
+    def _streams(self, store: VideoStore, reporter: Reporter) -> Streams:
+        """A recorder for every stream of every camera."""
+
+        def told(camera: str, recording: bool, why: str) -> None:  # noqa: FBT001 Told is positional
+            reporter.changed()
+            _told(camera, recording, why)
+
+        streams: list[Stream] = []
+        for camera in self._config.cameras:
+            days = camera.retention_days or self._config.store.retention_days
+            both = [(camera.id, camera.stream, days)]
+            if camera.sub is not None:
+                both.append((camera.sub_id, camera.sub, camera.sub_retention_days))
+            for name, settings, kept_days in both:
+                recorder = CameraRecorder(name, settings, store, self._clock, told=told)
+                self.recorders.append(recorder)
+                is_sub = settings is camera.sub
+                streams.append(Stream(camera, recorder, is_sub, kept_days))
+        return Streams(streams, self._config.video, self._clock)
+
+    async def _record(self, store: VideoStore, reporter: Reporter, stop: asyncio.Event) -> None:
+        streams = self._streams(store, reporter)
+        rounds = Rounds(self._config, store, streams, reporter)
+        reporter.sources += [rounds.findings, streams.findings]
+        reporter.cameras = streams.cameras
+        parts: dict[str, Callable[[], Awaitable[None]]] = {
+            **rounds.all,
+            "report": reporter.run,
             "pictures": PicturesChild(self._config.folder, self._clock).run,
+            "watchdog": lambda: self._watchdog(rounds),
         }
         for recorder in self.recorders:
-            rounds[f"camera.{recorder.camera}"] = recorder.run
-        log.info("recording", cameras=len(self.recorders), volumes=len(store.volumes.all))
-        async with asyncio.TaskGroup() as group:
-            tasks = [
-                group.create_task(keep_running(name, part, self._clock))
-                for name, part in rounds.items()
-            ]
-            await stop.wait()
-            log.info("stopping: open segments are sealed")
-            for task in tasks:
-                task.cancel()
+            parts[f"camera.{recorder.camera}"] = recorder.run
+        log.info("recording", streams=len(self.recorders), volumes=len(store.volumes.all))
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [
+                    group.create_task(keep_running(name, part, self._clock))
+                    for name, part in parts.items()
+                ]
+                notify("READY=1")
+                await stop.wait()
+                notify("STOPPING=1")
+                log.info("stopping: open segments are sealed")
+                for task in tasks:
+                    task.cancel()
+        finally:
+            rounds.close()
 
-    async def _repair(self, store: VideoStore) -> None:
-        found = await recover(store)
-        log.info("what was left open is in order", **dataclasses.asdict(found))
-        await asyncio.Event().wait()  # once is enough; a volume that comes back is looked at there
-
-    async def _look(self, store: VideoStore, retention: Retention) -> None:
-        was = {volume: volume.state for volume in store.volumes.all}
+    async def _watchdog(self, rounds: Rounds) -> None:
+        """Tell systemd we live while pictures come in or, without cameras, disks are looked at."""
+        seen, at_ns = (-1, -1), self._clock.mono_ns()
         while True:
-            await store.look()
-            for volume in store.volumes.all:
-                if volume.state is not was[volume]:
-                    log.warning("volume", path=str(volume.path), state=str(volume.state))
-                    if volume.is_usable:
-                        await recover(store)
-                was[volume] = volume.state
-                if volume.state is VolumeState.FULL:
-                    plan = await retention.plan_room(volume, ROOM_BYTES)
-                    log.error("no room for video", told=plan.told, younger=plan.is_short)
-                    await retention.make_room(plan)
-            await self._clock.sleep(LOOK_S)
-
-    async def _expire(self, retention: Retention) -> None:
-        while True:
-            done = await retention.expire()
-            if done.segments:
-                log.info("video whose days are over", segments=done.segments, bytes=done.size_bytes)
-            if done.refused is not None:
-                log.warning("no video is removed for its age", why=str(done.refused))
-            await self._clock.sleep(1.0 if done.more else EXPIRE_S)
-
-    async def _prove(self, store: VideoStore) -> None:
-        """Once a day: what there is of each camera, and when the disks will be full."""
-        dice = random.Random()  # noqa: S311 which old file is read again
-        while True:
-            for recorder in self.recorders:
-                proof = await prove(store, recorder.camera, dice, self._config.store.retention_days)
-                log.info(
-                    "video of a camera",
-                    camera=proof.camera,
-                    oldest_ns=proof.oldest_ns,
-                    missing_s=proof.missing_ns // 1_000_000_000,
-                    gaps=len(proof.gaps),
-                    wrong=proof.wrong,
-                )
-            ahead = await forecast(store, self._config.store.retention_days)
-            soon = ahead.full_in_days is not None and ahead.full_in_days < FULL_SOON_DAYS
-            (log.error if soon else log.info)("room for video", **dataclasses.asdict(ahead))
-            await self._clock.sleep(PROVE_S)
+            now = self._clock.mono_ns()
+            moved = (rounds.progress, sum(each.state.pictures for each in self.recorders))
+            if moved != seen:
+                seen, at_ns = moved, now
+            if now - at_ns < MOVED_S * 1e9:
+                notify("WATCHDOG=1")
+            await self._clock.sleep(5.0)
 
 
 def _told(camera: str, recording: bool, why: str) -> None:  # noqa: FBT001 Told is positional
