@@ -24,7 +24,7 @@ from gateway.clock import Clock
 from gateway.console import shapes
 from gateway.console.commands import CommandRoutes
 from gateway.console.desk import Desk, NoSuchAlarm, WrongState
-from gateway.console.feed import HEARTBEAT_S, Feed
+from gateway.console.feed import HEARTBEAT_S, Feed, Streams
 from gateway.console.gate import BODY_S, Door, Gate, cookie_of, is_page
 from gateway.console.page import Page, Site
 from gateway.console.problems import Problem, from_http, from_validation, inside
@@ -66,7 +66,7 @@ def build_app(
     site         what the page's head says
     heartbeat_s  longest silence of a stream, seconds
     body_s       within which a request's body must have come, seconds
-    The feed is at app.state.feed: whoever stops the server closes it first.
+    The open streams are app.state.streams: whoever stops the server closes them first.
     """
     door = Door(tokens, clock)
     page = Page(desk, door, site)
@@ -80,10 +80,11 @@ def build_app(
         redirect_slashes=False,
         responses={status: {"model": shapes.Error} for status in (401, 403, 422, 429)},
     )
-    app.state.feed = Feed(desk, heartbeat_s=heartbeat_s)
+    streams = Streams()
+    app.state.streams = streams
     _Service(desk, metrics).join(app)
     _Alarms(desk).join(app)
-    _Flow(desk, app.state.feed, door).join(app)
+    _Flow(desk, Feed(desk, streams, heartbeat_s=heartbeat_s), door).join(app)
     CommandRoutes(desk).join(app)
     page.join(app)
 

@@ -1,15 +1,15 @@
-"""Feed: the journal as server-sent events.
+"""Feed: the journal as server-sent events, and what is true of every stream of them.
 
 Owns    the open streams.
 Needs   gateway.console.{desk,problems}.
-Keeps   1. A stream reads the journal behind a cursor of its own, PAGE records at a time: it holds
+Keeps   1. A feed reads the journal behind a cursor of its own, PAGE records at a time: it holds
            at most one page (PAGE x 20 kB) and loses nothing, however slow its reader is.
         2. A reader that takes nothing at all is cut off by the server's write limit (server.py).
         3. At most MAX_STREAMS at once; a stream whose token is revoked ends within a heartbeat.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 import orjson
@@ -37,17 +37,14 @@ def frame(body: bytes) -> bytes:
     return b"id: %d\ndata: %b\n\n" % (orjson.loads(body)["seq"], body)
 
 
-class Feed:
-    """All streams of one gateway.
+Talk = Callable[[Send], Awaitable[None]]
+"""What a stream says for as long as it lasts; it ends by returning."""
 
-    heartbeat_s  how long a stream is silent at most, seconds; also how late it sees a revocation
-    """
 
-    def __init__(
-        self, desk: Desk, *, heartbeat_s: float = HEARTBEAT_S, most: int = MAX_STREAMS
-    ) -> None:
-        self._desk = desk
-        self._heartbeat_s = heartbeat_s
+class Streams:
+    """All open streams of one console: how many there may be, and the end of them all."""
+
+    def __init__(self, most: int = MAX_STREAMS) -> None:
         self._most = most
         self._talks: set[asyncio.Task[None]] = set()
         self._closed = False
@@ -55,6 +52,45 @@ class Feed:
     def __len__(self) -> int:
         """Return how many streams are open."""
         return len(self._talks)
+
+    def answer(self, talk: Talk) -> Response:
+        """Return a stream as an answer: 503 when there is no room for one more."""
+        return _Stream(self, talk)
+
+    def close(self) -> None:
+        """End every stream in good order; their readers come back when we do."""
+        self._closed = True
+        for talk in self._talks:
+            talk.cancel()
+
+    async def carry(self, talk: Talk, receive: Receive, send: Send) -> bool:
+        """Talk until the reader leaves or must; False when there was no room for one more."""
+        if self._closed or len(self._talks) >= self._most:
+            return False
+        async with asyncio.TaskGroup() as group:
+            talking = group.create_task(_begin(talk, send))
+            self._talks.add(talking)
+            gone = group.create_task(_until_gone(receive))
+            try:
+                await asyncio.wait({talking, gone}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                self._talks.discard(talking)
+                talking.cancel()
+                gone.cancel()
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+        return True
+
+
+class Feed:
+    """The journal, for machines: the records as they were frozen.
+
+    heartbeat_s  how long a stream is silent at most, seconds; also how late it sees a revocation
+    """
+
+    def __init__(self, desk: Desk, streams: Streams, *, heartbeat_s: float = HEARTBEAT_S) -> None:
+        self._desk = desk
+        self._streams = streams
+        self._heartbeat_s = heartbeat_s
 
     def open(self, after: int | None, allowed: Callable[[], bool]) -> Response:
         """Return the stream as an answer.
@@ -68,45 +104,18 @@ class Feed:
         if after is None:
             after = head
         start = after if after <= head else 0
-        return _Stream(self, start, allowed)
-
-    def close(self) -> None:
-        """End every stream in good order; their readers come back when we do."""
-        self._closed = True
-        for talk in self._talks:
-            talk.cancel()
-
-    async def carry(
-        self, start: int, allowed: Callable[[], bool], receive: Receive, send: Send
-    ) -> bool:
-        """Talk until the reader leaves or must; False when there was no room for one more."""
-        if self._closed or len(self._talks) >= self._most:
-            return False
-        async with asyncio.TaskGroup() as group:
-            talk = group.create_task(self._talk(start, allowed, send))
-            self._talks.add(talk)
-            gone = group.create_task(_until_gone(receive))
-            try:
-                await asyncio.wait({talk, gone}, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                self._talks.discard(talk)
-                talk.cancel()
-                gone.cancel()
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
-        return True
+        return self._streams.answer(lambda send: self._talk(start, allowed, send))
 
     async def _talk(self, cursor: int, allowed: Callable[[], bool], send: Send) -> None:
-        await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
-        await _say(send, b"retry: %d\n\n" % RETRY_MS)
         while allowed():
             try:
                 async with asyncio.timeout(self._heartbeat_s):
                     await self._desk.wait_beyond(cursor)
             except TimeoutError:
-                await _say(send, b": alive\n\n")
+                await say(send, b": alive\n\n")
                 continue
             bodies, cursor = await self._desk.events(cursor, PAGE)
-            await _say(send, _frames(bodies))
+            await say(send, b"".join(frame(body) for body in bodies))
 
 
 class _Stream(Response):
@@ -114,14 +123,13 @@ class _Stream(Response):
 
     media_type = "text/event-stream"
 
-    def __init__(self, feed: Feed, start: int, allowed: Callable[[], bool]) -> None:
+    def __init__(self, streams: Streams, talk: Talk) -> None:
         super().__init__()
-        self._feed = feed
-        self._start = start
-        self._allowed = allowed
+        self._streams = streams
+        self._talk = talk
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if not await self._feed.carry(self._start, self._allowed, receive, send):
+        if not await self._streams.carry(self._talk, receive, send):
             full = Problem(
                 503,
                 "too_many_streams",
@@ -133,11 +141,14 @@ class _Stream(Response):
             await full.as_json()(scope, receive, send)
 
 
-def _frames(bodies: Sequence[bytes]) -> bytes:
-    return b"".join(frame(body) for body in bodies)
+async def _begin(talk: Talk, send: Send) -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
+    await say(send, b"retry: %d\n\n" % RETRY_MS)
+    await talk(send)
 
 
-async def _say(send: Send, words: bytes) -> None:
+async def say(send: Send, words: bytes) -> None:
+    """Send a piece of a stream."""
     await send({"type": "http.response.body", "body": words, "more_body": True})
 
 

@@ -70,7 +70,7 @@ async def serve(
         try:
             await asyncio.shield(running)
         except asyncio.CancelledError:
-            app.state.feed.close()
+            app.state.streams.close()
             server.should_exit = True
             await running
             raise

@@ -50,7 +50,7 @@ async def listen(
 
 async def until_streams(console: Console, number: int) -> None:
     async with asyncio.timeout(30):
-        while len(console.app.state.feed) != number:  # noqa: ASYNC110 it tells nobody
+        while len(console.app.state.streams) != number:  # noqa: ASYNC110 it tells nobody
             await asyncio.sleep(0.01)
 
 
