@@ -1,6 +1,6 @@
 """The commands of `campus-gateway simulate`: be a device in the field, for demo and hand-over.
 
-Owns    `simulate press` (MQTT) and `simulate modbus` (the demo's Modbus device).
+Owns    `simulate press` (MQTT), `simulate modbus` and `simulate camera` (the demo's devices).
 Needs   cli_parts; the simulators by name, when a command runs.
 """
 
@@ -19,7 +19,11 @@ MAX_PRESSES: Final = 1000
 DEMO_DATA: Final = Path("demo-data")
 DEMO_CONTROL: Final = "127.0.0.1:8806"
 """Where the demo's Modbus device takes its commands: the page's port and six."""
-CONTROL_S: Final = 5.0
+DEMO_CAMERAS: Final = "127.0.0.1:8810"
+"""The same for its cameras: the page's port and ten."""
+DEMO_CAMERA: Final = "cam-gate-west"
+CONTROL_S: Final = 30.0
+"""A camera that shows something new has to encode it first."""
 
 simulate_app = typer.Typer(no_args_is_help=True, help=text.SIMULATE)
 
@@ -62,11 +66,31 @@ def modbus(
     ] = DEMO_CONTROL,
 ) -> None:
     """Tell a simulated Modbus device what to do, as if typed at it."""
+    _say(control, " ".join(words))
+
+
+@simulate_app.command("camera", help=text.SIMULATE_CAMERA)
+def camera(
+    words: Annotated[
+        list[str], typer.Argument(metavar="WORDS", help="cover, uncover, unplug, plug, help …")
+    ],
+    camera: Annotated[
+        str, typer.Option(metavar="ID", help="哪台摄像机 / which camera")
+    ] = DEMO_CAMERA,
+    control: Annotated[
+        str, typer.Option(metavar="HOST:PORT", help="摄像机的控制口 / the cameras' control port")
+    ] = DEMO_CAMERAS,
+) -> None:
+    """Tell a simulated camera what to do, as if typed at it."""
+    _say(control, " ".join([camera, *words]))
+
+
+def _say(control: str, line: str) -> None:
     host, _, port = control.rpartition(":")
     if not host or not port.isdecimal():
         raise typer.BadParameter(f"--control: {control}: 应为 / expected HOST:PORT")
     try:
-        answer = asyncio.run(_tell(host, int(port), " ".join(words)))
+        answer = asyncio.run(_tell(host, int(port), line))
     except (OSError, TimeoutError) as error:
         advise(
             "{where} 没有应答：{why}。演示在运行吗？",

@@ -1,5 +1,6 @@
 """The demo as a newcomer meets it: a press, a receipt, Ctrl-C, and the old data again."""
 
+import contextlib
 import json
 import queue
 import re
@@ -14,14 +15,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import av
 import pytest
 
+from simulators.cameras import read_number
 from simulators.ports import free_port
 
 START_S = 120.0
 ANSWER_S = 60.0
-PORTS = 7
+PORTS = 11
 """The demo takes so many in a row."""
+HEAD_BYTES = 8 * 1024
+"""A file that is larger has pictures in it."""
+CAMERAS = {"cam-gate-west": ["h264"], "cam-library": ["hevc"], "cam-canteen": ["h264", "aac"]}
 
 
 class Demo:
@@ -75,6 +81,25 @@ class Demo:
             return json.load(answer)
 
 
+def recorded(data: Path, camera: str) -> list[Path]:
+    """What there is of a camera with pictures in it, oldest first; at most ANSWER_S are waited."""
+    deadline = time.monotonic() + ANSWER_S
+    while time.monotonic() < deadline:
+        files = sorted((data / "video" / camera).rglob("*.mp4*"))
+        if found := [path for path in files if path.stat().st_size > HEAD_BYTES]:
+            return found
+        time.sleep(0.05)
+    pytest.fail((data / "video.log").read_text("utf-8"))
+
+
+def numbers_in(path: Path) -> list[int]:
+    """The numbers that stand in the pictures of a file; its last fragment may be half there."""
+    numbers: list[int] = []
+    with av.open(str(path)) as container, contextlib.suppress(av.error.InvalidDataError):
+        numbers.extend(read_number(frame) for frame in container.decode(video=0))
+    return numbers
+
+
 @contextmanager
 def demo(data: Path, port: int) -> Iterator[Demo]:
     process = subprocess.Popen(
@@ -102,6 +127,33 @@ def press(data: Path, *options: str) -> None:
     )
 
 
+def simulate(*words: str) -> str:
+    return subprocess.run(
+        [sys.executable, "-m", "gateway.cli", "simulate", *words],
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=ANSWER_S,
+    ).stdout
+
+
+@contextmanager
+def cameras(folder: Path, port: int) -> Iterator[None]:
+    """The demo's cameras alone: gate at port, yard behind it, orders at the third."""
+    command = [sys.executable, "-m", "simulators.cameras", "--camera=gate=h264"]
+    command += ["--camera=yard=h264", "--no-sub", "--size=640x360", "--fps=5", f"--port={port}"]
+    command += [f"--control=127.0.0.1:{port + 2}"]
+    with (folder / "cameras.log").open("wb") as output:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=output, text=True)
+    try:
+        assert process.stdout is not None
+        assert str(port) in process.stdout.readline()
+        yield
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=ANSWER_S)
+
+
 def modbus(port: int, word: str) -> str:
     """What the demo's Modbus device says to a word."""
     control = f"127.0.0.1:{port + 6}"
@@ -121,6 +173,8 @@ def test_one_command_shows_a_press_and_both_receipts_and_a_second_start_finds_th
     data, port = tmp_path / "demo", free_port(PORTS)
     with demo(data, port) as shown:
         token = shown.until(r"#token=(cg_\S+)", START_S).group(1)
+        for camera in CAMERAS:
+            recorded(data, camera)
         press(data)
         line = shown.until(r"alarm\.raised .*西门门卫室.*police.*\n", ANSWER_S).group(0)
         assert "已送达" in line or "已受理" in line
@@ -135,12 +189,49 @@ def test_one_command_shows_a_press_and_both_receipts_and_a_second_start_finds_th
         modbus(port, "restore")
         shown.until(r"alarm\.restored .*锅炉房.*\n", ANSWER_S)
     assert "已停止" in shown.said
+    for camera, codec in CAMERAS.items():
+        [path, *_] = recorded(data, camera)
+        assert path.suffix == ".mp4", "sealed when the demo ends"
+        numbers = numbers_in(path)
+        assert len(numbers) >= 5
+        assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
+        with av.open(str(path)) as container:
+            assert [stream.codec_context.name for stream in container.streams] == codec
     for name in ("police", "bureau"):
         assert "campus.alarm.raised.v1" in (data / "peers" / f"{name}.jsonl").read_text("utf-8")
     with demo(data, port) as again:
         token = again.until(r"#token=(cg_\S+)", START_S).group(1)
         kept = again.get("/api/v1/alarms?state=open", token)["alarms"]
         assert alarm["alarm_id"] in [each["alarm_id"] for each in kept]
+
+
+@pytest.mark.timeout(300)
+def test_where_no_video_can_be_kept_the_demo_shows_alarms_all_the_same(tmp_path: Path) -> None:
+    data, port = tmp_path / "demo", free_port(PORTS)
+    data.mkdir()
+    (data / "video").write_text("a file where the disk should be", encoding="utf-8")
+    with demo(data, port) as shown:
+        shown.until(r"#token=(cg_\S+)", START_S)
+        press(data)
+        shown.until(r"alarm\.raised .*西门门卫室.*police.*\n", ANSWER_S)
+
+
+@pytest.mark.timeout(120)
+def test_a_camera_of_the_demo_is_covered_by_a_command_and_a_wrong_word_is_answered_with_help(
+    tmp_path: Path,
+) -> None:
+    port = free_port(3)
+    with cameras(tmp_path, port):
+        control = ("--control", f"127.0.0.1:{port + 2}")
+        assert "from frame" in simulate("camera", "cover", "--camera", "gate", *control)
+        assert "done" in simulate("camera", "unplug", "--camera", "gate", *control)
+        with socket.socket() as probe:
+            assert probe.connect_ex(("127.0.0.1", port)) != 0, "nobody is there"
+        assert "done" in simulate("camera", "plug", "--camera", "gate", *control)
+        with socket.create_connection(("127.0.0.1", port), timeout=ANSWER_S):
+            pass
+        assert "uncover" in simulate("camera", "dance", "--camera", "gate", *control)
+        assert "yard" in simulate("camera", "cover", "--camera", "nobody", *control)
 
 
 def test_a_port_that_is_taken_is_named_with_what_to_do(tmp_path: Path) -> None:

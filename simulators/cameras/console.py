@@ -19,6 +19,7 @@ CAMERA jump SECONDS   时间戳跳变 / timestamps jump
 CAMERA die            断开所有连接 / reset every connection
 CAMERA forget         忘记会话 / forget sessions (454)
 CAMERA off | on       断电、上电 / power
+CAMERA cover | uncover | unplug | plug    遮挡、移开、拔线、插回 / as a hand would
 help                  本说明 / this""".strip()
 
 
@@ -46,6 +47,15 @@ def _value(name: str, kind: object, text: str) -> object:
     return int(text) if kind in {int, int | None} else float(text)
 
 
+BY_HAND: Final = {
+    "cover": ("show", "covered"),
+    "uncover": ("show", "normal"),
+    "unplug": ("off", ""),
+    "plug": ("on", ""),
+}
+"""What a hand does to a camera, in the words above."""
+
+
 async def obey(cameras: Cameras, line: str) -> str:
     """Carry out one typed line and return what to print."""
     words = line.split()
@@ -57,6 +67,7 @@ async def obey(cameras: Cameras, line: str) -> str:
         known = ", ".join(one.settings.name for one in cameras)
         return f"没有 / no camera {words[0]}; {known}"
     verb, rest = words[1], words[2] if len(words) > 2 else ""
+    verb, rest = BY_HAND.get(verb, (verb, rest))
     try:
         if verb == "show":
             number = await camera.show(Picture(rest or "normal"))
