@@ -76,7 +76,6 @@ class Bench:
 
     async def still(
         self, camera: str, at_ns: int | None, width: int | None = None
-    ) -> tuple[Jpeg, int]:
-        """The JPEG of the key picture at or before a time, and its time. Raises as judged()."""
-        made, place = await self.judged(camera, at_ns, lambda frame: jpeg(frame, width))
-        return made, place.at_ns
+    ) -> tuple[Jpeg, Place]:
+        """The JPEG of the key picture at or before a time, and where. Raises as judged()."""
+        return await self.judged(camera, at_ns, lambda frame: jpeg(frame, width))

@@ -26,10 +26,16 @@ __all__ = ["NoPicture", "PictureError", "PicturesDown", "Still", "still"]
 
 @dataclass(frozen=True, slots=True)
 class Still:
-    """A JPEG, and the time of the key picture that it is, UTC nanoseconds."""
+    """A JPEG, and when its picture was taken.
+
+    at_ns     of the key picture that it is, UTC nanoseconds
+    until_ns  where its group of pictures ends: asked for a time before that, this is the answer
+              for good; for a later one there may be a better one when more is on the disk
+    """
 
     jpeg: bytes
     at_ns: int
+    until_ns: int = 0
 
 
 async def still(
@@ -63,6 +69,7 @@ async def _ask(folder: Path, wanted: Wanted) -> Still:
         answer: Answer = read_answer(await reader.readuntil(b"\n"))
         if not answer.size_bytes:
             raise NoPicture(answer.why)
-        return Still(await reader.readexactly(answer.size_bytes), answer.at_ns)
+        jpeg = await reader.readexactly(answer.size_bytes)
+        return Still(jpeg, answer.at_ns, answer.until_ns)
     finally:
         writer.close()

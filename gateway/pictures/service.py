@@ -141,11 +141,11 @@ async def stills(tools: Tools) -> None:
 async def _answer(bench: Bench, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     try:
         wanted = read_request(await reader.readuntil(b"\n"))
-        made, at_ns = await bench.still(wanted.camera, wanted.at_ns, wanted.width)
+        made, place = await bench.still(wanted.camera, wanted.at_ns, wanted.width)
     except (NotAsAgreed, PictureError) as error:
         writer.write(refusal_line(str(error)))
     else:
-        writer.write(picture_line(at_ns, len(made.data)))
+        writer.write(picture_line(place.at_ns, place.end_ns, len(made.data)))
         writer.write(made.data)
 
 

@@ -44,9 +44,13 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What stands before the JPEG, or why there is none (size_bytes 0)."""
+    """What stands before the JPEG, or why there is none (size_bytes 0).
+
+    until_ns  up to here it is the newest key picture; later ones are not on the disk, or not asked
+    """
 
     at_ns: int
+    until_ns: int
     size_bytes: int
     why: str
 
@@ -70,9 +74,10 @@ def read_request(line: bytes) -> Wanted:
     return Wanted(camera, at_ns, width)
 
 
-def picture_line(at_ns: int, size_bytes: int) -> bytes:
+def picture_line(at_ns: int, until_ns: int, size_bytes: int) -> bytes:
     """The line before a JPEG."""
-    return orjson.dumps({"ok": True, "at_ns": at_ns, "size_bytes": size_bytes}) + b"\n"
+    said = {"ok": True, "at_ns": at_ns, "until_ns": until_ns, "size_bytes": size_bytes}
+    return orjson.dumps(said) + b"\n"
 
 
 def refusal_line(why: str) -> bytes:
@@ -84,13 +89,14 @@ def read_answer(line: bytes) -> Answer:
     """Raises NotAsAgreed."""
     said = _object(line)
     if said.get("ok") is False:
-        return Answer(0, 0, str(said.get("why", ""))[:500] or "no reason was given")
-    at_ns, size = said.get("at_ns"), said.get("size_bytes")
-    if said.get("ok") is not True or type(at_ns) is not int or type(size) is not int:
-        raise NotAsAgreed("an answer without ok, at_ns and size_bytes")
-    if not 0 <= at_ns <= LAST_NS or not 0 < size <= JPEG_MOST:
+        return Answer(0, 0, 0, str(said.get("why", ""))[:500] or "no reason was given")
+    if said.get("ok") is not True:
+        raise NotAsAgreed("an answer that is neither yes nor no")
+    at_ns, size = _number(said.get("at_ns")), _number(said.get("size_bytes"))
+    until_ns = _number(said.get("until_ns", at_ns))
+    if not 0 <= at_ns <= until_ns <= LAST_NS or not 0 < size <= JPEG_MOST:
         raise NotAsAgreed(f"an answer of {size} bytes at {at_ns} ns")
-    return Answer(at_ns, size, "")
+    return Answer(at_ns, until_ns, size, "")
 
 
 @contextlib.contextmanager
@@ -101,6 +107,12 @@ def socket_path(folder: Path, name: str = SOCKET) -> Iterator[str]:
         yield f"/proc/self/fd/{descriptor}/{name}"
     finally:
         os.close(descriptor)
+
+
+def _number(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise NotAsAgreed("an answer without a number where one is due")
+    return value
 
 
 def _object(line: bytes) -> dict[str, Any]:

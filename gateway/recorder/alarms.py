@@ -171,19 +171,23 @@ def _raised(alarm_id: object, seq: object, doc: object) -> Raised | None:
     try:
         said: Any = json.loads(str(doc))
         closed = said.get("closed_ns")
-        raised = Raised(
-            alarm_id=str(alarm_id),
+        cameras = [name for name in map(str, said["cameras"]) if is_camera(name)]
+        return Raised(
+            alarm_id=_id(alarm_id),
             seq=int(str(seq)),
             raised_ns=_moment(said["raised_ns"]),
             closed_ns=None if closed is None else _moment(closed),
-            cameras=tuple(name for name in map(str, said["cameras"]) if is_camera(name)),
+            cameras=tuple(cameras[:CAMERAS_MOST]),
         )
-        if not is_alarm(raised.alarm_id) or len(raised.cameras) > CAMERAS_MOST:
-            raise ValueError("no alarm's form")
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         log.error("an alarm cannot be read; its video is not held", alarm=alarm_id, why=str(error))
         return None
-    return raised
+
+
+def _id(value: object) -> str:
+    if not isinstance(value, str) or not is_alarm(value):
+        raise ValueError(f"no alarm's id: {value!r}")
+    return value
 
 
 def _moment(value: object) -> int:

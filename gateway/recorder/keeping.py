@@ -44,7 +44,7 @@ class Moments(Protocol):
     """Who keeps the pictures of the moment (.moments)."""
 
     def want(self, alarm_id: str, camera: str, at_ns: int) -> None:
-        """This alarm was raised then, and that camera may have seen it."""
+        """An alarm was raised then, and that camera may have seen it."""
 
 
 @dataclass(slots=True)

@@ -10,6 +10,7 @@ Keeps   1. Recording begins at once; repair of what a crash left runs beside it.
 
 import asyncio
 import contextlib
+import functools
 import signal
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Final
@@ -20,8 +21,12 @@ from gateway import logs
 from gateway.clock import SystemClock
 from gateway.config import Config
 from gateway.errors import StoreError
+from gateway.pictures import client as pictures
+from gateway.recorder.alarms import AlarmReader
 from gateway.recorder.camera import CameraRecorder
 from gateway.recorder.child import PicturesChild
+from gateway.recorder.keeping import Keeper
+from gateway.recorder.moments import MomentKeeper
 from gateway.recorder.reporter import Reporter
 from gateway.recorder.rounds import Rounds
 from gateway.recorder.streams import Stream, Streams
@@ -106,11 +111,20 @@ class Service:
     async def _record(self, store: VideoStore, reporter: Reporter, stop: asyncio.Event) -> None:
         streams = self._streams(store, reporter)
         rounds = Rounds(self._config, store, streams, reporter)
-        reporter.sources += [rounds.findings, streams.findings]
+        alarms = AlarmReader(self._config.store.path)
+        moments = MomentKeeper(
+            store,
+            functools.partial(pictures.still, self._config.store.path),
+            keep_days=self._config.store.retention_days,
+        )
+        keeper = Keeper(store, alarms, self._config.cameras, self._config.video, moments)
+        reporter.sources += [keeper.findings, rounds.findings, streams.findings, moments.findings]
         reporter.cameras = streams.cameras
         parts: dict[str, Callable[[], Awaitable[None]]] = {
             **rounds.all,
             "report": reporter.run,
+            "holds": keeper.run,
+            "stills": moments.run,
             "pictures": PicturesChild(self._config.folder, self._clock).run,
             "watchdog": lambda: self._watchdog(rounds),
         }
@@ -131,6 +145,8 @@ class Service:
                     task.cancel()
         finally:
             rounds.close()
+            moments.close()
+            await alarms.close()
 
     async def _watchdog(self, rounds: Rounds) -> None:
         """Tell systemd we live while pictures come in or, without cameras, disks are looked at."""
