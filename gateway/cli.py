@@ -185,7 +185,7 @@ def profile_list(
         ),
     ] = None,
     driver: Annotated[
-        str | None, typer.Option(metavar="mqtt|modbus", help="只列这种通信 / of this driver only")
+        str | None, typer.Option(metavar="mqtt|modbus|onvif", help="只列这种通信 / of this driver only")
     ] = None,
     family: Annotated[
         str | None, typer.Option(metavar="gas|fire|…", help="只列这一类 / of this family only")

@@ -211,7 +211,9 @@ class DeviceCheck:
         # With defaults filled in, and as text so that true and 1 stay two addresses.
         full = profile.complete(table.address)
         values = tuple((key, repr(value)) for key, value in sorted(full.items()))
-        rival = self._addresses.setdefault((table.link, profile.driver, values), table.id)
+        # One camera's motion and its tampering are two devices with one source of pictures.
+        way = profile.id if profile.driver == "onvif" else profile.driver
+        rival = self._addresses.setdefault((table.link, way, values), table.id)
         if rival == table.id or not values:
             return True
         self._inspection.fault(

@@ -16,12 +16,14 @@ from gateway.profile.check_mqtt import check_mqtt
 from gateway.profile.check_rule import Problem
 from gateway.profile.model import default_category, make_profile
 from gateway.profile.schema import PointModel, ProfileFile
+from gateway.profile.words import MESSAGE_DRIVERS
 
 
 def check_profile(body: ProfileFile) -> list[Problem]:
     """Return every disagreement between the tables of a file."""
     problems = [*_source(body), *_address(body), *_points(body), *_samples(body)]
-    problems += check_mqtt(body) if body.profile.driver == "mqtt" else check_modbus(body)
+    speaks = body.profile.driver in MESSAGE_DRIVERS
+    problems += check_mqtt(body) if speaks else check_modbus(body)
     return problems
 
 
@@ -32,7 +34,7 @@ def _source(body: ProfileFile) -> Iterator[Problem]:
 
 def _samples(body: ProfileFile) -> Iterator[Problem]:
     for index, sample in enumerate(body.sample):
-        if body.profile.driver != "mqtt":
+        if body.profile.driver not in MESSAGE_DRIVERS:
             continue
         if sum(way is not None for way in (sample.payload, sample.hex, sample.base64)) != 1:
             problem = "报文写法不对 / the payload is not given once"

@@ -23,6 +23,7 @@ _LEAVE_OUT = "去掉 / leave it out"
 
 def check_mqtt(body: ProfileFile) -> Iterator[Problem]:
     """Yield every disagreement between the MQTT tables and the rest of the file."""
+    yield from _onvif(body)
     if not body.message:
         yield ("message", "缺少 / missing", "至少一个 [[message]] / at least one [[message]]")
     for index, message in enumerate(body.message):
@@ -31,6 +32,18 @@ def check_mqtt(body: ProfileFile) -> Iterator[Problem]:
         yield from _availability(f"availability[{index}]", availability, body)
     if body.bridge is not None:
         yield from _availability("bridge", body.bridge, body)
+
+
+def _onvif(body: ProfileFile) -> Iterator[Problem]:
+    """A camera's events are documents; whether it is there is known from asking it."""
+    if body.profile.driver != "onvif":
+        return
+    for key in ("availability", "bridge"):
+        if getattr(body, key):
+            yield (key, "只用于 mqtt / for mqtt only", _LEAVE_OUT)
+    for index, message in enumerate(body.message):
+        if message.format != "json":
+            yield (f"message[{index}].format", f"{message.format}", "json")
 
 
 def _message(key: str, message: Message, body: ProfileFile) -> Iterator[Problem]:

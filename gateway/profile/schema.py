@@ -36,7 +36,7 @@ class Header(Strict):
     title: Text
     title_en: Text
     family: Name
-    driver: Literal["mqtt", "modbus"]
+    driver: Literal["mqtt", "modbus", "onvif"]
     power: Literal["mains", "battery"]
     silence_s: Seconds | Literal["never"] | None = Field(
         default=None,
@@ -136,7 +136,7 @@ class Expect(Strict):
 class Sample(Strict):
     """[[sample]]: a real message and what it means. The samples are the profile's test.
 
-    topic, payload, hex, base64   MQTT
+    topic, payload, hex, base64   MQTT; of ONVIF the payload is the message as a document
     words   Modbus: what the registers hold, by the address of the first as the file numbers them
             ("40001", "0x1000", or "4:0" with the function before it); bits are 0 and 1. What is
             not written is not known.

@@ -22,6 +22,7 @@ from gateway.profile.samples_modbus import lay_under, play, play_log, registers_
 from gateway.profile.schema import Expect, Sample
 from gateway.profile.schema_modbus import Word
 from gateway.profile.shelf import load_file
+from gateway.profile.words import MESSAGE_DRIVERS
 
 SAMPLE_NS = 1_795_241_133_000_000_000
 """When samples are received: 2026-11-21T06:05:33Z."""
@@ -123,7 +124,7 @@ class BadSample(ValueError):
 
 
 def _play(profile: Profile, sample: Sample, device: Device) -> list[Reading]:
-    if profile.driver == "mqtt":
+    if profile.driver in MESSAGE_DRIVERS:
         return _play_mqtt(profile, sample, device)
     try:
         if sample.log is not None:

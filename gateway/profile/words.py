@@ -4,7 +4,7 @@ Owns    bounds of names, texts and times.
 Needs   nothing of ours.
 """
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -30,3 +30,6 @@ Path = Annotated[str, Field(min_length=1, max_length=300)]
 Template = Annotated[str, Field(min_length=1, max_length=400)]
 """A text with {placeholders}."""
 Byte = Annotated[int, Field(ge=0, le=255)]
+
+MESSAGE_DRIVERS: Final = frozenset({"mqtt", "onvif"})
+"""Drivers whose devices say something by themselves, under a topic: they share [[message]]."""
