@@ -170,6 +170,7 @@ class _House:
             VideoReader(config.store.path),
             self.intake,
             clock,
+            config.store.path,
         )
         self.keeper = Housekeeping(
             store, self.intake, clock, retention_days=config.store.retention_days
@@ -275,6 +276,7 @@ class _House:
                 async with asyncio.timeout(STOP_S):
                     await asyncio.shield(writer)
             await _end([*others, writer])
+            await self.recordings.close()
 
     async def _links_answered(self, stop: asyncio.Event) -> None:
         """Ready means that every link listens or has reported its failure; at most LINKS_S."""
@@ -415,6 +417,7 @@ class _House:
         self._single("campus_clock_trusted", "1 trusted", lambda: self.clock.quality == "trusted")
         self._single("campus_open_alarms", "alarms and faults", lambda: len(self.intake.judge.book))
         self._single("campus_journal_seq", "newest record", lambda: self.journal.seq)
+        self.recordings.gauges(metrics)
 
     def _single(self, name: str, text: str, read: Callable[[], float]) -> None:
         self.metrics.gauge(name, text, "", lambda: [("", float(read()))])

@@ -31,6 +31,7 @@ from gateway.events import (
 )
 from gateway.metrics import Metrics
 from gateway.profile import Change, PointMachine, PointState
+from gateway.rules.alarm import Alarm
 from gateway.rules.book import AlarmBook
 from gateway.rules.ledger import Ledger
 from gateway.rules.supervision import Supervision
@@ -361,6 +362,10 @@ class Judge:
             attributes=attributes,
         )
         self.book.raised(ledger, self.subject(device, name), point, reading, group="gateway")
+
+    def own_open(self) -> list[Alarm]:
+        """The faults of the gateway itself that are open."""
+        return self.book.open_of(self._gateway.id)
 
     def _closed(self, device: str, point: str, ledger: Ledger) -> None:
         """A person closed the alarm: the point may raise again once it was inactive."""

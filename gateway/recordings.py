@@ -1,14 +1,24 @@
-"""Whether every camera that should be recorded is: seen from the alarm process, in the index.
+"""What becomes of recordings, seen from the alarm process: in the index and in reports.
 
-Owns    the fault `video.<camera>` of the gateway.
-Needs   the index, read only; the intake for the fault. The recorder is not asked: what it wrote is
-        what counts, and a recorder that is dead cannot say so.
+Owns    the faults that the reports of the other processes ask for, the fault `video.<camera>`, and
+        PROCESS_KEYS: a process that has fallen silent.
+Needs   the index and the reports, read only; the intake for faults. Nobody is asked: what was
+        written is what counts, and a process that is dead cannot say so.
 Keeps   1. A camera without video for SILENT_S is a fault, whatever the reason, and so is an index
            that cannot be read for as long; both end by themselves.
-        2. Video never delays an alarm: reads are short, in a thread of their own.
+        2. A finding is a fault for as long as fresh reports have it, and GONE_S longer; one whose
+           reporter fell silent stays: unknown is never normal (promise 5).
+        3. A report that is missing or stale is a fault of its own, with what to do.
+        4. Video never delays an alarm: reads are short, in threads of their own, and one that hangs
+           is not asked again before it has answered.
+        5. What was open before a restart of this process ends when its finding is gone, too.
+Bound   the reports' own bounds; READ_S for one.
 """
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import Future
+from pathlib import Path
 from typing import Final
 
 import structlog
@@ -16,12 +26,31 @@ import structlog
 from gateway.clock import Clock
 from gateway.config.settings import Camera
 from gateway.errors import StoreError
+from gateway.events import MAX_ATTRIBUTES, Scalar
 from gateway.intake import Intake
+from gateway.metrics import Metrics
+from gateway.reports import Finding, Report, Value, read_report
+from gateway.rules.alarm import Alarm
 from gateway.store.video import VideoReader
+from gateway.store.video.workers import Workers, wait_for
 
 LOOK_S: Final = 15.0
 SILENT_S: Final = 240
 """A segment is in the index when it is sealed, a minute or two behind its first picture."""
+READ_EVERY_S: Final = 2.0
+READ_S: Final = 5.0
+START_S: Final = 60.0
+"""After our own start the other processes have so long for their first report."""
+GONE_S: Final = 10.0
+MARK: Final = "report"
+"""The attribute that says whose finding a fault is."""
+PROCESS_KEYS: Final = {"video": "video-process", "pictures": "pictures-process"}
+_SAID: Final = {
+    "video": "录像进程没有运行,没有录像:systemctl status campus-gateway-video"
+    " the video process does not run, nothing is recorded; look at its log",
+    "pictures": "画面检查进程没有运行,没有抓图和画面检查,录像照常:看录像进程的日志"
+    " the pictures process does not run: no stills, no picture checks; recording goes on",
+}
 
 log = structlog.get_logger()
 
@@ -30,27 +59,70 @@ class Recordings:
     """See the module."""
 
     def __init__(
-        self, cameras: Sequence[Camera], reader: VideoReader, intake: Intake, clock: Clock
+        self,
+        cameras: Sequence[Camera],
+        reader: VideoReader,
+        intake: Intake,
+        clock: Clock,
+        folder: Path | None = None,
     ) -> None:
+        """Made before the intake runs.
+
+        folder  of the store, whose reports are read; None: none are
+        """
         self._cameras = cameras
         self._reader = reader
         self._intake = intake
         self._clock = clock
+        self._folder = folder if cameras else None
+        self._workers = Workers("reports")
         self._seen_ns: dict[str, int] = {}
         self._silent: set[str] = set()
+        self._reading: dict[str, Future[Report | None]] = {}
+        self._reports: dict[str, Report] = {}
+        self._findings: dict[str, dict[str, Finding]] = {name: {} for name in PROCESS_KEYS}
+        self._gone_ns: dict[str, int] = {}
+        self._active: set[str] = set()
+        self._began_ns = 0
 
     async def run(self) -> None:
-        """Look every LOOK_S, for ever."""
+        """Look for ever: at the index every LOOK_S, at the reports every READ_EVERY_S."""
         self.begin()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._every(LOOK_S, self.look))
+            if self._folder is not None:
+                group.create_task(self._every(READ_EVERY_S, self.read))
+
+    async def _every(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
         while True:
-            await self.look()
-            await self._clock.sleep(LOOK_S)
+            await work()
+            await self._clock.sleep(seconds)
 
     def begin(self) -> None:
-        """From now on a camera has SILENT_S to show that it is recorded."""
-        self._seen_ns = dict.fromkeys(
-            [camera.id for camera in self._cameras], self._clock.mono_ns()
-        )
+        """From now on a camera has SILENT_S to show that it is recorded, a process START_S."""
+        self._began_ns = self._clock.mono_ns()
+        self._seen_ns = dict.fromkeys([camera.id for camera in self._cameras], self._began_ns)
+        for alarm in self._intake.judge.own_open():
+            self._take_up(alarm)
+
+    def _take_up(self, alarm: Alarm) -> None:
+        """A fault from before our start: it ends like those of today."""
+        name, camera = alarm.attributes.get(MARK), alarm.attributes.get("camera")
+        if not isinstance(name, str) or name not in PROCESS_KEYS:
+            return
+        self._active.add(alarm.point)
+        if "silent_s" in alarm.attributes and camera in self._seen_ns:
+            self._silent.add(str(camera))
+            self._seen_ns[str(camera)] -= SILENT_S * 1_000_000_000
+        elif self._folder is not None and alarm.point not in PROCESS_KEYS.values():
+            self._findings[name][alarm.point] = Finding(alarm.point, alarm.text)
+
+    async def close(self) -> None:
+        """End the threads; one that hangs is left behind."""
+        await self._reader.close()
+        self._workers.stop()
+
+    # The index.
 
     async def look(self) -> None:
         """Look once at what was recorded of late."""
@@ -63,7 +135,9 @@ class Recordings:
             now = self._clock.mono_ns()
             if found is not None and found < SILENT_S:
                 self._seen_ns[camera.id] = now - int(found * 1e9)
-            self._tell(camera, (now - self._seen_ns[camera.id]) / 1e9)
+            silent = (now - self._seen_ns[camera.id]) / 1e9 >= SILENT_S
+            (self._silent.add if silent else self._silent.discard)(camera.id)
+        self._settle()
 
     async def _newest_age_s(self, camera: str) -> float | None:
         now = self._clock.utc_ns()
@@ -72,14 +146,161 @@ class Recordings:
         ends = [each.segment.end_ns for each in located]
         return max(0.0, (now - max(ends)) / 1e9) if ends else None
 
-    def _tell(self, camera: Camera, silent_s: float) -> None:
-        silent = silent_s >= SILENT_S
-        if silent is (camera.id in self._silent):
+    # The reports.
+
+    async def read(self) -> None:
+        """Read every report once, and take over what it says if it is fresh."""
+        if self._folder is None:
             return
-        (self._silent.add if silent else self._silent.discard)(camera.id)
-        self._intake.fault(
-            f"video.{camera.id}",
-            f"{camera.place} {camera.name} 没有录像 is not being recorded".strip(),
-            active=silent,
-            attributes={"camera": camera.id, "silent_s": int(silent_s)},
+        for name in PROCESS_KEYS:
+            reading = self._reading.get(name)
+            if reading is None:
+                reading = self._workers.submit(read_report, self._folder, name)
+                self._reading[name] = reading
+            await wait_for([reading], READ_S)
+            if reading.done():
+                del self._reading[name]
+                if (report := reading.result()) is not None:
+                    self._reports[name] = report
+            if (fresh := self.report(name)) is not None:
+                self._take(name, fresh)
+        self._settle()
+
+    def report(self, name: str) -> Report | None:
+        """The newest report of a process, None when it is stale or there was none."""
+        found = self._reports.get(name)
+        return None if found is None or found.is_stale(self._clock) else found
+
+    def _take(self, name: str, report: Report) -> None:
+        """Findings that are there are, those that are not go once they were gone for GONE_S."""
+        now = self._clock.mono_ns()
+        kept = self._findings[name]
+        here = {finding.key: finding for finding in report.findings}
+        for key in list(kept):
+            if key in here:
+                self._gone_ns.pop(key, None)
+            elif now - self._gone_ns.setdefault(key, now) >= GONE_S * 1e9:
+                del kept[key], self._gone_ns[key]
+        kept.update(here)
+
+    # What is told.
+
+    def _settle(self) -> None:
+        """Raise what is wrong and was not, end what was and is not; nothing else is written."""
+        wanted = self._wanted()
+        for key, (text, attributes) in wanted.items():
+            if key not in self._active:
+                self._intake.fault(key, text, active=True, attributes=attributes)
+        for key in self._active - wanted.keys():
+            self._intake.fault(key, "", active=False, attributes={})
+        self._active = set(wanted)
+
+    def _wanted(self) -> dict[str, tuple[str, dict[str, Scalar]]]:
+        wanted: dict[str, tuple[str, dict[str, Scalar]]] = {}
+        for camera in self._cameras:
+            if camera.id in self._silent:
+                silent_s = int((self._clock.mono_ns() - self._seen_ns[camera.id]) / 1e9)
+                wanted[f"video.{camera.id}"] = (
+                    f"{camera.place} {camera.name} 没有录像 is not being recorded".strip(),
+                    {"camera": camera.id, "silent_s": silent_s, MARK: "video"},
+                )
+        for name, findings in self._findings.items():
+            for key, finding in findings.items():
+                chosen = list(finding.attributes.items())[: MAX_ATTRIBUTES - 1]
+                wanted[key] = (finding.text, {**dict(chosen), MARK: name})
+        for name in self._missing():
+            wanted[PROCESS_KEYS[name]] = (_SAID[name], {MARK: name})
+        return wanted
+
+    def _missing(self) -> list[str]:
+        """The first process that does not report; the pictures process is the video process's."""
+        if self._folder is None:
+            return []
+        missing = [name for name in PROCESS_KEYS if self.report(name) is None]
+        told = [name for name in missing if PROCESS_KEYS[name] in self._active]
+        if self._clock.mono_ns() - self._began_ns < START_S * 1e9:
+            return told
+        return [name for name in missing if name == missing[0] or name in told]
+
+    # Numbers.
+
+    def gauges(self, metrics: Metrics) -> None:
+        """Have the state of video among the numbers of this process."""
+        for name, text, read in _GAUGES:
+            metrics.gauge(name, text, "camera", lambda read=read: self._of_cameras(read))  # type: ignore[misc]
+        clock = self._clock
+        metrics.gauge(
+            "campus_video_report_age_seconds",
+            "age of the newest report of a process",
+            "process",
+            lambda: [(name, each.age_s(clock)) for name, each in self._reports.items()],
         )
+        metrics.gauge(
+            "campus_video_findings",
+            "what a process finds wrong now",
+            "process",
+            lambda: [(name, float(len(found))) for name, found in self._findings.items()],
+        )
+
+    def _of_cameras(
+        self, read: Callable[[Mapping[str, Value], int], float | None]
+    ) -> list[tuple[str, float]]:
+        """One number of each configured stream; what is not known is left out, not zero."""
+        report = self.report("video")
+        if report is None:
+            return []
+        now = self._clock.utc_ns()
+        streams = [camera.id for camera in self._cameras]
+        streams += [camera.sub_id for camera in self._cameras if camera.sub is not None]
+        found = [(name, read(report.cameras.get(name, {}), now)) for name in streams]
+        return [(name, value) for name, value in found if value is not None]
+
+
+def _number(values: Mapping[str, Value], name: str) -> float | None:
+    value = values.get(name)
+    return float(value) if isinstance(value, int | float) else None
+
+
+def _age_s(values: Mapping[str, Value], name: str, now_ns: int) -> float | None:
+    at = _number(values, name)
+    return None if at is None else (now_ns - at) / 1e9
+
+
+def _scaled(name: str, factor: float) -> Callable[[Mapping[str, Value], int], float | None]:
+    def read(values: Mapping[str, Value], _now_ns: int) -> float | None:
+        found = _number(values, name)
+        return None if found is None else found * factor
+
+    return read
+
+
+_GAUGES: Final[tuple[tuple[str, str, Callable[[Mapping[str, Value], int], float | None]], ...]] = (
+    ("campus_video_recording", "1 while the stream is recorded", _scaled("recording", 1.0)),
+    ("campus_video_bytes_per_second", "what it records", _scaled("bit_rate_bps", 0.125)),
+    (
+        "campus_video_lost_packets",
+        "lost since the video process began",
+        _scaled("lost_packets", 1.0),
+    ),
+    ("campus_video_sessions", "opened since the video process began", _scaled("sessions", 1.0)),
+    (
+        "campus_video_clock_offset_seconds",
+        "the camera's clock minus ours",
+        _scaled("offset_ms", 0.001),
+    ),
+    (
+        "campus_video_missing_seconds",
+        "without video in the last day",
+        _scaled("missing_s_of_a_day", 1.0),
+    ),
+    (
+        "campus_video_oldest_age_seconds",
+        "age of the oldest picture",
+        lambda values, now: _age_s(values, "oldest_ns", now),
+    ),
+    (
+        "campus_video_newest_age_seconds",
+        "age of the newest whole group of pictures",
+        lambda values, now: _age_s(values, "newest_ns", now),
+    ),
+)

@@ -82,6 +82,10 @@ class AlarmBook:
         """The open alarm of a point, if any."""
         return self._open.get((device, point, False))
 
+    def open_of(self, device: str) -> list[Alarm]:
+        """What is open of a device."""
+        return [alarm for (of, _, _), alarm in self._open.items() if of == device]
+
     def raised(
         self, ledger: Ledger, subject: Subject, point: Point, reading: Reading, *, group: str
     ) -> Alarm:
