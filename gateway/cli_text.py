@@ -53,6 +53,16 @@ recorder, which has to run, uses it once you have confirmed.
 例 / example: campus-gateway video adopt --config /etc/campus-gateway /srv/video-1
 """
 
+VIDEO_RELEASE: Final = """\
+放行一个警情的留证录像:放行后按保留天数正常清理,不能撤回。警情须已关闭;谁、为什么,记入审计。
+
+Release the video that is held for an alarm: from then on it goes when its days are over, which
+cannot be taken back. The alarm has to be closed; who did it and why is in the audit trail.
+
+\b
+例 / example: campus-gateway video release --config /etc/campus-gateway --alarm ID --reason "已移交"
+"""
+
 RUN: Final = """\
 运行网关：接警、送达、接口和网页。
 

@@ -80,3 +80,36 @@ def adopt(
     say(answer.text)
     if not answer.ok:
         raise typer.Exit(EXIT_FAILED)
+
+
+@video_app.command("release", help=text.VIDEO_RELEASE)
+def release(
+    config: ConfigFolder,
+    alarm: Annotated[str, typer.Option("--alarm", metavar="ID", help="警情号 / the alarm's id")],
+    reason: Annotated[
+        str, typer.Option("--reason", metavar="TEXT", help="原因，记入审计 / why; it is recorded")
+    ],
+    *,
+    yes: Annotated[bool, typer.Option("--yes", help="不再询问 / do not ask")] = False,
+) -> None:
+    """End the hold of an alarm's video, for good."""
+    if not reason.strip():
+        raise typer.BadParameter("要写原因 / a reason is needed", param_hint="--reason")
+    checked = load(config)
+    releasing: Any = importlib.import_module("gateway.recorder.releasing")
+    found = asyncio.run(releasing.look(checked.store.path, alarm))
+    for line in found.lines:
+        typer.echo(line)
+    if not found.holds:
+        advise("没有为它留证：{id}", "nothing is held for {id}", id=found.alarm_id)
+        raise typer.Exit(EXIT_FAILED)
+    if found.is_open:
+        advise("警情未关闭，先关闭它", "the alarm is open: close it first")
+        raise typer.Exit(EXIT_FAILED)
+    if not yes:
+        question = "放行这些录像，到期即删? Release it, to be removed when it is old?"
+        typer.confirm(question, abort=True, err=True)
+    answer = asyncio.run(releasing.release(checked.store.path, found, reason, SystemClock()))
+    say(answer.text)
+    if not answer.ok:
+        raise typer.Exit(EXIT_FAILED)

@@ -24,10 +24,12 @@ from gateway.config import Camera, VideoSettings
 from gateway.errors import StoreError
 from gateway.recorder.alarms import AlarmReader, Raised
 from gateway.reports import Finding
+from gateway.requests import Answer, Request
 from gateway.store.recover import waiting_asides
-from gateway.store.video import Hold, VideoStore
+from gateway.store.video import Hold, VideoStore, holds_of
 from gateway.store.video.index import known_camera
 from gateway.store.video.names import LAST_NS, SECOND_NS
+from gateway.store.video.stills import is_alarm
 
 LOOK_S: Final = 0.5
 PASS_S: Final = 6 * 3600.0
@@ -106,13 +108,28 @@ class Keeper:
                 f" {self._failure}"
             )
             found.append(Finding("video.holds", text))
-        if self._unknown:
-            text = (
-                "录像索引和留证清单丢失,核对全部警情前不删除任何录像"
-                " index and holds were lost: no video is removed until all alarms were looked at"
-            )
-            found.append(Finding("video.holds-unknown", text))
         return found
+
+    async def release(self, request: Request) -> Answer:
+        """End an alarm's hold, because a person asked for it (campus-gateway video release).
+
+        Its row, its notes and the stills stay until they are old; whoever asked has noted why.
+        raises  StoreError: nothing is released, ask again
+        """
+        said = {name: str(request.values.get(name) or "") for name in ("alarm_id", "who", "reason")}
+        alarm_id = said["alarm_id"]
+        if not is_alarm(alarm_id) or not said["reason"].strip():
+            return Answer(ok=False, text="缺警情号或原因 an alarm's id and a reason are needed")
+        if any(alarm.closed_ns is None for alarm in await self._alarms.those([alarm_id])):
+            text = "警情未关闭,先关闭它 the alarm is open: close it first; nothing was released"
+            return Answer(ok=False, text=text)
+        if not await self._store.run(holds_of, alarm_id):
+            return Answer(ok=False, text=f"没有留证 nothing is held for {alarm_id}")
+        await self._store.release(alarm_id, who=said["who"], reason=said["reason"])
+        self._open.pop(alarm_id, None)
+        log.warning("a person released the video of an alarm", **said)
+        text = f"已放行,到期后删除 released; it goes when it is old: {alarm_id}"
+        return Answer(ok=True, text=text)
 
     async def look(self) -> bool:
         """Look once at what is new, and at one page of what is old; returns whether more waits.

@@ -118,6 +118,7 @@ class Service:
             keep_days=self._config.store.retention_days,
         )
         keeper = Keeper(store, alarms, self._config.cameras, self._config.video, moments)
+        rounds.handlers["release"] = keeper.release
         reporter.sources += [keeper.findings, rounds.findings, streams.findings, moments.findings]
         reporter.cameras = streams.cameras
         parts: dict[str, Callable[[], Awaitable[None]]] = {
