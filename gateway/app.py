@@ -43,6 +43,7 @@ from gateway.store import Journal, Store, recover
 from gateway.store.video import VideoReader
 from gateway.supervise import keep_running, notify
 from gateway.uplink import Receipt, UplinkSettings, find_uplink
+from gateway.views import open_views
 
 SWITCH_INTERVAL_S: Final = 0.0005
 """How long one thread may keep the interpreter from another: the committing thread needs it for
@@ -198,6 +199,9 @@ class _House:
             loops=loops,
             orders=Commands(commanding, self.linkage, self.intake, clock, self.gateway.id),
         )
+        self.playback, self.views = open_views(
+            config, self.intake.audit, self.recordings.report, clock
+        )
         self.tokens = TokenBook(config.store.path / "tokens.json", clock)
         for link in config.links:
             self.desk.reasons[f"link.{link.name}"] = f"链路 {link.name} 连接中 link connecting"
@@ -277,6 +281,7 @@ class _House:
                     await asyncio.shield(writer)
             await _end([*others, writer])
             await self.recordings.close()
+            await self.playback.end()
 
     async def _links_answered(self, stop: asyncio.Event) -> None:
         """Ready means that every link listens or has reported its failure; at most LINKS_S."""
@@ -324,6 +329,7 @@ class _House:
             self.metrics.registry,
             site=ConsoleSite(id=site.id, name=site.name, gateway=site.gateway),
             clock=self.clock,
+            video=self.views,
         )
         settings = ServerSettings(
             host=console.host,
@@ -340,7 +346,9 @@ class _House:
         async def part() -> None:
             await serve(app, settings, started)
 
-        await self._keep("console", part)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._keep("board", app.state.board.run))
+            group.create_task(self._keep("console", part))
 
     async def _heartbeats(self) -> None:
         """To every receiver, from the start on: how much waits, how old, which clock."""

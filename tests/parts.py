@@ -246,13 +246,12 @@ class Receiver:
         self.answer = lambda _parcel: Receipt()
 
 
-@asynccontextmanager
-async def working(
+def worker_of(
     made: Core, uplink: Receiver, name: str = "police", *, ordered: bool = False
-) -> AsyncIterator[Worker]:
-    """A worker for one receiver of a core."""
+) -> Worker:
+    """A worker for one receiver of a core; nobody runs it and nobody tells it of commits."""
     uplink.ordered = ordered  # type: ignore[attr-defined]
-    worker = Worker(
+    return Worker(
         name=name,
         number=made.start.receivers[name],
         uplink=uplink,  # type: ignore[arg-type]
@@ -260,8 +259,14 @@ async def working(
         clock=made.clock,
         metrics=made.intake._metrics,
         receipts=made.intake.receipts,
+        written=made.turn,
         fault=made.intake.fault,
     )
+
+
+@asynccontextmanager
+async def running(made: Core, worker: Worker) -> AsyncIterator[Worker]:
+    """It runs, and is told of commits."""
     made.intake.listen(worker.committed)
     async with asyncio.TaskGroup() as group:
         task = group.create_task(worker.run())
@@ -270,6 +275,15 @@ async def working(
         finally:
             made.intake._listeners.remove(worker.committed)
             task.cancel()
+
+
+@asynccontextmanager
+async def working(
+    made: Core, uplink: Receiver, name: str = "police", *, ordered: bool = False
+) -> AsyncIterator[Worker]:
+    """A worker for one receiver of a core."""
+    async with running(made, worker_of(made, uplink, name, ordered=ordered)) as worker:
+        yield worker
 
 
 async def wake(made: Core, worker: Worker, times: int = 3) -> None:

@@ -14,6 +14,7 @@ Bounds  None here: whoever pushes keeps them (owed.py, LANE_ITEMS). Taking costs
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 
 import orjson
 
@@ -227,6 +228,10 @@ class Lane:
         """The oldest record of each device."""
         for queue in self._queues.values():
             yield queue[0]
+
+    def items(self) -> Iterator[Item]:
+        """Everything that waits here, device by device."""
+        return chain.from_iterable(self._queues.values())
 
     def _call_up(self, device: str) -> None:
         """Give a device the next turn, if it has something and nothing keeps it."""

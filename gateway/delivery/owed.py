@@ -167,7 +167,7 @@ class Owed:
             PARKED_ITEMS,
         )
         self.parked_more = len(rows) >= PARKED_ITEMS
-        waiting = {item.seq for item in self.news.heads()}
+        waiting = {item.seq for item in self.news.items()}
         found = [item_from_row(*row) for row in rows]
         fresh = [item for item in found if item.seq not in known and item.seq not in waiting]
         for item in fresh:

@@ -16,7 +16,7 @@ Keeps   1. A delivery ends by a receipt or by being parked, never by age, length
 
 import asyncio
 import heapq
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
 import structlog
@@ -48,7 +48,11 @@ log = structlog.get_logger()
 
 
 class Worker:
-    """One receiver."""
+    """One receiver.
+
+    receipts  has outcomes written down, some time soon · written  returns once all of them are
+    fault     raises a fault of the gateway, or ends it
+    """
 
     def __init__(  # noqa: PLR0913 built in one place, app.py
         self,
@@ -60,6 +64,7 @@ class Worker:
         clock: Clock,
         metrics: Metrics,
         receipts: Callable[[Sequence[DeliveryRow]], None],
+        written: Callable[[], Awaitable[None]],
         fault: Callable[..., None],
         phone: str = "",
     ) -> None:
@@ -70,6 +75,7 @@ class Worker:
         self._clock = clock
         self._metrics = metrics
         self._receipts = receipts
+        self._written = written
         self._fault = fault
         self._phone = phone
         self._owed = Owed(name, number, store)
@@ -128,6 +134,8 @@ class Worker:
             self._aside.clear()
             self._patience.urgent_since.clear()
             self._calls = self._routine_calls = 0
+            # A receipt on its way to the disk would be counted as owed, and then never found.
+            await self._written()
         self._is_fresh = False
         await self._owed.find_backlog()
         await self._load_parked()

@@ -7,27 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from gateway.delivery import LANE_ITEMS, Worker
+from gateway.delivery import LANE_ITEMS
 from gateway.errors import UplinkRejected, UplinkUnavailable
 from gateway.uplink import Outcome, Parcel, Receipt
 from tests.clocks import FakeClock
+from tests.delivery.living import DEVICES, EVENT, Broken, go_on, pending, poisons
 from tests.parts import PATIENCE_S, Core, Receiver, core, device, wake, working
-
-DEVICES = [device(f"btn-{n}") for n in range(1, 6)]
-EVENT = {"type": "event.recorded", "kind": "access", "priority": 3}
-
-
-async def pending(made: Core) -> int:
-    found: int = (await made.rows("SELECT count(*) FROM delivery WHERE state = 0"))[0][0]
-    return found
-
-
-async def go_on(made: Core, worker: Worker, seconds: float, step: float = 0.5) -> None:
-    """Let time pass as the worker lives it."""
-    while seconds > 0:
-        made.clock.advance(step)
-        seconds -= step
-        await wake(made, worker, 2)
 
 
 def fault_of(made: Core, name: str) -> list[str]:
@@ -196,10 +181,6 @@ async def test_lateness_does_not_follow_a_wall_clock_that_jumps(tmp_path: Path) 
         await go_on(made, worker, 10)
         assert uplink.taken
         assert uplink.sent[-1].late_s is None
-
-
-def poisons(*ids: str) -> Callable[[Parcel], Outcome]:
-    return lambda one: UplinkUnavailable("500") if one.id in ids else Receipt()
 
 
 async def test_poison_with_500s_holds_back_neither_others_nor_its_own_device_for_long(
@@ -377,10 +358,6 @@ async def test_one_poison_record_in_a_batch_parks_itself_and_not_its_neighbours(
         rows = await made.rows("SELECT seq FROM delivery WHERE state = 7")
         assert [seq for (seq,) in rows] == [many[3].seq]
         assert worker.depth() == 0
-
-
-class Broken(Exception):
-    """A bug in an uplink."""
 
 
 def raises(_parcels: list[Parcel]) -> list[Outcome]:
