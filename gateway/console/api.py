@@ -30,6 +30,7 @@ from gateway.console.page import Page, Site
 from gateway.console.problems import Problem, from_http, from_validation, inside
 from gateway.console.rights import Right, everybody, needs, refuse_undeclared
 from gateway.console.tokens import Identity, TokenBook
+from gateway.console.video import VideoRoutes
 
 MAX_LIST: Final = 1_000
 DEFAULT_EVENTS: Final = 100
@@ -50,13 +51,14 @@ DeliveryState = Literal[
 ]
 
 
-def build_app(
+def build_app(  # noqa: PLR0913 - each is a part of the console
     desk: Desk,
     tokens: TokenBook,
     metrics: CollectorRegistry,
     *,
     site: Site,
     clock: Clock,
+    video: VideoRoutes | None = None,
     heartbeat_s: float = HEARTBEAT_S,
     body_s: float = BODY_S,
 ) -> FastAPI:
@@ -64,6 +66,7 @@ def build_app(
 
     metrics      read in a thread of its own, one scrape at a time: its collectors must bear that
     site         what the page's head says
+    video        cameras and recordings; without it there are no such paths
     heartbeat_s  longest silence of a stream, seconds
     body_s       within which a request's body must have come, seconds
     The open streams are app.state.streams: whoever stops the server closes them first.
@@ -86,6 +89,9 @@ def build_app(
     _Alarms(desk).join(app)
     _Flow(desk, Feed(desk, streams, heartbeat_s=heartbeat_s), door).join(app)
     CommandRoutes(desk).join(app)
+    if video is not None:
+        video.join(app)
+        door.addresses = video.addresses
     page.join(app)
 
     def refuse(request: Request, problem: Problem) -> Response:

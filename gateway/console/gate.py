@@ -25,6 +25,8 @@ from gateway.console.limits import FailureLimit, RateLimit
 from gateway.console.problems import Problem
 from gateway.console.sessions import COOKIE, Session, Sessions
 from gateway.console.tokens import Identity, TokenBook
+from gateway.console.video_problems import address_over, not_signed
+from gateway.playback import Addresses, BadSignature, Expired
 
 MAX_BODY_BYTES: Final = 1024 * 1024
 BODY_S: Final = 15.0
@@ -60,6 +62,7 @@ class Door:
         self.sessions = Sessions(tokens, clock)
         self.failures = FailureLimit(clock)
         self.rate = RateLimit(clock)
+        self.addresses: Addresses | None = None
 
 
 class Gate:
@@ -133,8 +136,31 @@ class Gate:
                 if wait_s > 0:
                     raise Problem.too_often(wait_s)
             return identity, None
+        signed = self._signed(request)
+        if signed is not None:
+            return signed, None
         found = self._door.sessions.find(cookie_of(request))
         return (None, None) if found is None else (found[1], found[0])
+
+    def _signed(self, request: Request) -> Identity | None:
+        """Who a signed address speaks for: whoever asked for it, while his token is valid."""
+        addresses = self._door.addresses
+        if addresses is None or request.method not in {"GET", "HEAD"}:
+            return None
+        scope = request.scope
+        try:
+            who = addresses.check(scope.get("raw_path") or b"", scope["query_string"])
+        except BadSignature as error:
+            wait_s = self._door.failures.failed(peer(request))
+            raise Problem.too_often(wait_s) if wait_s > 0 else not_signed() from error
+        except Expired as error:
+            raise address_over() from error
+        if who is None:
+            return None
+        identity = self._door.tokens.holder(who)
+        if identity is None:
+            raise address_over()
+        return identity
 
     @staticmethod
     def _check_csrf(session: Session, proof: str) -> None:

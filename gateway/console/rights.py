@@ -24,17 +24,19 @@ class Right(StrEnum):
     SIGN_IN = "sign_in"
     AUDIT = "audit"
     EXPORT = "export"
+    VIDEO = "video"
 
 
 RIGHTS: Final[dict[Role, frozenset[Right]]] = {
-    Role.GUARD: frozenset({Right.READ, Right.ACT, Right.SIGN_IN}),
-    Role.LEADER: frozenset({Right.READ, Right.ACT, Right.SIGN_IN, Right.AUDIT, Right.EXPORT}),
-    Role.INSTALLER: frozenset({Right.READ, Right.ACT, Right.SIGN_IN, Right.AUDIT, Right.EXPORT}),
+    Role.GUARD: frozenset({Right.READ, Right.ACT, Right.SIGN_IN, Right.VIDEO}),
+    Role.LEADER: frozenset(set(Right) - {Right.RECEIPT}),
+    Role.INSTALLER: frozenset(set(Right) - {Right.RECEIPT}),
     Role.PLATFORM: frozenset({Right.READ, Right.RECEIPT}),
     Role.AUDITOR: frozenset({Right.READ, Right.SIGN_IN, Right.AUDIT}),
 }
 """Closing an alarm is for people who can look at the place; a platform only reports receipts. An
-auditor sees who took evidence away and takes none."""
+auditor sees who looked at video and who took evidence away, and does neither. A platform is given a
+view by somebody here: with a signed address, or as evidence."""
 
 RANK: Final = {Role.GUARD: 0, Role.LEADER: 1, Role.INSTALLER: 2}
 """Who may send commands, by what a profile calls `permission`; other roles send none."""

@@ -246,3 +246,64 @@ class Error(BaseModel):
 
     error: ErrorBody
     detail: str
+
+
+Text = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_clean)]
+
+
+class AddressIn(_In):
+    """Which medium an address is wanted for, and why; times as in the medium's own query."""
+
+    media: Literal["video.mp4", "live.mp4", "snapshot.jpg"]
+    from_: Annotated[Text | None, Field(alias="from")] = None
+    to: Text | None = None
+    at: Text | None = None
+    width: Annotated[int | None, Field(ge=16, le=7680)] = None
+    stream: Literal["main", "sub"] = "main"
+    reason: Annotated[str, Field(min_length=1, max_length=MAX_REASON_CHARS), AfterValidator(_clean)]
+
+
+class MediaAddress(BaseModel):
+    """An address that opens one medium without a token."""
+
+    url: str
+    expires_at: str
+
+
+class VideoStream(BaseModel):
+    """One stream of a camera: its oldest and newest sealed picture."""
+
+    name: Literal["main", "sub"]
+    oldest: str | None
+    newest: str | None
+
+
+class Camera(BaseModel):
+    """A camera that is recorded. state: what the recorder says of it, null when it says nothing."""
+
+    id: str
+    name: str
+    place: str
+    streams: list[VideoStream]
+    oldest: str | None
+    newest: str | None
+    state: dict[str, Any] | None
+
+
+class CameraList(BaseModel):
+    """Every camera that is recorded."""
+
+    cameras: list[Camera]
+
+
+class VideoTimeline(BaseModel):
+    """What was recorded, what was not and why. `next`: where to ask on when a list is full."""
+
+    camera: str
+    stream: str
+    spans: list[dict[str, Any]]
+    gaps: list[dict[str, str]]
+    alarms: list[dict[str, Any]]
+    holds: list[dict[str, str]]
+    forms: list[dict[str, Any]]
+    next: str | None

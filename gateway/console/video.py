@@ -1,0 +1,504 @@
+"""Cameras, their timelines, and video itself: /api/v1/cameras… (design, section 4).
+
+Owns    the routes, what their headers say, and which views are in the audit trail.
+Needs   gateway.playback for all that is read; a way to a still; a way to the audit trail.
+Keeps   1. Nobody sees a picture before his view is in the audit trail, on the disk. One view is one
+           entry: a player's many requests for parts of one range are not many views.
+        2. An answer of which nothing can be promised is a problem before its first byte.
+        3. What is missing in a range is said in Campus-Gaps, how far it goes in Campus-End, and
+           where to go on in Campus-Next when it ends before `to`.
+Bound   GAPS_SAID gaps in a header; STILLS_AT_ONCE stills; VIEWS_KEPT views for VIEW_S each.
+"""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Final, Literal, Protocol
+
+import orjson
+from fastapi import FastAPI, Path, Query, Request
+from pydantic import BaseModel
+from starlette.responses import Response
+
+from gateway.audit import Entry
+from gateway.clock import Clock
+from gateway.config.settings import Camera
+from gateway.console import shapes
+from gateway.console.media import MediaAnswer
+from gateway.console.problems import Problem
+from gateway.console.rights import Right, needs
+from gateway.console.tokens import Identity
+from gateway.console.video_problems import (
+    backwards,
+    from_playback,
+    no_picture,
+    no_such_camera,
+    no_such_stream,
+    not_a_time,
+    not_noted,
+    nothing_live,
+    stills_busy,
+    stills_down,
+)
+from gateway.errors import GatewayError
+from gateway.playback import (
+    Addresses,
+    Missing,
+    NothingThere,
+    Plan,
+    Playback,
+    PlaybackError,
+    moments,
+    ranges,
+)
+
+CAMERAS: Final = "/api/v1/cameras"
+ONE: Final = CAMERAS + "/{camera_id}"
+GAPS_SAID: Final = 20
+STILLS_AT_ONCE: Final = 4
+VIEWS_KEPT: Final = 4096
+VIEW_S: Final = 900.0
+"""As long as a signed address lives: what is asked for again within it is the same view."""
+
+Reader = Annotated[Identity, needs(Right.READ)]
+Viewer = Annotated[Identity, needs(Right.VIDEO)]
+CameraId = Annotated[str, Path(min_length=1, max_length=80, pattern=r"^[A-Za-z0-9._~-]+$")]
+Which = Annotated[Literal["main", "sub"], Query(alias="stream")]
+From = Annotated[str, Query(alias="from", max_length=moments.MOST_CHARS)]
+To = Annotated[str, Query(alias="to", max_length=moments.MOST_CHARS)]
+Reason = Annotated[str, Query(max_length=shapes.MAX_REASON_CHARS)]
+
+
+class Picture(Protocol):
+    """What a still is to this route."""
+
+    @property
+    def jpeg(self) -> bytes:
+        """The picture."""
+
+    @property
+    def at_ns(self) -> int:
+        """When it was taken."""
+
+
+class NoStill(GatewayError):
+    """There is no picture at that time."""
+
+
+class StillsDown(GatewayError):
+    """Nobody can make one now."""
+
+
+Stills = Callable[[str, int | None, int | None], Awaitable[Picture]]
+"""(camera, at_ns, width): raises NoStill, StillsDown."""
+States = Callable[[], Awaitable[Mapping[str, Mapping[str, Any]]]]
+"""What the recorder says of each camera, by its id; empty when it says nothing."""
+Audit = Callable[[Entry], Awaitable[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """Whose view of what; the details are what the trail says of it."""
+
+    who: Identity
+    medium: str
+    camera: str
+    reason: str
+    details: dict[str, str]
+
+
+class Views:
+    """Which views are in the trail already."""
+
+    def __init__(self, audit: Audit, clock: Clock) -> None:
+        self._audit = audit
+        self._clock = clock
+        self._seen: OrderedDict[tuple[str, ...], int] = OrderedDict()
+        self._turns = asyncio.Lock()
+
+    async def note(self, view: View, *, again: bool = False) -> None:
+        """Return when the view is on the disk. Raises Problem 503 when it cannot be written.
+
+        again  every request is a view of its own: live, and a still of now
+        """
+        key = (view.who.id, view.medium, view.camera, view.reason, *view.details.values())
+        async with self._turns:  # two first requests of one player are one view
+            now_ns = self._clock.mono_ns()
+            seen_ns = self._seen.get(key)
+            if not again and seen_ns is not None and now_ns - seen_ns < VIEW_S * 1e9:
+                return
+            try:
+                await self._audit(
+                    Entry(
+                        who=view.who.name,
+                        role=view.who.role,
+                        from_address=view.who.address,
+                        action="video.view",
+                        subject=view.camera,
+                        reason=view.reason,
+                        details={"medium": view.medium, **view.details},
+                    )
+                )
+            except GatewayError as error:
+                raise not_noted() from error
+            self._seen[key] = now_ns
+            self._seen.move_to_end(key)
+            while len(self._seen) > VIEWS_KEPT:
+                self._seen.popitem(last=False)
+
+
+class VideoRoutes:
+    """See the module."""
+
+    def __init__(
+        self,
+        playback: Playback,
+        addresses: Addresses,
+        audit: Audit,
+        stills: Stills,
+        states: States,
+        clock: Clock,
+    ) -> None:
+        self.addresses = addresses
+        self._playback = playback
+        self._views = Views(audit, clock)
+        self._stills = stills
+        self._states = states
+        self._drawing = asyncio.Semaphore(STILLS_AT_ONCE)
+
+    def join(self, app: FastAPI) -> None:
+        """Add the routes."""
+        _list(app, CAMERAS, self.cameras, shapes.CameraList)
+        _list(app, f"{ONE}/timeline", self.timeline, shapes.VideoTimeline)
+        _media(app, "video.mp4", self.video, "video/mp4", (404, 416, 503))
+        _media(app, "live.mp4", self.live, "video/mp4", (404, 503))
+        _media(app, "snapshot.jpg", self.snapshot, "image/jpeg", (404, 503))
+        app.add_api_route(f"{ONE}/video.mp4", self.head, methods=["HEAD"], include_in_schema=False)
+        app.add_api_route(
+            f"{ONE}/address",
+            self.address,
+            methods=["POST"],
+            response_model=None,
+            responses={200: {"model": shapes.MediaAddress}},
+        )
+
+    # What there is.
+
+    async def cameras(self, _who: Reader) -> Response:
+        """Every camera that is recorded: what it is, whether it is recorded, and since when."""
+        cameras = self._playback.cameras.values()
+        try:
+            edges = await self._playback.edges(
+                [name for camera in cameras for name in _streams(camera).values()]
+            )
+        except PlaybackError:
+            edges = {}  # there is no index yet: nothing was recorded
+        states = await self._states()
+        rows = [_camera(camera, edges, states.get(camera.id)) for camera in cameras]
+        return Response(orjson.dumps({"cameras": rows}), media_type="application/json")
+
+    async def timeline(
+        self, camera_id: CameraId, from_: From, to: To, _who: Reader, which: Which = "main"
+    ) -> Response:
+        """What was recorded between two times, what was not and why; alarms and holds in it.
+
+        A list that is full ends early: `next` says where to ask on.
+        """
+        stream = self._stream(camera_id, which)
+        from_ns, to_ns = _range(from_, to)
+        try:
+            row = await self._playback.timeline(camera_id, stream, from_ns, to_ns)
+        except PlaybackError as error:
+            raise from_playback(error) from error
+        return Response(
+            orjson.dumps({"camera": camera_id, "stream": which, **row}),
+            media_type="application/json",
+        )
+
+    # Pictures.
+
+    async def video(
+        self,
+        request: Request,
+        camera_id: CameraId,
+        *,
+        from_: From,
+        to: To,
+        who: Viewer,
+        which: Which = "main",
+        reason: Reason = "",
+    ) -> Response:
+        """Any range as one fragmented MP4, not encoded again; honours Range and If-Range.
+
+        It begins with the key picture at or before `from` (Campus-Lead-Ms says how much before) and
+        ends with the last group of pictures that begins before `to`, or where the picture's form
+        changes (Campus-Next). A time without pictures stays one: players wait through it.
+        """
+        plan, part, headers = await self._asked(request, camera_id, which, from_, to)
+        if _is_known(request, plan.etag):
+            return Response(status_code=304, headers={"ETag": plan.etag})
+        begin, end = (0, plan.size_bytes) if part is None else part
+        try:
+            place = self._playback.enter()
+        except PlaybackError as error:
+            raise from_playback(error) from error
+        try:
+            details = {
+                "stream": which,
+                "from": moments.said(plan.from_ns),
+                "to": moments.said(plan.to_ns),
+            }
+            await self._views.note(View(who, "video.mp4", camera_id, reason, details))
+        except BaseException:
+            place.leave()
+            raise
+        stream = self._playback.open(plan, begin, end, place)
+        return MediaAnswer(stream, 200 if part is None else 206, headers)
+
+    async def head(
+        self,
+        request: Request,
+        camera_id: CameraId,
+        *,
+        from_: From,
+        to: To,
+        _who: Viewer,
+        which: Which = "main",
+    ) -> Response:
+        """The headers that GET would have, and no picture: nothing of it is a view."""
+        _plan, part, headers = await self._asked(request, camera_id, which, from_, to)
+        answer = Response(None, 200 if part is None else 206, media_type="video/mp4")
+        for name, value in headers.items():
+            answer.headers[name] = value
+        return answer
+
+    async def live(
+        self, camera_id: CameraId, who: Viewer, which: Which = "main", reason: Reason = ""
+    ) -> Response:
+        """What the camera sees now, one group of pictures late, until the viewer leaves.
+
+        It ends when nothing is recorded any more, and where the picture's form changes.
+        """
+        name = self._stream(camera_id, which)
+        try:
+            place = self._playback.enter()
+        except PlaybackError as error:
+            raise from_playback(error) from error
+        stream = self._playback.live(name, place)
+        try:
+            await stream.begin()
+            view = View(who, "live.mp4", camera_id, reason, {"stream": which})
+            await self._views.note(view, again=True)
+        except NothingThere as error:
+            stream.close()
+            raise nothing_live() from error
+        except PlaybackError as error:
+            stream.close()
+            raise from_playback(error) from error
+        except BaseException:
+            stream.close()
+            raise
+        return MediaAnswer(stream, 200, {"Accept-Ranges": "none"}, is_endless=True)
+
+    async def snapshot(
+        self,
+        camera_id: CameraId,
+        who: Viewer,
+        at: Annotated[str | None, Query(max_length=moments.MOST_CHARS)] = None,
+        width: Annotated[int | None, Query(ge=16, le=7680)] = None,
+        which: Which = "main",
+        reason: Reason = "",
+    ) -> Response:
+        """The key picture at or before a time, the newest one without `at`, as JPEG."""
+        name = self._stream(camera_id, which)
+        at_ns = None if at is None else _time(at, "at")
+        if self._drawing.locked():
+            raise stills_busy()
+        async with self._drawing:
+            try:
+                found = await self._stills(name, at_ns, width)
+            except NoStill as error:
+                raise no_picture() from error
+            except StillsDown as error:
+                raise stills_down() from error
+        details = {"stream": which, "at": moments.said(found.at_ns)}
+        view = View(who, "snapshot.jpg", camera_id, reason, details)
+        await self._views.note(view, again=at is None)
+        return Response(
+            found.jpeg,
+            media_type="image/jpeg",
+            headers={"Campus-At": moments.said(found.at_ns)},
+        )
+
+    async def address(self, camera_id: CameraId, body: shapes.AddressIn, who: Viewer) -> Response:
+        """An address that opens one medium without a token, for a page's video or picture.
+
+        It lives for at most fifteen minutes and with the token it was asked for with. The view is
+        noted, with the reason, when it is first used.
+        """
+        stream = self._stream(camera_id, body.stream)
+        query: dict[str, str] = {"stream": body.stream}
+        if body.media == "video.mp4":
+            from_ns, to_ns = _range(body.from_ or "", body.to or "")
+            query |= {"from": body.from_ or "", "to": body.to or ""}
+            await self._check(stream, from_ns, to_ns)
+        elif body.media == "snapshot.jpg" and body.at is not None:
+            _time(body.at, "at")
+            query["at"] = body.at
+        if body.media == "snapshot.jpg" and body.width is not None:
+            query["width"] = str(body.width)
+        query["reason"] = body.reason
+        signed = self.addresses.sign(f"{CAMERAS}/{camera_id}/{body.media}", query, who.id)
+        answer = {"url": signed.url, "expires_at": moments.said(signed.expires_ns)}
+        return Response(orjson.dumps(answer), media_type="application/json")
+
+    async def _check(self, stream: str, from_ns: int, to_ns: int) -> None:
+        """Say now what the address would say later."""
+        try:
+            await self._playback.plan(stream, from_ns, to_ns, going_on=True)
+        except PlaybackError as error:
+            raise from_playback(error) from error
+
+    async def _asked(
+        self, request: Request, camera_id: str, which: str, from_: str, to: str
+    ) -> tuple[Plan, tuple[int, int] | None, dict[str, str]]:
+        """The plan, the bytes of it that are wanted (None: all), and what to say of them."""
+        stream = self._stream(camera_id, which)
+        from_ns, to_ns = _range(from_, to)
+        asked = request.headers.get("range")
+        begins = asked is None or asked.replace(" ", "").lower().startswith("bytes=0-")
+        try:
+            plan = await self._playback.plan(stream, from_ns, to_ns, going_on=not begins)
+        except PlaybackError as error:
+            raise from_playback(error) from error
+        only_if = request.headers.get("if-range")
+        if only_if is not None and only_if.strip() != plan.etag:
+            asked = None  # it has another one's beginning: the whole is sent anew
+        headers = _said(plan)
+        try:
+            part = ranges.wanted(asked, plan.size_bytes)
+        except ranges.NotSatisfiable as error:
+            raise Problem(
+                416,
+                "no_such_range",
+                "请求的字节范围超出文件",
+                "the range has no byte of this file",
+                "ask for bytes before Content-Range's length",
+                headers={"Content-Range": f"bytes */{plan.size_bytes}"},
+            ) from error
+        begin, end = part or (0, plan.size_bytes)
+        headers["Content-Length"] = str(end - begin)
+        if part is not None:
+            headers["Content-Range"] = f"bytes {begin}-{end - 1}/{plan.size_bytes}"
+        return plan, part, headers
+
+    def _stream(self, camera_id: str, which: str) -> str:
+        camera = self._playback.cameras.get(camera_id)
+        if camera is None:
+            raise no_such_camera()
+        name = _streams(camera).get(which)
+        if name is None:
+            raise no_such_stream()
+        return name
+
+
+Endpoint = Callable[..., Awaitable[Response]]
+
+
+def _list(app: FastAPI, path: str, endpoint: Endpoint, shape: type[BaseModel]) -> None:
+    app.add_api_route(path, endpoint, response_model=None, responses={200: {"model": shape}})
+
+
+def _media(
+    app: FastAPI, name: str, endpoint: Endpoint, kind: str, refusals: tuple[int, ...]
+) -> None:
+    app.add_api_route(
+        f"{ONE}/{name}",
+        endpoint,
+        response_model=None,
+        response_class=Response,
+        responses={
+            200: {"content": {kind: {}}},
+            **{status: {"model": shapes.Error} for status in refusals},
+        },
+    )
+
+
+def _streams(camera: Camera) -> dict[str, str]:
+    """The names a camera's streams are recorded under."""
+    return {"main": camera.id} | ({} if camera.sub is None else {"sub": camera.sub_id})
+
+
+def _camera(
+    camera: Camera, edges: Mapping[str, tuple[int, int]], state: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    streams = []
+    for which, name in _streams(camera).items():
+        oldest, newest = edges.get(name, (None, None))
+        streams.append(
+            {
+                "name": which,
+                "oldest": None if oldest is None else moments.said(oldest),
+                "newest": None if newest is None else moments.said(newest),
+            }
+        )
+    main = streams[0]
+    return {
+        "id": camera.id,
+        "name": camera.name,
+        "place": camera.place,
+        "streams": streams,
+        "oldest": main["oldest"],
+        "newest": main["newest"],
+        "state": None if state is None else dict(state),
+    }
+
+
+def _range(from_: str, to: str) -> tuple[int, int]:
+    from_ns, to_ns = _time(from_, "from"), _time(to, "to")
+    if to_ns <= from_ns:
+        raise backwards()
+    return from_ns, to_ns
+
+
+def _time(text: str, name: str) -> int:
+    try:
+        return moments.parse(text)
+    except ValueError as error:
+        raise not_a_time(name) from error
+
+
+def _is_known(request: Request, etag: str) -> bool:
+    said = request.headers.get("if-none-match", "")
+    return etag in [one.strip() for one in said.split(",")]
+
+
+def _said(plan: Plan) -> dict[str, str]:
+    """What every answer of a plan says of itself."""
+    headers = {
+        "Accept-Ranges": "bytes",
+        "ETag": plan.etag,
+        "Campus-Start": moments.said(plan.origin_ns),
+        "Campus-Lead-Ms": str((plan.from_ns - plan.origin_ns) // 1_000_000),
+        "Campus-End": moments.said(plan.end_ns),
+    }
+    if plan.gaps:
+        headers["Campus-Gaps"] = _gaps(plan.gaps)
+    if plan.next_ns is not None:
+        headers["Campus-Next"] = f"{moments.soonest(plan.next_ns)}; why={plan.next_why}"
+    return headers
+
+
+def _gaps(gaps: tuple[Missing, ...]) -> str:
+    shown = [
+        f"{moments.said(gap.from_ns)}/{moments.said(gap.to_ns)};{_plain(gap.reason)}"
+        for gap in gaps[:GAPS_SAID]
+    ]
+    if len(gaps) > GAPS_SAID:
+        shown.append(f"and {len(gaps) - GAPS_SAID} more: see the timeline")
+    return ", ".join(shown)
+
+
+def _plain(reason: str) -> str:
+    return "".join(char if char.isascii() and char.isalnum() else "_" for char in reason[:40])
