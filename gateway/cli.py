@@ -19,7 +19,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from gateway import cli_import, cli_modbus, cli_modbus_text, cli_simulate, cli_video
+from gateway import cli_evidence, cli_import, cli_modbus, cli_modbus_text, cli_simulate, cli_video
 from gateway import cli_text as text
 from gateway.cli_parts import (
     EXIT_CONFIG,
@@ -55,6 +55,7 @@ app.add_typer(cli_simulate.simulate_app, name="simulate")
 app.add_typer(cli_modbus.scan_app, name="scan")
 app.add_typer(cli_video.video_app, name="video")
 app.command("probe", help=cli_modbus_text.PROBE)(cli_modbus.probe)
+app.command("export", help=text.EXPORT)(cli_evidence.export)
 app.command("import", help=cli_modbus_text.IMPORT)(cli_import.import_list)
 
 
@@ -93,13 +94,26 @@ def check(config: ConfigFolder) -> None:
 
 @app.command(help=text.VERIFY)
 def verify(
-    config: ConfigFolder,
+    config: Annotated[
+        Path | None, typer.Option("--config", metavar="DIR", help="配置目录 / the folder")
+    ] = None,
     *,
     video: Annotated[
         bool, typer.Option(help="录像也逐段读一遍 / read every segment of video, too")
     ] = True,
+    package: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="证据包 / an evidence package instead")
+    ] = None,
+    key: Annotated[
+        str, typer.Option(metavar="FINGERPRINT|FILE", help="须由此密钥签署 / that must have signed")
+    ] = "",
 ) -> None:
     """Check the store and its hash chain; names the first thing that does not match."""
+    if package is not None:
+        cli_evidence.verify_package(package, key)
+        return
+    if config is None:
+        raise typer.BadParameter("缺少 / missing", param_hint="--config")
     checked = load(config)
     store: Any = importlib.import_module("gateway.store")
     faults: list[str] = store.verify(checked.store.path)
@@ -152,6 +166,7 @@ def token(
             made = book.create(console_tokens.Role(role), name or role)
         except ValueError as error:
             raise typer.BadParameter(f"--name: {error}") from error
+        cli_evidence.note(checked.store.path, "token.create", name or role, role=role)
         typer.echo(made)
         advise(
             "请现在抄好：不会再显示第二次。丢了就用 --revoke 作废，再发一个",
@@ -163,6 +178,8 @@ def token(
     elif not book.revoke(revoke):
         advise("没有这个 id：用 --list 查看", "there is no such id: see --list")
         raise typer.Exit(EXIT_FAILED)
+    else:
+        cli_evidence.note(checked.store.path, "token.revoke", str(revoke))
 
 
 @app.command(help=text.VERSION)
@@ -185,7 +202,8 @@ def profile_list(
         ),
     ] = None,
     driver: Annotated[
-        str | None, typer.Option(metavar="mqtt|modbus|onvif", help="只列这种通信 / of this driver only")
+        str | None,
+        typer.Option(metavar="mqtt|modbus|onvif", help="只列这种通信 / of this driver only"),
     ] = None,
     family: Annotated[
         str | None, typer.Option(metavar="gas|fire|…", help="只列这一类 / of this family only")

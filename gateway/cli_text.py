@@ -101,6 +101,20 @@ Check the store, its hash chain and every segment of video; names what does not 
 \b
 例 / example: campus-gateway verify --config /etc/campus-gateway
               campus-gateway verify --config DIR --no-video     只查事件 / events only
+              campus-gateway verify --package FILE --key 指纹    查证据包 / an evidence package
+"""
+
+EXPORT: Final = """\
+导出证据包：一个文件，含原始录像、事件、回执、审计和签名，可以自己证明没有被改动。
+
+Make an evidence package: one file with the original video, records, receipts, the audit trail and a
+signature, which proves itself (`python3 FILE`). The gateway may run or not.
+
+\b
+例 / example: campus-gateway export --config DIR --alarm ID --reason 警方调取 --out 证据.zip
+              campus-gateway export --config DIR --camera cam-gate-west \\
+                --from 2026-11-21T08:00:00+08:00 --to 2026-11-21T08:20:00+08:00 --out FILE
+              campus-gateway export --config DIR --show-key     公钥和指纹 / the public key
 """
 
 ACCESS: Final = """\

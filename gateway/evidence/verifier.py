@@ -326,8 +326,7 @@ def pem_of(key: bytes) -> bytes:
 
 def key_of(pem: bytes) -> bytes:
     """Return the 32 bytes of an Ed25519 PUBLIC KEY. Raises ValueError."""
-    lines = pem.split()
-    told = b"".join(lines[2:-2])
+    told = b"".join(line.strip() for line in pem.splitlines() if line[:5] != b"-----")
     whole = base64.b64decode(told, validate=True)
     if whole[:12] != _KEY_HEAD or len(whole) != 44:
         raise ValueError("no Ed25519 public key")
