@@ -40,6 +40,7 @@ DAYS_FIRST_S: Final = 10.0
 PROVE_S: Final = 86_400.0
 REQUESTS_S: Final = 0.5
 AGAIN_S: Final = 5.0
+FAILED_S: Final = 60.0
 DAY_NS: Final = 86_400_000_000_000
 PROCESS: Final = "video"
 
@@ -67,7 +68,7 @@ class Rounds:
         self._room = Room(store, self._retention, reporter)
         self._refused: Refused | None = None
         self._ahead: Forecast | None = None
-        self._failing: dict[str, str] = {}
+        self._failing: dict[str, tuple[str, int]] = {}
         self._wrong: dict[str, str] = {}
         self._holds_unknown = False
         self._requests = Workers("video-requests")
@@ -85,13 +86,13 @@ class Rounds:
             "proof": self._prove,
             "requests": self._take,
         }
-        return {name: self._guarded(name, part) for name, part in rounds.items()}
+        return {name: self.guarded(name, part) for name, part in rounds.items()}
 
     def close(self) -> None:
         """End the threads."""
         self._requests.stop()
 
-    def _guarded(
+    def guarded(
         self, name: str, part: Callable[[], Awaitable[None]]
     ) -> Callable[[], Awaitable[None]]:
         """Keep 1: StoreError, which ends the alarm process, is a finding here."""
@@ -101,20 +102,28 @@ class Rounds:
                 try:
                     await part()
                 except StoreError as error:
-                    self._failing[name] = str(error)[:300]
+                    self._failing[name] = (str(error)[:300], self._clock.mono_ns())
                     log.error("a round failed", part=name, why=str(error), again_in_s=AGAIN_S)
                     self.progress += 1
                     self._reporter.changed()
                     await self._clock.sleep(AGAIN_S)
+                else:
+                    return
 
         return run
+
+    def _failure(self) -> str | None:
+        """Why a part failed of late; one that is not run into the wall again is forgotten."""
+        since = self._clock.mono_ns() - int(FAILED_S * 1e9)
+        self._failing = {name: told for name, told in self._failing.items() if told[1] > since}
+        return next((why for why, _ in self._failing.values()), None)
 
     def findings(self) -> Iterator[Finding]:
         """What is wrong with disks, index and days, worst first."""
         store, config = self._store, self._config
         yield from disks.of_volumes(store.volumes, config.folder)
         yield from self._room.findings()
-        failure = store.connection.failure or next(iter(self._failing.values()), None)
+        failure = store.connection.failure or self._failure()
         yield from disks.of_index(store.told, failure)
         yield from disks.of_retention(Refused.HOLDS_UNKNOWN if self._holds_unknown else None)
         if self._ahead is not None:
@@ -134,7 +143,6 @@ class Rounds:
 
     async def _repair(self) -> None:
         found = await recover(self._store)
-        self._fine("repair")
         log.info("what was left open is in order", **dataclasses.asdict(found))
         await asyncio.Event().wait()  # once is enough; a volume that comes back is looked at there
 
@@ -150,7 +158,6 @@ class Rounds:
             self._streams.sample()
             self._holds_unknown = await self._store.holds_are_unknown()
             await self._room.look()
-            self._fine("disks")
             self.progress += 1
             await self._clock.sleep(LOOK_S)
 
@@ -163,7 +170,6 @@ class Rounds:
     async def _expire(self) -> None:
         while True:
             done = await self._retention.expire()
-            self._fine("retention")
             self._refused = done.refused
             if done.segments:
                 log.info("video whose days are over", segments=done.segments, bytes=done.size_bytes)
@@ -186,7 +192,6 @@ class Rounds:
                 stream.missing_s = whys.total() // 1_000_000_000
                 stream.missing_why = whys.most_common(1)[0][0] if whys else ""
             self._ahead = await forecast(self._store, self._config.store.retention_days)
-            self._fine("days")
             await self._clock.sleep(pause_s)
             pause_s = DAYS_S
 
@@ -211,7 +216,6 @@ class Rounds:
                     gaps=len(proof.gaps),
                     wrong=proof.wrong,
                 )
-            self._fine("proof")
             await self._clock.sleep(PROVE_S)
 
     async def _take(self) -> None:
@@ -252,9 +256,6 @@ class Rounds:
         self._reporter.changed()
         state = f"{volume.state}" if volume.is_usable else f"{volume.state}: {volume.why}"
         return Answer(ok=volume.is_usable, text=f"{path}: {volume.uuid}, {state}")
-
-    def _fine(self, name: str) -> None:
-        self._failing.pop(name, None)
 
 
 def _oldest(db: sqlite3.Connection, camera: str) -> int | None:

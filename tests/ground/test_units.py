@@ -6,9 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from gateway.recorder.service import MOVED_S, SEAL_S
+from gateway.store.video.store import CLOSE_WAIT_S
 from tests.ground.tree import ROOT
 
 UNIT = ROOT / "systemd" / "campus-gateway.service"
+VIDEO = ROOT / "systemd" / "campus-gateway-video.service"
+UNITS = [UNIT, VIDEO]
 
 ANALYZE = shutil.which("systemd-analyze")
 WORST_EXPOSURE = 15  # tenths; 1.2 was measured with systemd 252
@@ -24,12 +28,12 @@ def settings(path: Path) -> dict[str, list[str]]:
     return found
 
 
-@pytest.fixture
-def runnable(tmp_path: Path) -> Path:
-    """The same unit with a program that exists on every machine, so that the rest can be judged."""
-    text = UNIT.read_text(encoding="utf-8").splitlines()
+@pytest.fixture(params=UNITS, ids=lambda unit: unit.stem)
+def runnable(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """A unit with a program that exists on every machine, so that the rest can be judged."""
+    text = request.param.read_text(encoding="utf-8").splitlines()
     lines = ["ExecStart=/bin/true" if line.startswith("ExecStart=") else line for line in text]
-    path = tmp_path / UNIT.name
+    path = tmp_path / request.param.name
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path
 
@@ -43,13 +47,36 @@ def test_it_is_started_again_for_ever_and_watched() -> None:
     assert {key: unit[key] for key in expected} == {key: [value] for key, value in expected.items()}
 
 
-def test_a_limit_on_starts_stands_where_systemd_reads_it() -> None:
-    lines = UNIT.read_text(encoding="utf-8").splitlines()
+def test_video_is_started_again_for_ever_and_watched_too() -> None:
+    unit = settings(VIDEO)
+    expected = {
+        "Type": "notify", "Restart": "always", "StartLimitIntervalSec": "0",
+    }  # fmt: skip
+    assert {key: unit[key] for key in expected} == {key: [value] for key, value in expected.items()}
+    assert float(unit["WatchdogSec"][0]) > MOVED_S
+    assert float(unit["TimeoutStopSec"][0]) > SEAL_S + CLOSE_WAIT_S
+    assert not [unit[key] for key in ("Requires", "BindsTo", "RequiresMountsFor") if key in unit]
+
+
+def test_video_weighs_less_than_alarms_and_goes_first() -> None:
+    alarms, video = settings(UNIT), settings(VIDEO)
+    for key in ("CPUWeight", "IOWeight"):
+        assert int(video[key][0]) < int(alarms[key][0])
+    assert int(video["OOMScoreAdjust"][0]) > int(alarms["OOMScoreAdjust"][0])
+    assert video["OOMPolicy"] == ["continue"]
+    assert "MemoryMax" in video
+    assert "RuntimeDirectory" not in video, "the one that stops first would take it away"
+
+
+@pytest.mark.parametrize("path", UNITS, ids=lambda unit: unit.stem)
+def test_a_limit_on_starts_stands_where_systemd_reads_it(path: Path) -> None:
+    lines = path.read_text(encoding="utf-8").splitlines()
     assert lines.index("[Unit]") < lines.index("StartLimitIntervalSec=0") < lines.index("[Service]")
 
 
-def test_it_has_no_privilege_and_only_its_own_folders() -> None:
-    unit = settings(UNIT)
+@pytest.mark.parametrize("path", UNITS, ids=lambda unit: unit.stem)
+def test_it_has_no_privilege_and_only_its_own_folders(path: Path) -> None:
+    unit = settings(path)
     expected = {
         "User": "campus-gateway", "NoNewPrivileges": "yes", "CapabilityBoundingSet": "",
         "ProtectSystem": "strict", "ProtectHome": "yes", "PrivateTmp": "yes", "UMask": "0077",
