@@ -67,13 +67,22 @@ class FrontDesk:
         self._loops = loops
         self._head = intake.journal.seq
         self._newer = asyncio.Event()
+        self._changes = 0
+        self._changed = asyncio.Event()
         self.reasons: dict[str, str] = {"starting": "正在启动 starting"}
         intake.listen(self._committed)
+        intake.listen_deliveries(self._count)
 
     def _committed(self, records: Sequence[Sealed]) -> None:
         self._head = records[-1].seq
         self._newer.set()
         self._newer = asyncio.Event()
+        self._count()
+
+    def _count(self) -> None:
+        self._changes += 1
+        self._changed.set()
+        self._changed = asyncio.Event()
 
     # Reading.
 
@@ -93,6 +102,21 @@ class FrontDesk:
         while self._head <= seq:
             await self._newer.wait()
         return self._head
+
+    async def wait_change(self, mark: int) -> int:
+        """See Desk."""
+        while self._changes == mark:
+            await self._changed.wait()
+        return self._changes
+
+    async def alarm(self, alarm_id: str) -> Row | None:
+        """See Desk."""
+        rows = await self._store.read("SELECT doc FROM alarm WHERE alarm_id = ?", alarm_id)
+        if not rows:
+            return None
+        alarm = Alarm.from_doc(rows[0][0])
+        lamps = await self._lamps([alarm.raised_seq])
+        return _alarm_row(alarm, lamps.get(alarm.raised_seq, []))
 
     async def alarms(self, *, open_only: bool, limit: int) -> list[Row]:
         """See Desk."""

@@ -79,6 +79,7 @@ class Intake:
         self._wake = asyncio.Event()
         self._room = asyncio.Event()
         self._listeners: list[Committed] = []
+        self._delivery_listeners: list[Callable[[], None]] = []
         self._stopping = False
         self.progress = 0
         self.disk_full = False
@@ -88,6 +89,10 @@ class Intake:
     def listen(self, listener: Committed) -> None:
         """Be told of records right after their commit; must be quick and must not raise."""
         self._listeners.append(listener)
+
+    def listen_deliveries(self, listener: Callable[[], None]) -> None:
+        """Be told that how deliveries went was committed; must be quick and must not raise."""
+        self._delivery_listeners.append(listener)
 
     async def emit(self, arrivals: Sequence[Arrival]) -> None:
         """See gateway.driver.Emit."""
@@ -273,6 +278,8 @@ class Intake:
         records = batch.records
         if batch.deliveries:
             crash.here("receipt.after")
+            for told in self._delivery_listeners:
+                told()
         if records:
             for listener in self._listeners:
                 listener(records)

@@ -8,7 +8,8 @@ Keeps   1. Every route declares the right it needs or that it is for everybody (
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Annotated, Final, Literal
 
 import orjson
@@ -22,6 +23,8 @@ from starlette.responses import Response, StreamingResponse
 
 from gateway.clock import Clock
 from gateway.console import shapes
+from gateway.console.assets import Assets
+from gateway.console.board import Board
 from gateway.console.commands import CommandRoutes
 from gateway.console.desk import Desk, NoSuchAlarm, WrongState
 from gateway.console.feed import HEARTBEAT_S, Feed, Streams
@@ -31,6 +34,7 @@ from gateway.console.problems import Problem, from_http, from_validation, inside
 from gateway.console.rights import Right, everybody, needs, refuse_undeclared
 from gateway.console.tokens import Identity, TokenBook
 from gateway.console.video import VideoRoutes
+from gateway.console.watch import Watch
 
 MAX_LIST: Final = 1_000
 DEFAULT_EVENTS: Final = 100
@@ -59,6 +63,7 @@ def build_app(  # noqa: PLR0913 - each is a part of the console
     site: Site,
     clock: Clock,
     video: VideoRoutes | None = None,
+    shown: Mapping[str, object] | None = None,
     heartbeat_s: float = HEARTBEAT_S,
     body_s: float = BODY_S,
 ) -> FastAPI:
@@ -67,9 +72,11 @@ def build_app(  # noqa: PLR0913 - each is a part of the console
     metrics      read in a thread of its own, one scrape at a time: its collectors must bear that
     site         what the page's head says
     video        cameras and recordings; without it there are no such paths
+    shown        what consoles show besides rows: `phones` and `cameras`, lists of objects
     heartbeat_s  longest silence of a stream, seconds
     body_s       within which a request's body must have come, seconds
-    The open streams are app.state.streams: whoever stops the server closes them first.
+    The open streams are app.state.streams: whoever stops the server closes them first. The board
+    is app.state.board: whoever runs the server runs it too.
     """
     door = Door(tokens, clock)
     page = Page(desk, door, site)
@@ -84,10 +91,20 @@ def build_app(  # noqa: PLR0913 - each is a part of the console
         responses={status: {"model": shapes.Error} for status in (401, 403, 422, 429)},
     )
     streams = Streams()
-    app.state.streams = streams
+    fixed = {
+        "epoch": secrets.token_hex(8),
+        "site": {"id": site.id, "name": site.name, "gateway": site.gateway},
+        "phones": [],
+        "cameras": [],
+        **(shown or {}),
+    }
+    board = Board(desk, clock, fixed)
+    app.state.streams, app.state.board = streams, board
     _Service(desk, metrics).join(app)
     _Alarms(desk).join(app)
-    _Flow(desk, Feed(desk, streams, heartbeat_s=heartbeat_s), door).join(app)
+    feed = Feed(desk, streams, heartbeat_s=heartbeat_s)
+    _Flow(desk, feed, Watch(board, desk, streams), door).join(app)
+    Assets().join(app)
     CommandRoutes(desk).join(app)
     if video is not None:
         video.join(app)
@@ -208,15 +225,17 @@ class _Alarms:
 class _Flow:
     """Records, devices, and how records travel."""
 
-    def __init__(self, desk: Desk, feed: Feed, door: Door) -> None:
+    def __init__(self, desk: Desk, feed: Feed, watch: Watch, door: Door) -> None:
         self._desk = desk
         self._feed = feed
+        self._watch = watch
         self._door = door
 
     def join(self, app: FastAPI) -> None:
         """Add the routes."""
         _get(app, "/api/v1/events", self.events, shapes.EventList)
         _get(app, "/api/v1/stream", self.stream, None)
+        _get(app, "/api/v1/console/stream", self.watch, None)
         _get(app, "/api/v1/audit", self.trail, shapes.AuditList)
         _get(app, "/api/v1/devices", self.devices, shapes.DeviceList)
         _get(app, "/api/v1/deliveries", self.deliveries, shapes.DeliveryList)
@@ -249,17 +268,19 @@ class _Flow:
         after: Annotated[int | None, Query(ge=0, le=MAX_SEQ)] = None,
     ) -> Response:
         """Frozen records as server-sent events, `id:` is the seq; honours Last-Event-ID."""
-        resumed = request.headers.get("last-event-id", "").strip()
-        if resumed:
-            if not (resumed.isascii() and resumed.isdecimal() and len(resumed) <= MAX_SEQ_DIGITS):
-                raise Problem(
-                    422,
-                    "not_valid",
-                    "Last-Event-ID 不正确",
-                    "Last-Event-ID is not a seq",
-                    "send the id of the last event you have, or none",
-                )
-            after = int(resumed)
+        resumed = _last_event(request)
+        return self._feed.open(after if resumed is None else resumed, self._allowed(request, who))
+
+    async def watch(self, request: Request, who: Reader) -> Response:
+        """What consoles show: `snapshot`, then `alarm`, `fault`, `device`, `receivers`, `record`.
+
+        Rows as the lists of this API give them; each replaces what was known of it. `beat` comes
+        every two seconds. Last-Event-ID brings the records that were missed behind the snapshot.
+        """
+        return self._watch.open(_last_event(request), self._allowed(request, who))
+
+    def _allowed(self, request: Request, who: Identity) -> Callable[[], bool]:
+        """Return what says, again and again, whether the reader of a stream may go on."""
         session = request.state.session
         cookie = cookie_of(request)
 
@@ -268,7 +289,7 @@ class _Flow:
                 return self._door.sessions.find(cookie) is not None
             return self._door.tokens.holder(who.id) is not None
 
-        return self._feed.open(after, allowed)
+        return allowed
 
     async def devices(self, _who: Reader) -> Response:
         """Every configured device, with its points and how far they can be relied on."""
@@ -300,6 +321,21 @@ class _Flow:
                 "send the id of the record, with the token named after its receiver",
             )
         return _json({"stored": True})
+
+
+def _last_event(request: Request) -> int | None:
+    resumed = request.headers.get("last-event-id", "").strip()
+    if not resumed:
+        return None
+    if not (resumed.isascii() and resumed.isdecimal() and len(resumed) <= MAX_SEQ_DIGITS):
+        raise Problem(
+            422,
+            "not_valid",
+            "Last-Event-ID 不正确",
+            "Last-Event-ID is not a seq",
+            "send the id of the last event you have, or none",
+        )
+    return int(resumed)
 
 
 def alarm_problem(error: NoSuchAlarm | WrongState) -> Problem:

@@ -85,6 +85,15 @@ class Desk(Protocol):
     async def faults(self, *, open_only: bool, limit: int) -> list[Row]:
         """Return at most `limit` faults, members as in alarms."""
 
+    async def alarm(self, alarm_id: str) -> Row | None:
+        """Return one alarm or fault, open or closed; None when there is none (any more)."""
+
+    async def wait_change(self, mark: int) -> int:
+        """Return the number of commits so far as soon as it is another than `mark`.
+
+        It counts commits of records and of how deliveries went, in this life of the gateway.
+        """
+
     async def acknowledge(self, alarm_id: str, who: Identity) -> Row:
         """Write down that `who` has seen it; raises NoSuchAlarm, WrongState."""
 

@@ -34,7 +34,9 @@ BODY_S: Final = 15.0
 OPEN_PATHS: Final = frozenset(
     {"/healthz", "/readyz", "/login", "/static/page.css", "/static/login.js"}
 )
-UNLIMITED_PATHS: Final = frozenset({"/api/v1/stream"})
+OPEN_FOLDER: Final = "/console/"
+"""The pages themselves, which hold no data (assets.py)."""
+UNLIMITED_PATHS: Final = frozenset({"/api/v1/stream", "/api/v1/console/stream"})
 """Not counted by the request rate: a stream is one request, and streams are capped by number."""
 
 CSRF_HEADER: Final = "x-csrf-token"
@@ -106,7 +108,7 @@ class Gate:
             )
         _refuse_long_body(headers)
         path = request.url.path
-        if path in OPEN_PATHS:
+        if path in OPEN_PATHS or path.startswith(OPEN_FOLDER):
             return
         if path == "/metrics" and _is_local(request):
             return

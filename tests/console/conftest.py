@@ -14,9 +14,11 @@ import pytest_asyncio
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry, Counter
 
+from gateway.clock import SystemClock
 from gateway.console.api import Site, build_app
 from gateway.console.server import ServerSettings, serve
 from gateway.console.tokens import Role, TokenBook
+from gateway.supervise import keep_running
 from tests.console.memory_desk import FakeClock, MemoryDesk
 
 
@@ -95,13 +97,17 @@ async def running(app: FastAPI, settings: ServerSettings) -> AsyncIterator[int]:
     """Serve an application and yield its port; cancelling the task is how it is stopped."""
     port: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     task = asyncio.create_task(serve(app, settings, port.set_result))
+    board = asyncio.create_task(keep_running("board", app.state.board.run, SystemClock()))
     await asyncio.wait({task, port}, return_when=asyncio.FIRST_COMPLETED)
     try:
         yield await port if port.done() else await task  # type: ignore[func-returns-value]
     finally:
-        task.cancel()
+        for each in (task, board):
+            each.cancel()
         with suppress(asyncio.CancelledError):
             await task
+        with suppress(asyncio.CancelledError):
+            await board
 
 
 @pytest_asyncio.fixture

@@ -39,6 +39,7 @@ class MemoryDesk:
         self.clock = clock
         self.bodies: list[bytes] = []
         self.news = asyncio.Condition()
+        self.changes = 0
         self.rows: list[Row] = []
         self.fault_rows: list[Row] = []
         self.device_rows: list[Row] = []
@@ -61,6 +62,7 @@ class MemoryDesk:
         body = first + b'"data":%b }' % data
         async with self.news:
             self.bodies.append(body)
+            self.changes += 1
             self.news.notify_all()
         return body
 
@@ -86,6 +88,21 @@ class MemoryDesk:
     async def faults(self, *, open_only: bool, limit: int) -> list[Row]:
         rows = self.fault_rows
         return [row for row in rows if not open_only or row["state"] != "closed"][:limit]
+
+    async def alarm(self, alarm_id: str) -> Row | None:
+        rows = self.rows + self.fault_rows
+        return next((row for row in rows if row["alarm_id"] == alarm_id), None)
+
+    async def wait_change(self, mark: int) -> int:
+        async with self.news:
+            await self.news.wait_for(lambda: self.changes != mark)
+            return self.changes
+
+    async def change(self) -> None:
+        """Say that rows were changed by hand, as a commit would."""
+        async with self.news:
+            self.changes += 1
+            self.news.notify_all()
 
     def _find(self, alarm_id: str) -> Row:
         for row in self.rows + self.fault_rows:

@@ -1,0 +1,102 @@
+"""The console's pages as files: what was built from web/, served from memory.
+
+Owns    GET /console/ and what lies under it.
+Needs   web/dist, which `make` and the wheel's build put there.
+Keeps   1. Only files that were there at the start are served, by their exact names.
+        2. No script or style but our own files, no request to anywhere else: the browser holds it.
+        3. The pages hold no data: whoever may load them sees nothing without signing on.
+Bound   FILES_MOST files, TOTAL_BYTES together; what is beyond stops the start.
+"""
+
+import gzip
+import hashlib
+import mimetypes
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from fastapi import FastAPI, Request
+from starlette.responses import Response
+
+from gateway.console.problems import Problem
+from gateway.console.rights import everybody
+
+DIST: Final = Path(__file__).parent / "web" / "dist"
+ROOT: Final = "/console/"
+FILES_MOST: Final = 2_000
+TOTAL_BYTES: Final = 64 * 1024 * 1024
+PACKED: Final = frozenset({".html", ".js", ".css", ".svg", ".json"})
+FOR_EVER: Final = "public, max-age=31536000, immutable"
+CSP: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; "
+    "media-src 'self' blob:; font-src 'self'; connect-src 'self'; worker-src 'self'; "
+    "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    body: bytes
+    packed: bytes | None
+    kind: str
+    tag: str
+    caching: str
+
+
+class Assets:
+    """See the module. Without web/dist the pages are absent and the plain page is all there is."""
+
+    def __init__(self, folder: Path = DIST) -> None:
+        self._files = _load(folder)
+
+    def __bool__(self) -> bool:
+        """Whether there are any pages."""
+        return "index.html" in self._files
+
+    def join(self, app: FastAPI) -> None:
+        """Add the route."""
+        app.add_api_route(
+            ROOT + "{path:path}", self.file, methods=["GET", "HEAD"], include_in_schema=False
+        )
+
+    @everybody
+    async def file(self, path: str, request: Request) -> Response:
+        """Return one file; the folder itself is the page."""
+        found = self._files.get(path or "index.html")
+        if found is None:
+            raise Problem(404, "not_found", "没有这个页面", "there is no such page", f"see {ROOT}")
+        headers = {
+            "Cache-Control": found.caching,
+            "Content-Security-Policy": CSP,
+            "ETag": found.tag,
+            "Vary": "Accept-Encoding",
+        }
+        if request.headers.get("if-none-match") == found.tag:
+            return Response(status_code=304, headers=headers)
+        body = found.body
+        if found.packed is not None and "gzip" in request.headers.get("accept-encoding", ""):
+            body = found.packed
+            headers["Content-Encoding"] = "gzip"
+        return Response(body, headers=headers, media_type=found.kind)
+
+
+def _load(folder: Path) -> dict[str, _File]:
+    paths = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.name[0] != "."]
+    if len(paths) > FILES_MOST or sum(path.stat().st_size for path in paths) > TOTAL_BYTES:
+        raise ValueError(f"{folder}: 控制台页面过大 too much to be served from memory")
+    return {path.relative_to(folder).as_posix(): _file(path, folder) for path in paths}
+
+
+def _file(path: Path, folder: Path) -> _File:
+    body = path.read_bytes()
+    kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+    if path.suffix == ".js":
+        kind = "text/javascript"  # what the system's table says of it differs
+    hashed = path.parent != folder  # Vite puts what it names by content into a folder of its own
+    return _File(
+        body=body,
+        packed=gzip.compress(body, 9, mtime=0) if path.suffix in PACKED else None,
+        kind=kind,
+        tag=f'"{hashlib.sha256(body).hexdigest()[:24]}"',
+        caching=FOR_EVER if hashed else "no-cache",
+    )
