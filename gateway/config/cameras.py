@@ -6,19 +6,25 @@ Needs   inspection, tables, files, gateway.links.rtsp for what an address must l
 Keeps   Credentials are never in an address, where they would be logged with it.
 """
 
+import dataclasses
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from gateway.config.files import secret
 from gateway.config.inspection import Inspection, Spot, both
 from gateway.config.settings import Camera, VideoSettings
 from gateway.config.tables import CameraTable, VideoTable
+from gateway.links.onvif.settings import OnvifSettings, device_url
+from gateway.links.onvif.streams import OnvifSource
 from gateway.links.rtsp import RtspSettings
 
 
 def check_camera(table: CameraTable, spot: Spot, inspection: Inspection) -> Camera | None:
     """Return a camera, None when it does not hold or has no address to be recorded from."""
+    if table.address is not None:
+        return _by_address(table, table.address, spot, inspection)
     if table.url is None:
         if table.sub_url is not None:
             inspection.fault(
@@ -27,13 +33,7 @@ def check_camera(table: CameraTable, spot: Spot, inspection: Inspection) -> Came
                 both("主码流地址", "the address of the main stream"),
             )
         return None
-    password = secret(table.password_file, table.password_env, spot, "password", inspection)
-    if password is not None and table.username is None:
-        inspection.fault(
-            spot.child("username"),
-            both("没有写，只有密码", "missing, there is only a password"),
-            both("摄像机的用户名", "the camera's user name"),
-        )
+    password = _password(table, spot, inspection)
     stream = _stream(table.url, table, password, spot.child("url"), inspection)
     sub = None
     if table.sub_url is not None:
@@ -48,6 +48,52 @@ def check_camera(table: CameraTable, spot: Spot, inspection: Inspection) -> Came
         retention_days=table.retention_days,
         sub=sub,
         sub_retention_days=table.sub_retention_days,
+    )
+
+
+def _password(table: CameraTable, spot: Spot, inspection: Inspection) -> str | None:
+    password = secret(table.password_file, table.password_env, spot, "password", inspection)
+    if password is not None and table.username is None:
+        inspection.fault(
+            spot.child("username"),
+            both("没有写，只有密码", "missing, there is only a password"),
+            both("摄像机的用户名", "the camera's user name"),
+        )
+    return password
+
+
+def _by_address(
+    table: CameraTable, address: str, spot: Spot, inspection: Inspection
+) -> Camera | None:
+    """Return a camera whose streams are asked for; nothing of the network is needed to check it."""
+    for key in ("url", "sub_url"):
+        if getattr(table, key) is not None:
+            inspection.fault(
+                spot.child(key),
+                both("与 address 并用", "together with address"),
+                both("二选一", "one of the two"),
+            )
+    password = _password(table, spot, inspection)
+    try:
+        onvif = OnvifSettings(url=device_url(address), username=table.username, password=password)
+    except ValueError as error:
+        expected = "192.0.2.30, 192.0.2.30:8080, http://192.0.2.30/onvif/device_service"
+        inspection.fault(spot.child("address"), both(f"不能用：{error}", str(error)), expected)
+        return None
+    host = f"[{onvif.host}]" if ":" in onvif.host else onvif.host
+    place = f"rtsp://{host}:{urlsplit(onvif.url).port or 554}/onvif-{table.channel}"
+    stream = _stream(f"{place}-main", table, password, spot.child("address"), inspection)
+    if stream is None:
+        return None
+    return Camera(
+        id=table.id,
+        name=table.name or table.id,
+        place=table.place or "",
+        stream=stream,
+        retention_days=table.retention_days,
+        sub=dataclasses.replace(stream, url=f"{place}-sub") if table.sub_stream else None,
+        sub_retention_days=table.sub_retention_days,
+        onvif=OnvifSource(settings=onvif, channel=table.channel),
     )
 
 

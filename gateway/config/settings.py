@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from gateway.driver import LinkSettings
 from gateway.events import Device, Kind
+from gateway.links.onvif.streams import OnvifSource
 from gateway.links.rtsp import RtspSettings
 from gateway.profile import Shelf
 
@@ -109,6 +110,8 @@ class Camera:
     retention_days      None: as long as the site's
     sub                 its small stream, None when it has none; recorded as sub_id
     sub_retention_days  of the small stream
+    onvif               None when the streams' addresses are written down. Otherwise the camera is
+                        asked for them, and stream and sub hold everything but the address
     """
 
     id: str
@@ -118,6 +121,7 @@ class Camera:
     retention_days: int | None = None
     sub: RtspSettings | None = None
     sub_retention_days: int = 7
+    onvif: OnvifSource | None = None
 
     @property
     def sub_id(self) -> str:

@@ -314,7 +314,7 @@ class VolumeTable(Table):
 
 
 class CameraTable(Table):
-    """[[camera]]: one camera. Without `url` it is known by name only and not recorded."""
+    """[[camera]]: one camera. Without `url` or `address` it is known by name only."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -355,6 +355,28 @@ class CameraTable(Table):
             description=both("子码流保存的天数，1 至 3650", "days of the small stream, 1 to 3650"),
         ),
     ] = 7
+    address: Annotated[
+        str | None,
+        Field(
+            max_length=1024,
+            description=both(
+                "ONVIF 地址，代替 url，如 192.0.2.30",
+                "where it is asked by ONVIF, instead of url: 192.0.2.30",
+            ),
+        ),
+    ] = None
+    channel: Annotated[
+        int,
+        Field(ge=1, le=256, description=both("录像机的第几路", "which picture of a recorder")),
+    ] = 1
+    sub_stream: Annotated[
+        bool,
+        Field(
+            description=both(
+                "address 的摄像机录不录子码流", "with address: whether its small stream is kept"
+            )
+        ),
+    ] = True
 
 
 class DeviceTable(Table):

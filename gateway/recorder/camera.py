@@ -11,8 +11,8 @@ Keeps   1. A camera that hangs, lies or sends garbage costs itself only: everyth
 """
 
 import random
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
 from typing import Final
 
 import structlog
@@ -35,6 +35,8 @@ STABLE_S: Final = 30.0
 log = structlog.get_logger()
 Told = Callable[[str, bool, str], None]
 """(camera, recording, why not): called when it changes."""
+Find = Callable[[bool], Awaitable[str]]
+"""Where the stream is, for a camera that has to be asked; True: what was known was refused."""
 
 
 @dataclass(slots=True)
@@ -75,6 +77,7 @@ class CameraRecorder:
         *,
         told: Told = lambda _camera, _recording, _why: None,
         segment_s: float = SEGMENT_S,
+        find: Find | None = None,
     ) -> None:
         self.camera = camera
         self.state = State(since_ns=clock.utc_ns())
@@ -83,6 +86,8 @@ class CameraRecorder:
         self._clock = clock
         self._told = told
         self._segment_s = segment_s
+        self._find = find
+        self._anew = False
         self._kept_to_ns = clock.utc_ns()
         self._reason = "started"
 
@@ -96,6 +101,7 @@ class CameraRecorder:
                 await self._session()
             except (Refused, NotPlayable) as error:
                 self._lost("refused", error)
+                self._anew = True
                 rest = RARELY_S
             except LinkDown as error:
                 self._lost("camera", error)
@@ -121,7 +127,11 @@ class CameraRecorder:
             self._told(self.camera, recording, why)
 
     async def _session(self) -> None:
-        async with await RtspSession.open(self._settings, self._clock) as session:
+        settings = self._settings
+        if self._find is not None:
+            settings = replace(settings, url=await self._find(self._anew))
+        async with await RtspSession.open(settings, self._clock) as session:
+            self._anew = False
             self.state.sessions += 1
             take = _Take(self, session)
             try:

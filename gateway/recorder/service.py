@@ -21,6 +21,7 @@ from gateway import logs
 from gateway.clock import SystemClock
 from gateway.config import Config
 from gateway.errors import StoreError
+from gateway.links.onvif.streams import StreamBook, Which
 from gateway.pictures import client as pictures
 from gateway.recorder.alarms import AlarmReader
 from gateway.recorder.camera import CameraRecorder
@@ -96,15 +97,20 @@ class Service:
             _told(camera, recording, why)
 
         streams: list[Stream] = []
+        book = StreamBook(self._config.store.path, self._clock)
         for camera in self._config.cameras:
             days = camera.retention_days or self._config.store.retention_days
             both = [(camera.id, camera.stream, days)]
             if camera.sub is not None:
                 both.append((camera.sub_id, camera.sub, camera.sub_retention_days))
             for name, settings, kept_days in both:
-                recorder = CameraRecorder(name, settings, store, self._clock, told=told)
-                self.recorders.append(recorder)
                 is_sub = settings is camera.sub
+                find = None
+                if camera.onvif is not None:
+                    which: Which = "sub" if is_sub else "main"
+                    find = functools.partial(book.find, camera.id, camera.onvif, which)
+                recorder = CameraRecorder(name, settings, store, self._clock, told=told, find=find)
+                self.recorders.append(recorder)
                 streams.append(Stream(camera, recorder, is_sub, kept_days))
         return Streams(streams, self._config.video, self._clock)
 

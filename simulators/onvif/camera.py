@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Final, Self
 from urllib.parse import urlsplit
 from xml.etree import ElementTree
+from xml.sax.saxutils import escape
 
 from aiohttp import web
 
@@ -288,6 +289,7 @@ class OnvifCamera:
         if self.conduct.said_host is not None:
             port = urlsplit(uri).port or 554
             uri = urlsplit(uri)._replace(netloc=f"{self.conduct.said_host}:{port}").geturl()
+        uri = escape(uri)
         if "ver20" in asked.tag:
             return f"<tr2:GetStreamUriResponse><tr2:Uri>{uri}</tr2:Uri></tr2:GetStreamUriResponse>"
         return (

@@ -76,3 +76,15 @@ def test_two_streams_that_differ_only_in_what_is_behind_the_question_mark_are_tw
         'sub_url = "rtsp://192.0.2.5/cam?channel=1&subtype=1"\n',
     )
     assert len(installation.load().cameras) == 1
+
+
+def test_a_camera_may_be_known_by_its_address_only(installation: Installation) -> None:
+    table = '[[camera]]\nid = "gate"\naddress = "192.0.2.30:8080"\nchannel = 2\n'
+    installation.add("gateway.toml", table)
+    [camera] = installation.load().cameras
+    assert camera.onvif is not None
+    assert camera.onvif.settings.url == "http://192.0.2.30:8080/onvif/device_service"
+    assert camera.onvif.channel == 2
+    assert camera.sub is not None
+    installation.add("gateway.toml", "sub_stream = false\n")
+    assert installation.load().cameras[0].sub is None
