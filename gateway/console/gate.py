@@ -22,6 +22,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.clock import Clock
 from gateway.console.limits import FailureLimit, RateLimit
+from gateway.console.once import HEADER, Once
 from gateway.console.problems import Problem
 from gateway.console.sessions import COOKIE, Session, Sessions
 from gateway.console.tokens import Identity, TokenBook
@@ -61,6 +62,7 @@ class Door:
 
     def __init__(self, tokens: TokenBook, clock: Clock) -> None:
         self.tokens = tokens
+        self.clock = clock
         self.sessions = Sessions(tokens, clock)
         self.failures = FailureLimit(clock)
         self.rate = RateLimit(clock)
@@ -79,6 +81,7 @@ class Gate:
         self._app = app
         self._door = door
         self._refuse = refuse
+        self._once = Once(door.clock)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let one request in or answer it here."""
@@ -92,7 +95,16 @@ class Gate:
             await self._refuse(request, problem)(scope, receive, guarded_send)
             return
         bounded = _bounded(request.headers, receive, self._body_s)
-        await self._app(scope, bounded, guarded_send)
+        key = request.headers.get(HEADER)
+        identity = getattr(request.state, "identity", None)
+        if key is None or request.method != "POST" or identity is None:
+            await self._app(scope, bounded, guarded_send)
+            return
+        what = f"{request.method} {request.url.path}"
+        try:
+            await self._once.run((identity.id, what, key), self._app, scope, bounded, guarded_send)
+        except Problem as problem:
+            await self._refuse(request, problem)(scope, receive, guarded_send)
 
     def _admit(self, request: Request) -> None:
         headers = request.headers
