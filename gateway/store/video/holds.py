@@ -121,6 +121,11 @@ def load(db: sqlite3.Connection, folder: Path, *, is_new: bool) -> Notes:
         noted.volumes.setdefault(path, uuid)
     if is_new and found is None:
         set_meta(db, UNKNOWN_KEY, 1)
+    with transaction(db):  # of one whose table was lost, only that it was is known
+        db.executemany(
+            "INSERT OR IGNORE INTO released (alarm_id, at_ns, who, reason) VALUES (?, ?, '', '')",
+            noted.released.items(),
+        )
     _store(db, noted)
     return noted
 

@@ -95,7 +95,7 @@ async def recover(
     if store.connection.is_new:
         if found.indexed + found.mended + found.failed:
             await store.run(index.set_meta, index.REST_KEY, index.REST_NS)
-        else:
+        elif all(volume.is_readable for volume in store.volumes.all):
             await store.run(holds.confirm)  # nothing was ever recorded, so nothing was held
     await store.note_recovered()
     return found

@@ -157,19 +157,18 @@ class Shelf:
         raises  StoreFull when there is none, StoreError: neither is kept, ask again
         """
         try:
-            if self._count is None:
-                self._count = self._counted()
             if self._is_too_much(len(jpeg)):
-                self.remove(self._count[0] // 10 + 1, older_than_ns=LAST_NS)
+                self.remove(self._counts()[0] // 10 + 1, older_than_ns=LAST_NS)
             if self._is_too_much(len(jpeg)):
                 raise StoreFull(
                     "警情照片已满,且都在留证中,放行旧的留证后才能再存"
                     " no room for stills of alarms: all are held; release old holds"
                 )
+            count, total = self._counts()
             write_still(self._store, alarm_id, camera, jpeg, wanted_ns=wanted_ns, at_ns=at_ns)
         except OSError as error:
             raise StoreError(f"{self._store / FOLDER}: {error}; it is tried again") from error
-        self._count = (self._count[0] + 1, self._count[1] + len(jpeg))
+        self._count = (count + 1, total + len(jpeg))
 
     def remove(self, most: int, *, older_than_ns: int) -> int:
         """Remove stills of alarms that are not held, oldest first; returns how many went.
@@ -203,8 +202,14 @@ class Shelf:
         return sum(path.suffix == ".jpg" for path in files)
 
     def _is_too_much(self, size_bytes: int) -> bool:
-        count, total = self._count or self._counted()
+        count, total = self._counts()
         return count >= self._most[0] or total + size_bytes > self._most[1]
+
+    def _counts(self) -> tuple[int, int]:
+        """How many there are and their bytes: counted once, then kept up with."""
+        if self._count is None:
+            self._count = self._counted()
+        return self._count
 
     def _counted(self) -> tuple[int, int]:
         count = total = 0
