@@ -27,6 +27,7 @@ from gateway.console.assets import Assets
 from gateway.console.board import Board
 from gateway.console.commands import CommandRoutes
 from gateway.console.desk import Desk, NoSuchAlarm, WrongState
+from gateway.console.evidence import EvidenceRoutes
 from gateway.console.feed import HEARTBEAT_S, Feed, Streams
 from gateway.console.gate import BODY_S, Door, Gate, cookie_of, is_page
 from gateway.console.page import Page, Site
@@ -63,6 +64,7 @@ def build_app(  # noqa: PLR0913 - each is a part of the console
     site: Site,
     clock: Clock,
     video: VideoRoutes | None = None,
+    evidence: EvidenceRoutes | None = None,
     shown: Mapping[str, object] | None = None,
     heartbeat_s: float = HEARTBEAT_S,
     body_s: float = BODY_S,
@@ -72,6 +74,7 @@ def build_app(  # noqa: PLR0913 - each is a part of the console
     metrics      read in a thread of its own, one scrape at a time: its collectors must bear that
     site         what the page's head says
     video        cameras and recordings; without it there are no such paths
+    evidence     packages of evidence, likewise
     shown        what consoles show besides rows: `phones` and `cameras`, lists of objects
     heartbeat_s  longest silence of a stream, seconds
     body_s       within which a request's body must have come, seconds
@@ -109,6 +112,8 @@ def build_app(  # noqa: PLR0913 - each is a part of the console
     if video is not None:
         video.join(app)
         door.addresses = video.addresses
+    if evidence is not None:
+        evidence.join(app)
     page.join(app)
 
     def refuse(request: Request, problem: Problem) -> Response:
