@@ -32,6 +32,11 @@ RARELY_S: Final = 60.0
 """Between attempts at a camera that refuses us: it locks out who guesses."""
 STABLE_S: Final = 30.0
 
+_NONSENSE: Final = (
+    "码流不合规矩,已断开重连 its stream makes no sense (times that stand still, damaged headers);"
+    " it is opened again"
+)
+
 log = structlog.get_logger()
 Told = Callable[[str, bool, str], None]
 """(camera, recording, why not): called when it changes."""
@@ -105,8 +110,10 @@ class CameraRecorder:
                 rest = RARELY_S
             except LinkDown as error:
                 self._lost("camera", error)
-            except (StoreError, Unreadable, ValueError) as error:
-                self._lost("disk" if isinstance(error, StoreError) else "stream", error)
+            except StoreError as error:
+                self._lost("disk", error)
+            except (Unreadable, ValueError) as error:
+                self._lost("stream", ValueError(f"{_NONSENSE}: {error}"))
             if (self._clock.mono_ns() - began) / 1e9 > STABLE_S:
                 pause, rest = PAUSE_FIRST_S, min(rest, PAUSE_FIRST_S)
             await self._clock.sleep(rest * random.uniform(0.5, 1.0))  # noqa: S311 jitter

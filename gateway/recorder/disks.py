@@ -46,6 +46,13 @@ def of_volumes(volumes: Volumes, folder: Path) -> Iterator[Finding]:
     end = _ELSEWHERE if any(volume.is_usable for volume in volumes.all) else _NOWHERE
     for volume in volumes.all:
         if volume.is_usable:
+            if volume.is_resting:
+                yield Finding(
+                    f"video-volume.{label(volumes, volume)}",
+                    f"{volume.path}: 录像盘写入出错,先用别的盘,之后再试;请检查磁盘"
+                    f" writing failed; others are used first, tried again later: {volume.failure}",
+                    {"path": str(volume.path), "state": "failed", "why": volume.failure},
+                )
             continue
         state = State.STALLED if volume.is_stalled else volume.state
         figures: dict[str, Scalar] = {

@@ -78,7 +78,7 @@ class Rounds:
     @property
     def all(self) -> dict[str, Callable[[], Awaitable[None]]]:
         """Each by its name, to be run for ever."""
-        rounds: dict[str, Callable[[], Awaitable[None]]] = {
+        return {
             "repair": self._repair,
             "disks": self._look,
             "retention": self._expire,
@@ -86,7 +86,6 @@ class Rounds:
             "proof": self._prove,
             "requests": self._take,
         }
-        return {name: self.guarded(name, part) for name, part in rounds.items()}
 
     def close(self) -> None:
         """End the threads."""

@@ -67,18 +67,19 @@ def _signals(stop: asyncio.Event) -> Iterator[None]:
 
 
 class Service:
-    """See the module."""
+    """See the module; a watcher may look at its recorders and its store."""
 
     def __init__(self, config: Config) -> None:
         self._config = config
         self._clock = SystemClock()
         self.recorders: list[CameraRecorder] = []
+        self.store: VideoStore | None = None
 
     async def live(self, stop: asyncio.Event) -> None:
         """Record until `stop` is set. Raises StoreError when the index cannot be opened."""
         config, clock = self._config, self._clock
         volumes = Volumes.open(config.volumes, site=config.site.id, clock=clock)
-        store = await VideoStore.open(config.store.path, volumes, clock)
+        self.store = store = await VideoStore.open(config.store.path, volumes, clock)
         for line in store.told:
             log.error("video store", told=line)
         reporter = Reporter(config.store.path, clock)
@@ -141,7 +142,7 @@ class Service:
         try:
             async with asyncio.TaskGroup() as group:
                 tasks = [
-                    group.create_task(keep_running(name, part, self._clock))
+                    group.create_task(keep_running(name, rounds.guarded(name, part), self._clock))
                     for name, part in parts.items()
                 ]
                 notify("READY=1")

@@ -36,6 +36,11 @@ SPARE_BYTES: Final = 512 * 1024 * 1024
 """Left free, so that what is open can be finished and the file system does not crawl."""
 STALLED_NS: Final = 10_000_000_000
 LOOK_S: Final = 5.0
+REST_FIRST_NS: Final = 60_000_000_000
+REST_MOST_NS: Final = 3600_000_000_000
+"""A volume that failed a segment is not chosen for so long while there is another; each failure
+within a day of the last doubles it. A dying disk passes every look and fails every segment."""
+_DAY_NS: Final = 86_400_000_000_000
 
 
 class State(StrEnum):
@@ -101,6 +106,16 @@ class Volume:
         self._lock = threading.Lock()
         self._queued_bytes = 0
         self._since_ns: dict[int, int] = {}
+        self._failed_ns: int | None = None
+        self._rest_ns = 0
+        self.failure = ""
+
+    @property
+    def is_resting(self) -> bool:
+        """Whether it failed a segment not long ago; `failure` says how."""
+        return (
+            self._failed_ns is not None and self._clock.mono_ns() - self._failed_ns < self._rest_ns
+        )
 
     @property
     def is_usable(self) -> bool:
@@ -151,6 +166,16 @@ class Volume:
     def fail(self, state: State, why: str) -> None:
         """Take the volume out of use until a look finds it sound."""
         self.state, self.why = state, why[:300]
+
+    def distrust(self, state: State, why: str) -> None:
+        """As fail(), because a segment could not be written: it rests, too."""
+        if not self.is_resting:
+            now = self._clock.mono_ns()
+            recent = self._failed_ns is not None and now - self._failed_ns < _DAY_NS
+            self._rest_ns = min(self._rest_ns * 2, REST_MOST_NS) if recent else REST_FIRST_NS
+            self._failed_ns = now
+        self.failure = why[:300]
+        self.fail(state, why)
 
     def ask(self, known: dict[str, str], site: str) -> "Future[None]":
         """Have look() done, and note how long it takes."""
@@ -259,6 +284,7 @@ class Volumes:
         Else the one with the most room; None when there is none.
         """
         usable = [volume for volume in self.all if volume.is_usable]
+        usable = [volume for volume in usable if not volume.is_resting] or usable
         if not usable:
             return None
         home = self.all[sum(camera.encode()) % len(self.all)]

@@ -185,7 +185,7 @@ class SegmentWriter:
         number = error.errno if isinstance(error, OSError) else None
         full = number in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
         self.failure = DISK_FULL if full else DISK_FAILED
-        self._volume.fail(State.FULL if full else State.READ_ONLY, str(error))
+        self._volume.distrust(State.FULL if full else State.READ_ONLY, str(error))
 
 
 def _pass_on(job: "Future[None]", future: "Future[Segment | None]") -> None:
