@@ -63,6 +63,16 @@ cannot be taken back. The alarm has to be closed; who did it and why is in the a
 例 / example: campus-gateway video release --config /etc/campus-gateway --alarm ID --reason "已移交"
 """
 
+VIDEO_RELEARN: Final = """\
+重学画面:有意转动或移动了摄像机之后,让画面检查忘掉旧场景。确认画面正常再用。
+
+Learn a camera's scene anew after it was turned or moved on purpose. See that its picture is good
+first: what it shows now is what it will be held to.
+
+\b
+例 / example: campus-gateway video relearn --config /etc/campus-gateway --camera cam-gate
+"""
+
 RUN: Final = """\
 运行网关：接警、送达、接口和网页。
 

@@ -113,3 +113,24 @@ def release(
     say(answer.text)
     if not answer.ok:
         raise typer.Exit(EXIT_FAILED)
+
+
+@video_app.command("relearn", help=text.VIDEO_RELEARN)
+def relearn(
+    config: ConfigFolder,
+    camera: Annotated[str, typer.Option("--camera", metavar="ID", help="摄像机 / the camera")],
+) -> None:
+    """Have the pictures process forget a camera's scene: what it shows now is right."""
+    checked = load(config)
+    if camera not in {each.id for each in checked.cameras if each.picture_checks}:
+        advise("没有这台摄像机，或不检查它的画面", "no camera of that id is checked")
+        raise typer.Exit(EXIT_FAILED)
+    asking: Any = importlib.import_module("gateway.pictures.asking")
+    try:
+        asking.ask_to_relearn(checked.store.path, camera)
+    except OSError as error:
+        advise("写不进去：{why}", "it cannot be asked: {why}", why=str(error))
+        raise typer.Exit(EXIT_FAILED) from error
+    say(
+        "已请求：几秒内忘掉旧场景，一分钟后学会新的 asked: it forgets within seconds"
+    )

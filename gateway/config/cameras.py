@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from gateway.config.files import secret
 from gateway.config.inspection import Inspection, Spot, both
-from gateway.config.settings import Camera, VideoSettings
+from gateway.config.settings import PICTURE_CHECKS, Camera, VideoSettings
 from gateway.config.tables import CameraTable, VideoTable
 from gateway.links.onvif.settings import OnvifSettings, device_url
 from gateway.links.onvif.streams import OnvifSource
@@ -48,6 +48,7 @@ def check_camera(table: CameraTable, spot: Spot, inspection: Inspection) -> Came
         retention_days=table.retention_days,
         sub=sub,
         sub_retention_days=table.sub_retention_days,
+        picture_checks=_picture_checks(table.picture_checks),
     )
 
 
@@ -93,6 +94,7 @@ def _by_address(
         retention_days=table.retention_days,
         sub=dataclasses.replace(stream, url=f"{place}-sub") if table.sub_stream else None,
         sub_retention_days=table.sub_retention_days,
+        picture_checks=_picture_checks(table.picture_checks),
         onvif=OnvifSource(settings=onvif, channel=table.channel),
     )
 
@@ -109,6 +111,12 @@ def _stream(
             "rtsp://192.0.2.30:554/stream1",
         )
         return None
+
+
+def _picture_checks(said: bool | Sequence[str]) -> frozenset[str]:  # noqa: FBT001 as in the file
+    if isinstance(said, bool):
+        return PICTURE_CHECKS if said else frozenset()
+    return frozenset(said)
 
 
 def check_together(cameras: Sequence[tuple[Camera, Spot]], inspection: Inspection) -> None:

@@ -102,6 +102,10 @@ SUB_ENDING: Final = ".sub"
 """Behind a camera's id: the name its sub stream is recorded under."""
 
 
+PICTURE_CHECKS: Final = frozenset({"black", "no_signal", "covered", "blurred", "moved", "frozen"})
+"""What a camera's picture is judged for; the words of the findings."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Camera:
     """One camera that is recorded.
@@ -112,6 +116,7 @@ class Camera:
     sub_retention_days  of the small stream
     onvif               None when the streams' addresses are written down. Otherwise the camera is
                         asked for them, and stream and sub hold everything but the address
+    picture_checks      what its picture is judged for; empty: it is not looked at
     """
 
     id: str
@@ -122,6 +127,7 @@ class Camera:
     sub: RtspSettings | None = None
     sub_retention_days: int = 7
     onvif: OnvifSource | None = None
+    picture_checks: frozenset[str] = PICTURE_CHECKS
 
     @property
     def sub_id(self) -> str:

@@ -355,6 +355,15 @@ class CameraTable(Table):
             description=both("子码流保存的天数，1 至 3650", "days of the small stream, 1 to 3650"),
         ),
     ] = 7
+    picture_checks: Annotated[
+        bool | list[Literal["black", "no_signal", "covered", "blurred", "moved", "frozen"]],
+        Field(
+            description=both(
+                "检查画面：true 全部，false 不查，或只查所列几项（会转动的球机不要写 moved）",
+                "judge the picture: true, false, or only for these (a dome that turns: no moved)",
+            ),
+        ),
+    ] = True
     address: Annotated[
         str | None,
         Field(

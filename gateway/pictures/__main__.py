@@ -14,13 +14,14 @@ from typing import Final
 
 from gateway.config import load_config
 from gateway.errors import ConfigError
+from gateway.pictures.checks import checks
 from gateway.pictures.service import Part, run
 
 NICE: Final = 10
 MEMORY_MOST: Final = 2 * 1024**3
 EXIT_CONFIG: Final = 78
 
-PARTS: Final[Mapping[str, Part]] = {}
+PARTS: Final[Mapping[str, Part]] = {"picture checks": checks}
 """What this process does besides stills, by name."""
 
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 Bytes = NDArray[np.uint8]
 Floats = NDArray[np.float32]
+Flags = NDArray[np.bool_]
 
 WIDE: Final = (640, 360)
 """Width and height at which sharpness and repetition are judged: the sub stream's own."""
@@ -29,13 +30,16 @@ FIELDS: Final = (16, 9)
 FLAT_STEPS: Final = 1.6
 """Spread within a field below which nothing at all is seen in it. Sensors have a noise of 1 to 4
 steps; an encoder that removes all of it leaves slopes of light."""
-BLACK_STEPS: Final = 34
-"""Black is 16 where video has headroom and 0 where not; an analogue input's black reaches 30."""
+BLACK_STEPS: Final = 40
+"""Black is 16 where video has headroom and 0 where not; the noise of a sensor that strains in the
+dark lifts it by up to 20."""
 SATURATED_STEPS: Final = 35
 """Mean distance of the colours from grey in drawn pictures: blue screens 60 to 110, bars about 55;
 a school yard 5 to 15, a red wall 25."""
 ALIKE_STEPS: Final = 1.2
 """Drawn colours are the same everywhere up to the encoder's rounding."""
+WRITING_STEPS: Final = 100
+"""Neighbouring samples differ by so much only in writing, or in good light."""
 EDGE_STEPS: Final = 7.0
 """A slope of so many steps over two samples is an edge, whatever the light: noise of 4 steps at
 WIDE makes slopes of 4 at SMALL."""
@@ -61,7 +65,10 @@ class Look:
     """A picture at the sizes of this page, and what was measured.
 
     size       of the picture as it came, width and height
-    bright     98th percentile of the brightness: lamps and writing do not count
+    crisp      slopes at WIDE, as means over SMALL: what goes first when the focus goes
+    written    fields, shape (9, 16), that have edges as steep as writing
+    bright     what all but the brightest seventh of the fields stay below, on average each: lamps
+               and writing do not count, and noise does not
     colour     mean distance from grey: 0 to 3 at night by infra-red
     flat       fraction of the fields in which nothing can be seen
     textured   fraction of the fields that have edges
@@ -75,6 +82,8 @@ class Look:
     slopes_x: Floats
     slopes_y: Floats
     slope: Floats
+    crisp: Floats
+    written: Flags
     bright: float
     colour: float
     flat: float
@@ -95,6 +104,7 @@ def look_at(picture: Picture) -> Look:
     flat = fields_spread(small) < FLAT_STEPS
     edges = floats((slope > EDGE_STEPS).astype(np.float32))
     colour = _colour(picture)
+    steep = _steepness(wide)
     return Look(
         at_ns=picture.at_ns,
         size=(width, height),
@@ -103,7 +113,9 @@ def look_at(picture: Picture) -> Look:
         slopes_x=slopes_x,
         slopes_y=slopes_y,
         slope=slope,
-        bright=float(np.percentile(small[::2, ::2], 98)),
+        crisp=floats(cv2.resize(steep, SMALL, interpolation=cv2.INTER_AREA)),
+        written=steep.reshape(9, 40, 16, 40).max(axis=(1, 3)) > WRITING_STEPS,
+        bright=float(np.percentile(by_field(small), 85)),
         colour=colour,
         flat=float(flat.mean()),
         textured=float((by_field(edges) > 0.03).mean()),
@@ -162,7 +174,14 @@ def _colour(picture: Picture) -> float:
     return float(sum(np.abs(plane[::2, ::2].astype(np.float32) - 128).mean() for plane in planes))
 
 
-def _is_one_colour(small: Floats, flat: NDArray[np.bool_], colour: float) -> bool:
+def _steepness(wide: Bytes) -> Bytes:
+    """How much neighbouring samples differ, the larger of across and down; whole steps."""
+    across = cv2.convertScaleAbs(cv2.Sobel(wide, cv2.CV_16S, 1, 0, ksize=3), alpha=0.25)
+    down = cv2.convertScaleAbs(cv2.Sobel(wide, cv2.CV_16S, 0, 1, ksize=3), alpha=0.25)
+    return np.asarray(cv2.max(across, down), dtype=np.uint8)
+
+
+def _is_one_colour(small: Floats, flat: Flags, colour: float) -> bool:
     """A coloured screen; what is written on it, or a maker's sign, takes a part of the fields.
 
     Grey without colour is no proof: a hand before the lens is that, too, and is told otherwise.
