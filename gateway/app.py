@@ -34,6 +34,7 @@ from gateway.errors import StoreDamaged, StoreError
 from gateway.events import Device
 from gateway.housekeeping import Housekeeping
 from gateway.intake import Intake
+from gateway.judge import Recorded
 from gateway.linkage import Linkage
 from gateway.metrics import Metrics
 from gateway.recordings import Recordings
@@ -164,6 +165,7 @@ class _House:
             escalation=config.escalation,
             clock=clock,
             metrics=self.metrics,
+            recorded=_recorded(config),
         )
         self.workers = [self._worker(entry, numbers[entry.name]) for entry in config.uplinks]
         self.recordings = Recordings(
@@ -208,6 +210,7 @@ class _House:
         self.sources = Sources(
             config, self.intake, clock, drivers, keep=self._keep, reasons=self.desk.reasons
         )
+        self.sources.count(self.metrics)
         self._gauges()
 
     def _worker(self, entry: Any, number: int) -> Worker:  # noqa: ANN401
@@ -429,6 +432,12 @@ class _House:
 
     def _single(self, name: str, text: str, read: Callable[[], float]) -> None:
         self.metrics.gauge(name, text, "", lambda: [("", float(read()))])
+
+
+def _recorded(config: Config) -> Recorded:
+    cameras = frozenset(camera.id for camera in config.cameras) if config.volumes else frozenset()
+    seconds = config.video
+    return Recorded(cameras, seconds.hold_before_s * 10**9, seconds.hold_after_s * 10**9)
 
 
 class _Progress:

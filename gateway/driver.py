@@ -106,6 +106,13 @@ class Commander(Protocol):
         """
 
 
+@runtime_checkable
+class Choosy(Protocol):
+    """A driver that acknowledges and drops what belongs to none of its devices, and counts it."""
+
+    unknown_topics: int
+
+
 def find_driver(name: str) -> type[Driver]:
     """Return the class of drivers/<name>/; raises LookupError when there is no such folder."""
     if not name.isidentifier() or importlib.util.find_spec(f"drivers.{name}") is None:

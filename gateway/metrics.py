@@ -22,6 +22,9 @@ BOUNDS_S: Final = (
 )  # fmt: skip
 STAGES: Final = ("received_to_stored", "stored_to_sent", "sent_to_receipt", "received_to_receipt")
 
+Read = Callable[[], Iterable[tuple[str, float]]]
+"""The values of a label, each with its number."""
+
 
 class Histogram:
     """Counts by bucket; seconds."""
@@ -59,7 +62,6 @@ class Metrics(Collector):
         self.counters: dict[str, int] = {
             "arrivals": 0,
             "duplicates": 0,
-            "unknown_topic": 0,
             "readings_left_out": 0,
             "records_shed": 0,
             "commits": 0,
@@ -70,15 +72,24 @@ class Metrics(Collector):
         self.gauges: list[Callable[[], Iterable[Metric]]] = []
         self.registry.register(self)
 
-    def gauge(
-        self, name: str, text: str, label: str, read: Callable[[], Iterable[tuple[str, float]]]
-    ) -> None:
+    def gauge(self, name: str, text: str, label: str, read: Read) -> None:
         """Add a gauge with one label; read is called at each scrape and must be quick."""
 
         def collect() -> Iterator[Metric]:
             family = GaugeMetricFamily(name, text, labels=[label] if label else [])
             for value_of, value in read():
                 family.add_metric([value_of] if label else [], value)
+            yield family
+
+        self.gauges.append(collect)
+
+    def counter(self, name: str, text: str, label: str, read: Read) -> None:
+        """Add what somebody else counts, with one label; read as for a gauge."""
+
+        def collect() -> Iterator[Metric]:
+            family = CounterMetricFamily(name, text, labels=[label])
+            for value_of, value in read():
+                family.add_metric([value_of], value)
             yield family
 
         self.gauges.append(collect)

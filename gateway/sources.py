@@ -14,11 +14,12 @@ from typing import Any
 from gateway.clock import Clock
 from gateway.config import Config
 from gateway.config.settings import EmbeddedBroker as BrokerEntry
-from gateway.driver import Driver, LinkSettings, Notice, find_driver
+from gateway.driver import Choosy, Driver, LinkSettings, Notice, find_driver
 from gateway.errors import LinkDown
 from gateway.events import Device
 from gateway.intake import Intake
 from gateway.links.broker import ACK_WAIT_S, BrokerSettings, BrokerUser, EmbeddedBroker
+from gateway.metrics import Metrics
 
 Keep = Callable[[str, Callable[[], Any]], Coroutine[Any, Any, None]]
 """Run a part for ever under a name; see supervise.keep_running."""
@@ -70,6 +71,19 @@ class Sources:
                 )
                 group.create_task(self._keep(f"broker.{link.name}", broker.run))
             await self._drive(link, devices, broker, notice)
+
+    def count(self, metrics: Metrics) -> None:
+        """Have what no device's topic took shown, for each link whose driver counts it."""
+        metrics.counter(
+            "campus_unknown_topic",
+            "messages on topics of no device, acknowledged and dropped",
+            "link",
+            lambda: [
+                (name, driver.unknown_topics)
+                for name, driver in list(self._drivers.items())
+                if isinstance(driver, Choosy)
+            ],
+        )
 
     async def _drive(
         self,

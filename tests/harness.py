@@ -21,6 +21,7 @@ from typing import Any, Final, Self
 
 import aiohttp
 import orjson
+from prometheus_client.parser import text_string_to_metric_families
 
 from gateway.clock import SystemClock
 from gateway.console.tokens import Role, TokenBook
@@ -253,6 +254,16 @@ class Gateway:
             body = await answer.read()
             assert answer.status == 200, f"{path}: HTTP {answer.status} {body[:300]!r}"
             return orjson.loads(body)
+
+    async def metric(self, name: str, **labels: str) -> float:
+        """One number of /metrics; raises AssertionError when it is not there."""
+        assert self._client is not None
+        async with self._client.get("/metrics") as answer:
+            text = await answer.text()
+        samples = (one for family in text_string_to_metric_families(text) for one in family.samples)
+        found = [one.value for one in samples if one.name == name and one.labels == labels]
+        assert len(found) == 1, f"{name} {labels}: {found}"
+        return float(found[0])
 
     async def post(self, path: str, body: object = None) -> tuple[int, Any]:
         """POST JSON; return status and answer."""

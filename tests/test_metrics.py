@@ -23,6 +23,7 @@ def test_everything_is_named_campus_and_can_be_parsed() -> None:
     metrics.deliveries["police", "received"] = 3
     metrics.quarantined["btn-1"] = 1
     metrics.gauge("campus_x_bytes", "a gauge", "receiver", lambda: [("police", 7.0)])
+    metrics.counter("campus_y", "a counter", "link", lambda: [("field", 4.0)])
     metrics.stages["received_to_stored"].observe(0.002)
     text = generate_latest(metrics.registry).decode()
     families = {one.name: one for one in text_string_to_metric_families(text)}
@@ -36,4 +37,5 @@ def test_everything_is_named_campus_and_can_be_parsed() -> None:
     assert samples["campus_deliveries_total", "police", "received"] == 3
     assert samples["campus_quarantine_total", "btn-1"] == 1
     assert samples["campus_x_bytes", "police"] == 7
+    assert samples["campus_y_total", "field"] == 4
     assert samples["campus_stage_seconds_count", "received_to_stored"] == 1

@@ -262,6 +262,15 @@ async def test_a_wire_that_garbles_makes_faults_and_no_silence(tmp_path: Path) -
         await here.arrives("sound")
 
 
+async def test_what_belongs_to_no_device_is_a_number_and_holds_up_nobody(tmp_path: Path) -> None:
+    async with school(tmp_path, buttons("b", "c"), link_more="subscriptions = 1") as here:
+        stray = JsonButton("stranger").press_topic()
+        for _ in range(5):
+            await here.hands["b"].publisher.send(Message(topic=stray, payload=b"{}"))
+        await here.arrives("c")
+        assert await here.gateway.metric("campus_unknown_topic_total", link="field") == 5
+
+
 async def test_a_message_larger_than_any_alarm_is_kept_in_part_and_told(tmp_path: Path) -> None:
     async with school(tmp_path, buttons("b")) as here:
         topic = here.hands["b"].device.press_topic()
