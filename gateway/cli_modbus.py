@@ -32,6 +32,9 @@ OWN_SOCKET_UNIT: Final = 255
 """What Modbus TCP devices with a connection of their own like to be called (quirk row 32)."""
 MAX_UNIT: Final = 247
 PROBE_RATE_PER_S: Final = 20.0
+Anyway = Annotated[
+    bool, typer.Option("--anyway", help="即使本机已有连接 / although somebody is connected")
+]
 _SPAN: Final = re.compile(r"(\d{1,3})(?:-(\d{1,3}))?")
 
 scan_app = typer.Typer(no_args_is_help=True, help=text.SCAN)
@@ -64,9 +67,7 @@ def scan_modbus(  # noqa: PLR0913 one for each option
     no_ranges: Annotated[
         bool, typer.Option("--no-ranges", help="只看谁应答 / only who answers")
     ] = False,
-    anyway: Annotated[
-        bool, typer.Option("--anyway", help="即使本机已有连接 / although somebody is connected")
-    ] = False,
+    anyway: Anyway = False,
     config: Annotated[
         Path | None,
         typer.Option("--config", metavar="DIR", help="也用它的 profiles/ / its profiles/ too"),
@@ -191,9 +192,7 @@ def probe(
     neighbours: Annotated[
         bool, typer.Option("--neighbours", help="也读前后一个地址 / one address before and after")
     ] = False,
-    anyway: Annotated[
-        bool, typer.Option("--anyway", help="即使本机已有连接 / although somebody is connected")
-    ] = False,
+    anyway: Anyway = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="给程序读，一次一行 / for programs, one line each")
     ] = False,

@@ -16,8 +16,8 @@ from typing import Final
 
 import structlog
 
+from gateway.crash import here as crash_here
 from gateway.errors import StoreError, StoreFull
-from gateway.store.crash import crash_here
 from gateway.store.disk import read_head, sync_folder, write_file
 from gateway.store.salvage import DONE, Cursor, is_salvaged, salvage, salvage_step
 

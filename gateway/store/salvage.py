@@ -19,9 +19,9 @@ from typing import Final
 
 import orjson
 
+from gateway.crash import here as crash_here
 from gateway.store import carve, mend
 from gateway.store.batch import transaction
-from gateway.store.crash import crash_here
 from gateway.store.disk import read_head, write_file
 from gateway.store.journal import check, claimed_seq
 from gateway.store.pages import (

@@ -21,10 +21,10 @@ from typing import Any, Final, TypeVar
 import aiosqlite
 import structlog
 
+from gateway.crash import here as crash_here
 from gateway.errors import StoreDamaged, StoreError, StoreFull
 from gateway.store import opening, recover
 from gateway.store.batch import Batch, transaction, write
-from gateway.store.crash import crash_here
 from gateway.store.disk import STEPS, Reserve, write_file
 from gateway.store.opening import Start, explain, load, migrations, prepare, probe
 from gateway.store.salvage import SKIP_AHEAD

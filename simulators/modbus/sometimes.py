@@ -6,10 +6,12 @@ Owns    when a fault is due. What it does is in faults.py.
 Needs   unit of this package.
 """
 
+from abc import ABC, abstractmethod
+
 from simulators.modbus.unit import Exchange, Fault, Piece, Unit
 
 
-class _Sometimes(Fault):
+class _Sometimes(Fault, ABC):
     """A fault that is there for some requests; the others are answered honestly."""
 
     def __init__(self, fault: Fault) -> None:
@@ -20,9 +22,9 @@ class _Sometimes(Fault):
         """The inner one begins."""
         self._fault.begin(unit)
 
+    @abstractmethod
     def is_due(self, exchange: Exchange) -> bool:
         """Whether this request suffers."""
-        raise NotImplementedError
 
     def pieces(self, exchange: Exchange) -> list[Piece]:
         """One or the other."""

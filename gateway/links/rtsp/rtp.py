@@ -9,6 +9,7 @@ Keeps   1. One struct call for a packet of the usual form; no loop over bytes.
 """
 
 import struct
+from abc import ABC, abstractmethod
 from typing import Final, NamedTuple
 
 from gateway.links.rtsp.unit import Counters, Emit, Moment
@@ -34,7 +35,7 @@ class Agreed(NamedTuple):
     clock_rate: int
 
 
-class Receiver:
+class Receiver(ABC):
     """One track's packets. Subclasses take what is in them (`_take`) and make units of it.
 
     Fed with views into the connection's buffer, which are only valid during the call.
@@ -135,11 +136,12 @@ class Receiver:
         self.jitter += (min(abs(transit - self._transit), 1e9) - self.jitter) / 16
         self._transit = transit
 
-    def _gap(self) -> None:
+    def _gap(self) -> None:  # noqa: B027 most have nothing to throw away
         """Packets are missing before the next one."""
 
+    @abstractmethod
     def _take(self, buffer: bytearray, at: int, stop: int, marker: int) -> None:
-        raise NotImplementedError
+        """Take what is in one packet: buffer[at:stop]."""
 
 
 def _signed(difference: int) -> int:
