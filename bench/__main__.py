@@ -19,15 +19,36 @@ from pathlib import Path
 
 from bench.machine import BenchError
 from bench.rig import Rig
-from bench.rows import FULL, QUICK, Size, flow, modbus, modbus_peers, peers, raw, safety, stages
+from bench.rows import (
+    FULL,
+    QUICK,
+    Size,
+    flow,
+    modbus,
+    modbus_peers,
+    peers,
+    raw,
+    safety,
+    stages,
+    video,
+    video_index,
+)
 from bench.rows.flow import Measure
 from bench.table import Row, merge, render
 
 MEASURES: dict[str, Measure] = (
-    raw.ALL | flow.ALL | safety.ALL | peers.ALL | stages.ALL | modbus_peers.ALL | modbus.ALL
+    raw.ALL
+    | flow.ALL
+    | safety.ALL
+    | peers.ALL
+    | stages.ALL
+    | modbus_peers.ALL
+    | modbus.ALL
+    | video.ALL
+    | video_index.ALL
 )
 ONLY_FULL = {*peers.ALL, *modbus_peers.INSTALLED, "silent-receiver", "stages-http"}
-ONLY_FULL |= {"stages-http-batch"}
+ONLY_FULL |= {"stages-http-batch", *video.LONG}
 """What the short run leaves out for its length: peers that are installed first, and more."""
 PEER = "peer-"
 LIMIT_S = {"quick": 300, "full": 3600}

@@ -20,6 +20,9 @@ class Size:
     fast_s         seconds of polling as fast as it goes, of so many fast_units
     changes        registers that go beyond their limit, one each change_every_s seconds; with many
                    connections too when alarms_on_links
+    video_s        seconds for which the cost of recording is counted
+    busy_cameras   cameras recorded beside a busy thread
+    history_days   days of 64 cameras in the index, a segment a minute
     """
 
     slow: int = 800
@@ -38,6 +41,9 @@ class Size:
     changes: int = 200
     change_every_s: float = 0.03
     alarms_on_links: bool = False
+    video_s: float = 12.0
+    busy_cameras: int = 8
+    history_days: int = 3
 
 
 QUICK = Size()
@@ -52,4 +58,7 @@ FULL = Size(
     changes=2_000,
     change_every_s=0.05,
     alarms_on_links=True,
+    video_s=65,
+    busy_cameras=64,
+    history_days=90,
 )

@@ -1,0 +1,185 @@
+"""What an index of 90 days of 64 cameras costs: questions, a restart, taking away a day.
+
+The index is made once and asked, then given to a recorder, which takes the oldest day away while
+alarms go through a gateway beside it, and is killed and started again.
+"""
+
+import asyncio
+import json
+import random
+import sqlite3
+import time
+import uuid
+from contextlib import closing
+from pathlib import Path
+
+from bench.machine import until
+from bench.rig import Rig
+from bench.rows import Size
+from bench.rows.carriers import Carried, gateway_mqtt
+from bench.rows.flow import Measure
+from bench.table import Row
+from bench.video import history, site
+
+CAMERAS = 64
+LIVE = 8
+"""So many of them are recorded while the rest is history."""
+QUESTIONS = 200
+DAY_TARGET_MS = 20.0
+ALL_TARGET_MS = 100.0
+PASS_TARGET_S = 10.0
+ALARM_TARGET_MS = 50.0
+RESTART_TARGET_S = 5.0
+ALARMS_PER_S = 100
+PASS_MOST_S = 600.0
+
+
+def index(rig: Rig, size: Size) -> list[Row]:
+    """See the module."""
+    past = history.History(
+        cameras=CAMERAS, days=size.history_days, surplus=1, today_ns=history.today_ns()
+    )
+    group = f"an index of {past.rows:,} segments, {CAMERAS} cameras, {past.days} days"
+    with rig.scene():
+        server = site.CameraServer(rig, LIVE)
+        kept = f"retention_days = {past.days}"
+        video = site.VideoProcess(rig, server.urls, store_lines=kept, start=False)
+        name = str(uuid.uuid4())
+        marker = {"uuid": name, "site": "320612-0001", "created": "bench"}
+        (video.disk / ".campus-volume").write_text(json.dumps(marker), encoding="utf-8")
+        began = time.monotonic()
+        history.make(video.folder / "store", video.disk, name, past)
+        made_s = time.monotonic() - began
+        rows = asyncio.run(_ask(video.folder / "store", past, group))
+        file_mib = (video.folder / "store" / "video.sqlite").stat().st_size / 2**20
+        rows[0].note += f"; file of {file_mib:,.0f} MiB, made in {made_s:.0f} s"
+        rows += _take_a_day_away(rig, video, past, group)
+        rows.append(_restart(video, past, group))
+    return rows
+
+
+async def _ask(store: Path, past: history.History, group: str) -> list[Row]:
+    """Ask for timelines as the console does: another connection, read only, cold at first."""
+    from gateway.store.video import VideoReader  # noqa: PLC0415 the only row that looks inside
+
+    dice = random.Random(1)
+    reader = VideoReader(store)
+    one_day: list[float] = []
+    everything: list[float] = []
+    try:
+        for at in range(QUESTIONS):
+            camera = f"cam-{dice.randrange(CAMERAS) + 1}"
+            day = past.first_ns + dice.randrange(past.days) * history.DAY_NS
+            began = time.perf_counter()
+            found = await reader.timeline(camera, day, day + history.DAY_NS)
+            one_day.append(time.perf_counter() - began)
+            if len(found.spans) != 24:
+                raise ValueError(f"{len(found.spans)} recordings in a day, expected 24")
+            if at % 4 == 0:
+                began = time.perf_counter()
+                await reader.timeline(camera, past.first_ns, past.today_ns)
+                everything.append(time.perf_counter() - began)
+    finally:
+        await reader.close()
+    rows = []
+    for what, found_s, target in (
+        ("timeline of a day", one_day, DAY_TARGET_MS),
+        (f"timeline of {past.days} days", everything, ALL_TARGET_MS),
+    ):
+        found_s.sort()
+        p99 = found_s[int(len(found_s) * 0.99)] * 1e3
+        note = f"median {found_s[len(found_s) // 2] * 1e3:.1f} ms"
+        rows.append(
+            Row(group=group, name=f"{what}, {past.rows:,} segments, p99", value=p99, unit="ms",
+                target=target, note=note)
+        )  # fmt: skip
+    return rows
+
+
+def _take_a_day_away(
+    rig: Rig, video: site.VideoProcess, past: history.History, group: str
+) -> list[Row]:
+    """Start the recorder: its first pass removes the surplus, while alarms go by beside it."""
+    carried: Carried = gateway_mqtt()(rig)
+    carried.receiver.clear()
+    limit = past.first_ns + past.surplus * history.DAY_NS
+    load = rig.load(carried.field_port, round(ALARMS_PER_S * PASS_TARGET_S), rate=ALARMS_PER_S)
+    video.start()
+    until("the pass begins", lambda: _left(video, limit) < CAMERAS, site.START_S, 0.01)
+    began = time.monotonic()
+    load.go()
+    until("the pass ends", lambda: _left(video, limit) == 0, PASS_MOST_S, 0.05)
+    took_s = time.monotonic() - began
+    load.result()
+    report = carried.receiver.wait(round(ALARMS_PER_S * PASS_TARGET_S))
+    segments = CAMERAS * past.surplus * history.DAY_NS // history.MINUTE_NS
+    return [
+        Row(group=group, name=f"a day of {CAMERAS} cameras taken away, of {past.rows:,} segments",
+            value=took_s, unit="s", target=PASS_TARGET_S, note=f"{segments:,} files and rows"),
+        Row(group=group, name=f"alarm meanwhile, {past.rows:,} segments, worst",
+            value=report["worst_ms"], unit="ms", target=ALARM_TARGET_MS,
+            note=f"p99 {report['p99_ms']:.1f} ms, {ALARMS_PER_S}/s from the pass's beginning"),
+    ]  # fmt: skip
+
+
+def _left(video: site.VideoProcess, limit_ns: int) -> int:
+    """Cameras that still have a segment before that time, rows first, then files."""
+    path = video.folder / "store" / "video.sqlite"
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
+        sql = "SELECT start_ns FROM segment WHERE camera = ? ORDER BY start_ns LIMIT 1"
+        found = [db.execute(sql, (camera,)).fetchone() for camera in range(1, CAMERAS + 1)]
+    rows: int = sum(row is not None and row[0] < limit_ns for row in found)
+    if rows == 0:
+        day = video.day_of(limit_ns - history.DAY_NS)
+        return sum(any(day_folder(video, number, day)) for number in range(1, CAMERAS + 1))
+    first = video.day_of(limit_ns - history.DAY_NS)
+    begun = len(list((video.disk / "cam-1" / first).glob("*.mp4"))) if rows == CAMERAS else 0
+    return rows if begun else min(rows, CAMERAS - 1)
+
+
+def day_folder(video: site.VideoProcess, number: int, day: str) -> list[Path]:
+    """What lies in a camera's folder of a day."""
+    return list((video.disk / f"cam-{number}" / day).glob("*"))
+
+
+def _restart(video: site.VideoProcess, past: history.History, group: str) -> Row:
+    """SIGKILL, then how long until a new file of each camera that is there is being written."""
+    day = video.day_of(past.today_ns)
+    folders = [video.disk / f"cam-{number}" / day for number in range(1, LIVE + 1)]
+
+    def files() -> list[set[Path]]:
+        return [set(folder.glob("*.mp4*")) for folder in folders]
+
+    until("all are recorded", lambda: all(files()), site.START_S)
+    video.process.end(kill=True)
+    killed = time.monotonic()
+    before = files()
+    known = [{path.name.removesuffix(".open") for path in each} for each in before]
+
+    def new(size_bytes: int) -> bool:
+        return all(
+            any(
+                path.name.removesuffix(".open") not in names
+                and path.exists()
+                and path.stat().st_size > size_bytes
+                for path in each
+            )
+            for names, each in zip(known, files(), strict=True)
+        )
+
+    video.start()
+    until("all are recorded again", lambda: new(0), site.START_S, 0.01)
+    took_s = time.monotonic() - killed
+    until("all have pictures again", lambda: new(site.HEAD_BYTES), site.START_S, 0.01)
+    pictures_s = time.monotonic() - killed
+    return Row(
+        group=group,
+        name=f"SIGKILL to recording again, {past.rows:,} segments",
+        value=took_s,
+        unit="s",
+        target=RESTART_TARGET_S,
+        note=f"first group of pictures of all {LIVE} on disk after {pictures_s:.1f} s",
+    )
+
+
+ALL: dict[str, Measure] = {"video-index": index}
