@@ -22,7 +22,7 @@ from gateway.audit import Entry
 from gateway.clock import Clock
 from gateway.errors import StoreDamaged, StoreError, StoreFull
 from gateway.events import Arrival, Device, Scalar
-from gateway.judge import Judge
+from gateway.judge import NOTHING_RECORDED, Judge, Recorded
 from gateway.metrics import Metrics
 from gateway.rules.ledger import Ledger
 from gateway.rules.routing import Router
@@ -57,6 +57,7 @@ class Intake:
         escalation: Mapping[int, Sequence[float]],
         clock: Clock,
         metrics: Metrics,
+        recorded: Recorded = NOTHING_RECORDED,
     ) -> None:
         self._store = store
         self.journal = journal
@@ -65,7 +66,7 @@ class Intake:
         self._router = router
         self._clock = clock
         self._metrics = metrics
-        self.judge = Judge(start, devices, gateway, escalation, metrics)
+        self.judge = Judge(start, devices, gateway, escalation, metrics, recorded)
         self._arrivals: deque[tuple[Sequence[Arrival], asyncio.Future[None]]] = deque()
         self._waiting = 0
         self._work: deque[Callable[[Ledger], None]] = deque()

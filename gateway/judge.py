@@ -10,6 +10,7 @@ Keeps   1. Judging one message cannot stop the next: what fails is quarantined w
 
 from array import array
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import orjson
@@ -45,6 +46,22 @@ MARK: Final = "@mark."
 log = structlog.get_logger()
 
 
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What is recorded: the ids of cameras, and how much of them an alarm keeps."""
+
+    cameras: frozenset[str] = frozenset()
+    before_ns: int = 0
+    after_ns: int = 0
+
+    def kept_ns(self, cameras: Iterable[str]) -> tuple[int, int] | None:
+        """Before and behind an alarm that these cameras saw; None when none is recorded."""
+        return None if self.cameras.isdisjoint(cameras) else (self.before_ns, self.after_ns)
+
+
+NOTHING_RECORDED: Final = Recorded()
+
+
 class PointNow:
     """A point as last known, for the console and for thin telemetry."""
 
@@ -71,8 +88,10 @@ class Judge:
         gateway: Device,
         escalation: Mapping[int, Sequence[float]],
         metrics: Metrics,
+        recorded: Recorded = NOTHING_RECORDED,
     ) -> None:
         self._gateway = gateway
+        self._video = recorded
         self._metrics = metrics
         self._devices = {device.id: device for device in (*devices, gateway)}
         self._saved = start.points
@@ -390,13 +409,15 @@ class Judge:
         found = self._subjects.get((device_id, point))
         if found is None:
             device = self._devices.get(device_id)
+            cameras = device.cameras if device else ()
             found = Subject.of(
                 device_id=device_id,
                 name=device.name if device else device_id,
                 place=device.place if device else "",
                 family=device.family if device else "",
                 point=point,
-                cameras=device.cameras if device else (),
+                cameras=cameras,
+                kept_ns=self._video.kept_ns(cameras),
             )
             self._subjects[device_id, point] = found
         return found

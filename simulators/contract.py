@@ -129,9 +129,17 @@ _DATA: Final[tuple[Rule, ...]] = (
         "cameras is no list of names",
         lambda d: isinstance(d.get("cameras"), list) and all(map(_text, d["cameras"])),
     ),
+    ("video is no span of time", lambda d: "video" not in d or _span(d["video"])),
     ("hash is no SHA-256", lambda d: _matches(_SHA256, d.get("hash"))),
     ("attributes is no object", lambda d: isinstance(d.get("attributes"), dict)),
 )
+
+
+def _span(video: object) -> bool:
+    """Whether it is {"from": time, "to": a later one}; nobody need name what was recorded."""
+    if not isinstance(video, dict) or video.keys() != {"from", "to"}:
+        return False
+    return all(_matches(_TIME, video[end]) for end in video) and video["from"] < video["to"]
 
 
 def _broken(rules: tuple[Rule, ...], subject: dict[str, Any]) -> Iterator[str]:

@@ -20,7 +20,7 @@ import structlog
 from gateway.events import MAX_ATTRIBUTES, NEVER_FOLDED, Category, Kind, Mode, Point, Reading
 from gateway.rules.alarm import DISPOSITIONS, Alarm, latches
 from gateway.rules.ledger import Ledger
-from gateway.store.journal import Draft, Subject, uuid7
+from gateway.store.journal import Draft, Subject, rfc3339, uuid7
 
 REPEAT_S: Final = 5.0
 FLOOD_ALARMS: Final = 10
@@ -120,7 +120,9 @@ class AlarmBook:
             attributes=reading.attributes,
         )
         alarm.cause = self._fold(alarm, group, ledger.mono_ns)
-        extra = {"cause": alarm.cause} if alarm.cause else {}
+        extra: dict[str, Any] = {"cause": alarm.cause} if alarm.cause else {}
+        if subject.kept_ns is not None and point.category == Category.ALARM:
+            extra["video"] = _kept(alarm.raised_ns, subject.kept_ns)
         self._record(ledger, alarm, "raised", reading, extra)
         self._open[_key(alarm)] = alarm
         self._by_id[alarm.alarm_id] = alarm
@@ -307,6 +309,11 @@ class AlarmBook:
             return next((first for _, first in recent if first in self._by_id), None)
         recent.append((mono_ns, alarm.alarm_id))
         return None
+
+
+def _kept(raised_ns: int, kept_ns: tuple[int, int]) -> dict[str, str]:
+    """Which video of an alarm is held at least: the contract's data.video."""
+    return {"from": rfc3339(raised_ns - kept_ns[0]), "to": rfc3339(raised_ns + kept_ns[1])}
 
 
 def _key(alarm: Alarm) -> tuple[str, str, bool]:

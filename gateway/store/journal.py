@@ -30,7 +30,11 @@ _HEX: Final = frozenset(b"0123456789abcdef")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
-    """The parts of a record that are the same for every record of one point, already JSON."""
+    """The parts of a record that are the same for every record of one point, already JSON.
+
+    kept_ns  how much video its cameras keep from before and behind an alarm; None when none of
+             them is recorded
+    """
 
     device_id: str
     point: str
@@ -41,6 +45,7 @@ class Subject:
     name: str
     family: str
     camera_ids: tuple[str, ...]
+    kept_ns: tuple[int, int] | None = None
 
     @classmethod
     def of(
@@ -52,6 +57,7 @@ class Subject:
         family: str,
         point: str,
         cameras: tuple[str, ...] = (),
+        kept_ns: tuple[int, int] | None = None,
     ) -> "Subject":
         """Build once, use for every record."""
         device = {"id": device_id, "name": name, "place": place, "family": family}
@@ -65,6 +71,7 @@ class Subject:
             name=name,
             family=family,
             camera_ids=cameras,
+            kept_ns=kept_ns,
         )
 
 
