@@ -163,7 +163,7 @@ class Gate:
             return None
         scope = request.scope
         try:
-            who = addresses.check(scope.get("raw_path") or b"", scope["query_string"])
+            who = addresses.check(scope["path"], scope["query_string"])
         except BadSignature as error:
             wait_s = self._door.failures.failed(peer(request))
             raise Problem.too_often(wait_s) if wait_s > 0 else not_signed() from error

@@ -12,6 +12,7 @@ Bound   valid for LIFE_S; an address of more than ADDRESS_CHARS is not looked at
 import base64
 import hashlib
 import hmac
+import json
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +31,6 @@ FILE: Final = "address.key"
 WHO: Final = "who"
 EXPIRES: Final = "expires"
 SIGNATURE: Final = "signature"
-_MARK: Final = f"&{SIGNATURE}="
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,30 +66,36 @@ class Addresses:
         now_s = self._clock.utc_ns() // 10**9
         expires_s = now_s + LIFE_S
         members = {**query, WHO: who, EXPIRES: str(expires_s)}
-        what = f"{quote(path)}?{urlencode(members)}"
-        return Signed(f"{what}{_MARK}{self._signature(what)}", expires_s * 10**9)
+        signature = self._signature(path, list(members.items()))
+        asked = urlencode([*members.items(), (SIGNATURE, signature)])
+        return Signed(f"{quote(path)}?{asked}", expires_s * 10**9)
 
-    def check(self, raw_path: bytes, query: bytes) -> str | None:
+    def check(self, path: str, query: bytes) -> str | None:
         """Who may open this path and query: the id of a token; None when nothing is signed in it.
 
-        raises  BadSignature, Expired
+        path, query  the path decoded, the query as it came: players write "%3A" as ":" and the
+                     like, so it is what they mean that is signed
+        raises       BadSignature, Expired
         """
-        what = (raw_path + b"?" + query).decode("ascii", "replace")
-        signed, mark, signature = what.rpartition(_MARK)
-        if not mark:
+        if SIGNATURE.encode() not in query:
             return None
-        if len(what) > ADDRESS_CHARS or not hmac.compare_digest(
-            self._signature(signed).encode(), signature.encode()
+        if len(query) > ADDRESS_CHARS:
+            raise BadSignature
+        *pairs, (name, signature) = parse_qsl(query.decode("latin-1"), keep_blank_values=True)
+        if name != SIGNATURE or not hmac.compare_digest(
+            self._signature(path, pairs).encode(), signature.encode("utf-8", "replace")
         ):
             raise BadSignature
-        members = dict(parse_qsl(signed.partition("?")[2]))
+        members = dict(pairs)
         left_s = int(members[EXPIRES]) - self._clock.utc_ns() // 10**9
         if not 0 < left_s <= LIFE_S + SKEW_S:  # one made under a clock far ahead is not for ever
             raise Expired
         return members[WHO]
 
-    def _signature(self, what: str) -> str:
-        digest = hmac.new(self._key, what.encode(), hashlib.sha256).digest()
+    def _signature(self, path: str, pairs: list[tuple[str, str]]) -> str:
+        """Over what the routes read: each member in its place, none able to run into another."""
+        what = json.dumps([path, *pairs]).encode()
+        digest = hmac.new(self._key, what, hashlib.sha256).digest()
         return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
 
 

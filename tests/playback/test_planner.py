@@ -1,5 +1,6 @@
-"""From a range of time to an answer: every picture once, at its time, and every byte known before."""
+"""From a range of time to an answer: every picture once, at its time, every byte known before."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -90,9 +91,7 @@ async def test_pieces_put_together_are_the_whole_wherever_they_are_cut(tmp_path:
         answer = whole(plan)
         for step in (977, 4096, 65_537):
             cuts = [*range(0, plan.size_bytes, step), plan.size_bytes]
-            parts = [
-                b"".join(read(plan, begin, end)) for begin, end in zip(cuts, cuts[1:], strict=False)
-            ]
+            parts = [b"".join(read(plan, begin, end)) for begin, end in pairwise(cuts)]
             assert b"".join(parts) == answer
 
 
