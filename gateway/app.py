@@ -23,6 +23,7 @@ from gateway.commanding import Commanding
 from gateway.commands import Commands
 from gateway.config import Config
 from gateway.console.api import build_app
+from gateway.console.evidence import EvidenceRoutes
 from gateway.console.page import Site as ConsoleSite
 from gateway.console.server import ServerSettings, serve
 from gateway.console.tokens import TokenBook
@@ -32,6 +33,7 @@ from gateway.desk import FrontDesk
 from gateway.driver import Driver
 from gateway.errors import StoreDamaged, StoreError
 from gateway.events import Device
+from gateway.exports import HouseExports
 from gateway.housekeeping import Housekeeping
 from gateway.intake import Intake
 from gateway.judge import Recorded
@@ -333,6 +335,7 @@ class _House:
             site=ConsoleSite(id=site.id, name=site.name, gateway=site.gateway),
             clock=self.clock,
             video=self.views,
+            evidence=EvidenceRoutes(HouseExports(self.config, self.store, self.intake, self.clock)),
         )
         settings = ServerSettings(
             host=console.host,
