@@ -19,7 +19,15 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from gateway import cli_evidence, cli_import, cli_modbus, cli_modbus_text, cli_simulate, cli_video
+from gateway import (
+    cli_cameras,
+    cli_evidence,
+    cli_import,
+    cli_modbus,
+    cli_modbus_text,
+    cli_simulate,
+    cli_video,
+)
 from gateway import cli_text as text
 from gateway.cli_parts import (
     EXIT_CONFIG,
@@ -53,6 +61,7 @@ app.add_typer(profile_app, name="profile")
 app.add_typer(cli_simulate.simulate_app, name="simulate")
 
 app.add_typer(cli_modbus.scan_app, name="scan")
+cli_modbus.scan_app.command("cameras", help=cli_cameras.SCAN_CAMERAS)(cli_cameras.scan_cameras)
 app.add_typer(cli_video.video_app, name="video")
 app.command("probe", help=cli_modbus_text.PROBE)(cli_modbus.probe)
 app.command("export", help=text.EXPORT)(cli_evidence.export)

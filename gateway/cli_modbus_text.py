@@ -6,9 +6,9 @@ Owns    the texts and nothing else. In a paragraph that begins with \b the line 
 from typing import Final
 
 SCAN: Final = """\
-看总线上有什么，只读。
+看总线上、网络上有什么，只读。
 
-Look at what is on a bus. Read only.
+Look at what is on a bus or on the network. Read only.
 """
 
 SCAN_MODBUS: Final = """\

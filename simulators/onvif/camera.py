@@ -93,14 +93,15 @@ class OnvifCamera:
 
     async def power_on(self) -> None:
         """Begin to listen."""
-        server = web.Server(self._answer)
+        # A client that hangs up ends its question: what happens next waits in the subscription.
+        server = web.Server(self._answer, handler_cancellation=True)
         self._runner = web.ServerRunner(server, shutdown_timeout=0.1)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", self.port).start()
 
     async def power_off(self) -> None:
         """Break every connection and forget every subscription."""
-        self.properties.subscriptions.clear()
+        self.lose_subscriptions()
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None

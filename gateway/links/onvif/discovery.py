@@ -119,6 +119,7 @@ class _Listener(asyncio.DatagramProtocol):
     def __init__(self, found: dict[str, Found]) -> None:
         self._found = found
         self._counts: dict[str, int] = {}
+        self.trouble: OSError | None = None
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         sender = addr[0]
@@ -130,7 +131,9 @@ class _Listener(asyncio.DatagramProtocol):
                 self._found.setdefault(f"{found.key} {sender}", found)
 
     def error_received(self, exc: Exception) -> None:
-        """A port that is closed at the other end: nobody is there."""
+        """A port that is closed at the other end is no trouble: nobody is there."""
+        if isinstance(exc, OSError) and not isinstance(exc, ConnectionRefusedError):
+            self.trouble = exc
 
 
 async def discover(
@@ -147,16 +150,14 @@ async def discover(
     raises     LinkDown when nothing can be sent
     """
     found: dict[str, Found] = {}
+    listener = _Listener(found)
     loop = asyncio.get_running_loop()
     try:
         transport, _ = await loop.create_datagram_endpoint(
-            lambda: _Listener(found), sock=_socket(interface)
+            lambda: listener, sock=_socket(interface)
         )
     except OSError as error:
-        raise LinkDown(
-            f"不能从 {interface or '本机'} 发出询问 / cannot ask from {interface or 'here'}: "
-            f"{error.strerror}"
-        ) from error
+        raise _not_sent(interface, error) from error
     try:
         for _ in range(ROUNDS):
             for types in TYPES:
@@ -165,7 +166,16 @@ async def discover(
         await clock.sleep(max(0.0, seconds - ROUNDS * len(TYPES) * PAUSE_S))
     finally:
         transport.close()
+    if not found and listener.trouble is not None:
+        raise _not_sent(interface, listener.trouble)
     return sorted(found.values(), key=lambda each: (_order(each.sender), each.key))
+
+
+def _not_sent(interface: str | None, error: OSError) -> LinkDown:
+    return LinkDown(
+        f"不能从 {interface or '本机'} 发出询问，用 --interface 写本机地址 / cannot ask from "
+        f"{interface or 'here'}, name an address of ours with --interface: {error.strerror}"
+    )
 
 
 def _socket(interface: str | None) -> socket.socket:

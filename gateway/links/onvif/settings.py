@@ -73,6 +73,7 @@ def device_url(address: str) -> str:
         if text.count(":") > 1 and not text.startswith("["):
             text = f"[{ip_address(text)}]"
         text = f"http://{text}"
+    check_url(text)
     parts = urlsplit(text)
     url = text if parts.path.strip("/") else f"{parts.scheme}://{parts.netloc}{PATH}"
     check_url(url)
