@@ -401,12 +401,13 @@ def _listed(package: Package, manifest: dict) -> None:  # type: ignore[type-arg]
     if not isinstance(listed, list):
         raise Mismatch("manifest.json: members: 缺失 it is missing")
     names = list(package.members)
+    told = [entry.get("name") if isinstance(entry, dict) else None for entry in listed]
     for index, entry in enumerate(listed):
-        name = entry.get("name") if isinstance(entry, dict) else None
+        name = told[index]
         if index >= len(names) - 2 or names[index] != name:
-            raise Mismatch(
-                f"{name}: 清单中有而包中没有 in the manifest, and not there in the package"
-            )
+            if index < len(names) - 2 and names[index] not in told:
+                raise Mismatch(f"{names[index]}: 清单中没有 it is not in the manifest")
+            raise Mismatch(f"{name}: 清单中有，此处没有 in the manifest, and not in its place")
         member = package.members[names[index]]
         if entry.get("size_bytes") != member.size or entry.get("sha256") != member.sha256:
             raise Mismatch(f"{name}: 与清单的哈希不符 it does not match its hash in the manifest")

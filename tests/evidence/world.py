@@ -1,4 +1,4 @@
-"""A school with an alarm, its records, and synthetic video around it; and ways to open a package."""
+"""A school with an alarm, its records and synthetic video; and ways to open a package."""
 
 import subprocess
 import sys
@@ -190,4 +190,3 @@ def run_alone(path: Path, *options: str) -> subprocess.CompletedProcess[str]:
         timeout=120,
         check=False,
     )
-
