@@ -23,6 +23,7 @@ from bench.rows import (
     FULL,
     QUICK,
     Size,
+    beside,
     flow,
     modbus,
     modbus_peers,
@@ -40,6 +41,7 @@ MEASURES: dict[str, Measure] = (
     raw.ALL
     | flow.ALL
     | safety.ALL
+    | beside.ALL
     | peers.ALL
     | stages.ALL
     | modbus_peers.ALL

@@ -10,7 +10,7 @@ import json
 import shutil
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,12 +73,15 @@ class Rig:
         """Start the far end."""
         return Receiver(self, mode, port or free_port(), devices)
 
-    def gateway(self, field_port: int, uplink: str, devices: int = 100) -> "Gateway":
+    def gateway(
+        self, field_port: int, uplink: str, devices: int = 100, *, buttons: Sequence[str] = ()
+    ) -> "Gateway":
         """Write a configuration and start the gateway with it.
 
-        uplink  the [[uplink]] table's own lines
+        uplink   the [[uplink]] table's own lines
+        buttons  topics of panic buttons beside the one at bench/panic
         """
-        return Gateway(self, field_port, uplink, devices)
+        return Gateway(self, field_port, uplink, devices, buttons)
 
     def load(
         self,
@@ -189,7 +192,9 @@ class Receiver:
 class Gateway:
     """The gateway from outside: a folder of configuration, and its command."""
 
-    def __init__(self, rig: Rig, field_port: int, uplink: str, devices: int) -> None:
+    def __init__(
+        self, rig: Rig, field_port: int, uplink: str, devices: int, buttons: Sequence[str]
+    ) -> None:
         self._rig = rig
         self.folder = rig.place("gateway")
         self.console = free_port()
@@ -223,10 +228,12 @@ listen = "127.0.0.1:{self.console}"
                     f'address = {{ topic = "{topic_of(number)}", kind = "access",'
                     ' priority_member = "level" }\n'
                 )
-            file.write(
-                '[[device]]\nid = "btn"\nprofile = "generic/json_button"\nlink = "field"\n'
-                'name = "西门按钮"\nplace = "西门门卫室"\naddress = { topic = "bench/panic" }\n'
-            )
+            for number, topic in enumerate(["bench/panic", *buttons]):
+                file.write(
+                    f'[[device]]\nid = "btn-{number}"\nprofile = "generic/json_button"\n'
+                    f'link = "field"\nname = "西门按钮"\nplace = "西门门卫室"\n'
+                    f'address = {{ topic = "{topic}" }}\n'
+                )
         self.start()
 
     def start(self) -> None:
@@ -281,11 +288,14 @@ class Load:
 
 
 class Publisher:
-    """Single messages from the one who measures: probes and urgent ones, numbered below zero."""
+    """Single messages from the one who measures: probes and urgent ones, numbered below zero.
 
-    def __init__(self, port: int) -> None:
+    after  the numbers begin behind so many, where an earlier publisher's may still be told of
+    """
+
+    def __init__(self, port: int, *, after: int = 0) -> None:
         self._sock = open_session(port, f"bench-probe-{time.monotonic_ns()}")
-        self._number = 0
+        self._number = -after
 
     def publish(self, topic: str, level: int | None = None) -> int:
         """Publish one, wait for the PUBACK, return its number."""

@@ -11,6 +11,7 @@ class Size:
     burst          messages as fast as they go
     lost           messages while the carrier is killed and the receiver away
     backlog        messages behind which an urgent one is sent
+    presses        buttons that are pressed while somebody else misbehaves
     many           events after which memory is read and a start is timed
     devices        configured devices in the row that compares many with ten
     each           messages of each of its two runs
@@ -30,6 +31,7 @@ class Size:
     burst: int = 20_000
     lost: int = 6_000
     backlog: int = 20_000
+    presses: int = 100
     many: int = 100_000
     devices: int = 10_000
     each: int = 5_000
@@ -50,6 +52,7 @@ QUICK = Size()
 FULL = Size(
     slow=6_000,
     fast=30_000,
+    presses=1_000,
     many=1_000_000,
     each=20_000,
     polled_s=65,

@@ -25,7 +25,7 @@ OUR_CLIENT_ID = "campus-320612-0001-gw-1-field"
 FLOOD_S = 10.0
 AT_ONCE_S = 8.0
 """Of a press while another button is stuck: it did not wait for the flood to end. The first is made
-at its beginning. This says nothing of how fast it is, which depends on what else runs here."""
+at its beginning. How fast it is `python -m bench --only beside` measures."""
 GROWTH_BYTES = 40 * 1024 * 1024
 """What 10,000 messages of a stuck button may cost on disk at most, WAL and all."""
 

@@ -33,7 +33,8 @@ TOLD_S = 10.0 + MACHINE_S
 """A dead receiver is a fault within 10 s of the first panic it failed to take (issue, part 6)."""
 WAITS_S = 9.0
 AT_ONCE_S = 7.0
-"""Less than is waited for one dead receiver: so none was waited for. How fast is another matter."""
+"""Less than is waited for one dead receiver: so none was waited for. How fast it is
+`python -m bench --only beside` measures."""
 QUICK = f"total_timeout_s = {WAITS_S}"
 
 UNREACHED: dict[str, dict[str, Any]] = {
