@@ -25,12 +25,15 @@ class Right(StrEnum):
     AUDIT = "audit"
     EXPORT = "export"
     VIDEO = "video"
+    PEOPLE = "people"
 
 
 RIGHTS: Final[dict[Role, frozenset[Right]]] = {
     Role.GUARD: frozenset({Right.READ, Right.ACT, Right.SIGN_IN, Right.VIDEO}),
-    Role.LEADER: frozenset(set(Right) - {Right.RECEIPT}),
-    Role.INSTALLER: frozenset(set(Right) - {Right.RECEIPT}),
+    Role.LEADER: frozenset(set(Right) - {Right.RECEIPT, Right.PEOPLE}),
+    Role.INSTALLER: frozenset(set(Right) - {Right.RECEIPT, Right.PEOPLE}),
+    Role.ADMIN: frozenset(set(Right) - {Right.RECEIPT}),
+    Role.VIEWER: frozenset({Right.READ, Right.SIGN_IN}),
     Role.PLATFORM: frozenset({Right.READ, Right.RECEIPT}),
     Role.AUDITOR: frozenset({Right.READ, Right.SIGN_IN, Right.AUDIT}),
 }
@@ -38,7 +41,7 @@ RIGHTS: Final[dict[Role, frozenset[Right]]] = {
 auditor sees who looked at video and who took evidence away, and does neither. A platform is given a
 view by somebody here: with a signed address, or as evidence."""
 
-RANK: Final = {Role.GUARD: 0, Role.LEADER: 1, Role.INSTALLER: 2}
+RANK: Final = {Role.GUARD: 0, Role.LEADER: 1, Role.INSTALLER: 2, Role.ADMIN: 2}
 """Who may send commands, by what a profile calls `permission`; other roles send none."""
 
 

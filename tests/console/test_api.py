@@ -53,6 +53,8 @@ async def test_paths_that_do_not_exist_are_not_told_to_strangers(console: Consol
         (Role.GUARD, {"act"}),
         (Role.LEADER, {"act"}),
         (Role.INSTALLER, {"act"}),
+        (Role.ADMIN, {"act"}),
+        (Role.VIEWER, set()),
         (Role.PLATFORM, {"receipt"}),
         (Role.AUDITOR, set()),
     ],

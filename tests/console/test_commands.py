@@ -79,6 +79,8 @@ def test_a_role_may_what_its_level_and_the_levels_below_may() -> None:
         Role.GUARD: ["guard"],
         Role.LEADER: ["guard", "leader"],
         Role.INSTALLER: ["guard", "leader", "installer"],
+        Role.ADMIN: ["guard", "leader", "installer"],
+        Role.VIEWER: [],
         Role.PLATFORM: [],
         Role.AUDITOR: [],
     }
