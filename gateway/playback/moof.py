@@ -12,6 +12,7 @@ Bound   MOOF_MOST_BYTES for a head, TRACKS_MOST tracks.
 import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from gateway.media.boxes import Box, read_boxes
@@ -24,6 +25,8 @@ _FIELDS: Final = (0x100, 0x200, 0x400, 0x800)
 """trun: duration, size, flags and composition offset of each sample (14496-12, 8.8.8)."""
 _NOT_A_KEY: Final = 0x10000
 _NUMBERS: Final = 1 << 32
+_TICKS_MOST: Final = 1 << 44
+"""Years at any rate: a segment lasts ten minutes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,7 @@ class Shift:
     limit: int | None = None
 
 
+@lru_cache(maxsize=64)
 def lanes(init: bytes) -> tuple[Lane, ...]:
     """The tracks of a file from its `ftyp moov`; raises Unreadable without a picture among them."""
     found: list[Lane] = []
@@ -83,11 +87,13 @@ def _lane(data: bytes, trak: Box) -> Lane:
     is_video = False
     for part in _inside(data, trak):
         if part.kind == b"tkhd":
-            track = _word(data, part, 20 if data[part.body] == 1 else 12)
+            track = _word(data, part, 20 if data[part.body : part.body + 1] == b"\1" else 12)
         elif part.kind == b"mdia":
             for inner in _inside(data, part):
                 if inner.kind == b"mdhd":
-                    rate_hz = _word(data, inner, 20 if data[inner.body] == 1 else 12)
+                    rate_hz = _word(
+                        data, inner, 20 if data[inner.body : inner.body + 1] == b"\1" else 12
+                    )
                 elif inner.kind == b"hdlr":
                     is_video = data[inner.body + 8 : inner.body + 12] == b"vide"
     if not track or not rate_hz:
@@ -172,11 +178,14 @@ def _run(moof: bytes, parts: Mapping[bytes, Box]) -> _Run:
     flags, count = _word(moof, trun, 0) & 0xFFFFFF, _word(moof, trun, 4)
     words = sum(1 for field in _FIELDS if flags & field)
     rows_at = trun.body + 8 + (4 if flags & 1 else 0) + (4 if flags & 4 else 0)
+    base = _word(moof, tfdt, 4) << 32 | _word(moof, tfdt, 8)
+    if base > _TICKS_MOST:
+        raise Unreadable(f"a decode time of {base} ticks")
     if flags & 0x700 != 0x700 or not count or rows_at + 4 * words * count > trun.end:
         raise Unreadable("a run that does not say duration, size and flags of each sample")
     return _Run(
         track=_word(moof, parts[b"tfhd"], 4),
-        base=_word(moof, tfdt, 4) << 32 | _word(moof, tfdt, 8),
+        base=base,
         base_at=tfdt.body + 4,
         rows_at=rows_at,
         words=words,

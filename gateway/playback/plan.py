@@ -150,7 +150,7 @@ def with_length(init: bytes, length_ms: int) -> bytes:
             continue
         scale = 1000
         for part in read_boxes(init, top.body, top.end):
-            if part.kind == b"mvhd":
+            if part.kind == b"mvhd" and part.end - part.body >= 32:
                 at = part.body + (20 if init[part.body] == 1 else 12)
                 scale = int.from_bytes(init[at : at + 4], "big")
             elif part.kind == b"mvex" and scale == 1000:

@@ -209,11 +209,12 @@ def _of_file(each: _File, from_ns: int, to_ns: int) -> _Facts | None:
         begins = files.beginning(file)
         if begins is None:
             return None  # it was begun a moment ago
+        lanes = moof.lanes(begins.init)
         size_bytes = file.size_bytes
         parts: list[Part] = []
         end_ns = each.end_ns
         if end_ns is None or each.begun_ns < from_ns or end_ns > to_ns:
-            lane = files.picture(moof.lanes(begins.init))
+            lane = files.picture(lanes)
             last_ns = each.begun_ns
             for part in files.parts(file, begins.first):
                 if isinstance(part, Sealed):
@@ -222,7 +223,7 @@ def _of_file(each: _File, from_ns: int, to_ns: int) -> _Facts | None:
                 if span is not None and span[0] >= to_ns:
                     break
                 parts.append(part)
-                last_ns = last_ns if span is None else span[1]
+                last_ns = last_ns if span is None else min(span[1], each.begun_ns + SEGMENT_MOST_NS)
             if end_ns is None and not parts:
                 return None
             end_ns = last_ns if end_ns is None or last_ns < end_ns else end_ns
