@@ -48,6 +48,7 @@ def compile_message(
     if plain is not None:
         return plain
     opened = compile_open(message, paths)
+    ignores_empty = message.empty == "ignore"
     required = [(path, compile_path(substitute(path, paths))) for path in message.required]
     gates = [compile_condition(path, want, paths, words) for path, want in message.where.items()]
     rules = [
@@ -69,6 +70,8 @@ def compile_message(
     def handle(
         device_id: str, payload: bytes, received_ns: int, captures: Captures
     ) -> list[Reading]:
+        if ignores_empty and not payload:
+            return []
         problems: list[str] = []
         scope = opened(payload, captures, problems)
         found: list[Found] = []

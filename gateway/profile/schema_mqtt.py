@@ -87,6 +87,11 @@ class Message(Strict):
     qos: Annotated[int, Field(ge=0, le=2)] = 1
     format: Literal["json", "text", "base64", "hex", "bytes"] = "json"
     root: Literal["object", "any"] = "object"
+    empty: Literal["garbled", "ignore"] = Field(
+        default="garbled",
+        description="a message without a byte; ignore: it takes a retained one back and means that "
+        "nothing is known any more",
+    )
     bytes: BytesPart | None = None
     size: Annotated[int, Field(ge=1, le=1000)] | None = None
     checksum: Literal["sum8_zero"] | None = None

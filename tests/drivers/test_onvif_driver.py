@@ -253,17 +253,10 @@ async def test_a_camera_with_one_slot_only_is_subscribed_to_again() -> None:
             await ear.until(lambda: ear.actives[-1] is True)
 
 
-@pytest.mark.parametrize(
-    "garbage",
-    [b"<html>login</html>", BOMB, b"<a/>" + b" " * 3_000_000],
-    ids=["html", "bomb", "huge"],
-)
-async def test_a_hostile_answer_costs_one_fault_and_the_states_are_asked_for_anew(
-    garbage: bytes,
-) -> None:
+async def test_a_hostile_answer_costs_one_fault_and_the_states_are_asked_for_anew() -> None:
     async with OnvifCamera(inputs=["DI_1"]) as camera, driving(camera, button()) as ear:
         await ear.until(lambda: is_listening(ear) and ear.actives)
-        camera.conduct.garbage_pulls.append(garbage)
+        camera.conduct.garbage_pulls.append(BOMB)
         camera.set_input("DI_1", True)  # goes away with the garbage
         await ear.until(lambda: not is_listening(ear))
         await ear.until(lambda: is_listening(ear) and ear.actives[-1] is True)
