@@ -21,6 +21,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from gateway.crash import here as crash_here
 from gateway.errors import StoreError, StoreFull
 from gateway.store.disk import sync_folder, write_file
 from gateway.store.video.names import LAST_NS, is_camera
@@ -84,8 +85,10 @@ def write_still(
         sha256=hashlib.sha256(jpeg).hexdigest(),
     )
     write_file(path, jpeg)
+    crash_here("still.made")
     content = json.dumps({"v": VERSION, **asdict(note)}, sort_keys=True)
     write_file(path.with_suffix(".json"), content.encode() + b"\n")
+    crash_here("still.noted")
     return note
 
 
