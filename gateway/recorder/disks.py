@@ -55,6 +55,7 @@ def of_volumes(volumes: Volumes, folder: Path) -> Iterator[Finding]:
                 )
             continue
         state = State.STALLED if volume.is_stalled else volume.state
+        kind = "volume"
         figures: dict[str, Scalar] = {
             "path": str(volume.path),
             "state": str(state),
@@ -62,7 +63,7 @@ def of_volumes(volumes: Volumes, folder: Path) -> Iterator[Finding]:
             "why": volume.why,
         }
         if state in {State.WRONG_MOUNT, State.FOREIGN}:
-            command = adopting(folder, volume.path)
+            kind, command = "mount", adopting(folder, volume.path)
             figures["command"] = command
             text = (
                 f"{volume.path}: 不是原来的录像盘{end}。装回原盘,或确认改用此盘:"
@@ -70,7 +71,7 @@ def of_volumes(volumes: Volumes, folder: Path) -> Iterator[Finding]:
             )
         else:
             text = f"{volume.path}: {_SAID[state]}{end}"
-        yield Finding(f"video-volume.{label(volumes, volume)}", text, figures)
+        yield Finding(f"video-{kind}.{label(volumes, volume)}", text, figures)
 
 
 def adopting(folder: Path, path: Path) -> str:

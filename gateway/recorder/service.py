@@ -24,7 +24,7 @@ from gateway.errors import StoreError
 from gateway.links.onvif.streams import StreamBook, Which
 from gateway.pictures import client as pictures
 from gateway.recorder.alarms import AlarmReader
-from gateway.recorder.camera import CameraRecorder
+from gateway.recorder.camera import SEGMENT_S, CameraRecorder
 from gateway.recorder.child import PicturesChild
 from gateway.recorder.keeping import Keeper
 from gateway.recorder.moments import MomentKeeper
@@ -69,8 +69,9 @@ def _signals(stop: asyncio.Event) -> Iterator[None]:
 class Service:
     """See the module; a watcher may look at its recorders and its store."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, *, segment_s: float = SEGMENT_S) -> None:
         self._config = config
+        self._segment_s = segment_s
         self._clock = SystemClock()
         self.recorders: list[CameraRecorder] = []
         self.store: VideoStore | None = None
@@ -110,7 +111,15 @@ class Service:
                 if camera.onvif is not None:
                     which: Which = "sub" if is_sub else "main"
                     find = functools.partial(book.find, camera.id, camera.onvif, which)
-                recorder = CameraRecorder(name, settings, store, self._clock, told=told, find=find)
+                recorder = CameraRecorder(
+                    name,
+                    settings,
+                    store,
+                    self._clock,
+                    told=told,
+                    segment_s=self._segment_s,
+                    find=find,
+                )
                 self.recorders.append(recorder)
                 streams.append(Stream(camera, recorder, is_sub, kept_days))
         return Streams(streams, self._config.video, self._clock)

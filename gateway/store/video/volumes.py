@@ -225,6 +225,7 @@ class Volume:
         """Use what is mounted here from now on, because a person said so. Raises OSError."""
         found = read_marker(self.path)
         self.uuid = (found or self._mark(site)).uuid
+        self._failed_ns = None  # what failed was another disk
 
     def _mark(self, site: str) -> Marker:
         created = f"{self._clock.utc_ns()} ns UTC, {self._clock.quality}"
