@@ -65,7 +65,8 @@ COARSE_WELL: Final = 0.45
 TEXTURE_GONE: Final = 0.4
 """Of the usual texture: a truck, a crowd or another scene have texture of their own."""
 TEXTURE_NONE: Final = 0.12
-FLAT_ALL: Final = 0.85
+NO_TEXTURE: Final = 0.02
+"""Of the fields, writing not counted: no camera was ever put up to look at that."""
 UNSHARP: Final = 0.7
 """Fine against coarse contrast as a part of the usual: 0.7 is a blur of about two samples of a sub
 stream, six of the main stream, where faces begin to go. Bit rates and crowds move it by 0.17."""
@@ -100,8 +101,17 @@ class _Evidence:
     since_ns: int = 0
 
     def add(self, seconds: float, at_ns: int) -> None:
-        if self.seconds <= 0:
+        """The first look proves its moment only: the time before it was another picture's."""
+        if self.looks:
+            self.seconds += seconds
+        else:
             self.since_ns = at_ns
+        self.looks += 1
+
+    def repeat(self, seconds: float, since_ns: int) -> None:
+        """As add, where the look before is part of the evidence."""
+        if not self.looks:
+            self.since_ns = since_ns
         self.seconds += seconds
         self.looks += 1
 
@@ -222,7 +232,7 @@ class Judge:
     @staticmethod
     def _unlearned(look: Look) -> _Opinion:
         """Without a reference only what is nothing at all can be judged."""
-        if look.flat > FLAT_ALL and look.textured < 0.03:
+        if look.textured < NO_TEXTURE:
             return _Opinion(Kind.BLACK if look.bright < BLACK_STEPS else Kind.COVERED)
         return _WELL
 
@@ -304,7 +314,7 @@ class Judge:
             return
         empty = opinion.kind in {Kind.BLACK, Kind.NO_SIGNAL, Kind.COVERED}
         if not empty and changed(self._last, look) < STILL_STEPS:
-            self._still.add(dt_s, self._last.at_ns)
+            self._still.repeat(dt_s, self._last.at_ns)
             enough = max(RAISE_S[Kind.FROZEN], STILL_MARGIN * self.scene.still_s)
             if (
                 self._still.seconds >= min(enough, STILL_MOST_S)
@@ -320,7 +330,7 @@ class Judge:
     # ---- learning --------------------------------------------------------------------------------
 
     def _may_learn(self, opinion: _Opinion) -> bool:
-        quiet = all(evidence.seconds == 0 for evidence in self._evidence.values())
+        quiet = all(evidence.looks == 0 for evidence in self._evidence.values())
         return (
             self._fault is None
             and self._frozen is None

@@ -71,7 +71,7 @@ class Look:
                and writing do not count, and noise does not
     colour     mean distance from grey: 0 to 3 at night by infra-red
     flat       fraction of the fields in which nothing can be seen
-    textured   fraction of the fields that have edges
+    textured   fraction of the fields that have edges, those of writing not counted
     drawn      whether no lens made this picture: one colour, or bars
     """
 
@@ -105,6 +105,7 @@ def look_at(picture: Picture) -> Look:
     edges = floats((slope > EDGE_STEPS).astype(np.float32))
     colour = _colour(picture)
     steep = _steepness(wide)
+    written = steep.reshape(9, 40, 16, 40).max(axis=(1, 3)) > WRITING_STEPS
     return Look(
         at_ns=picture.at_ns,
         size=(width, height),
@@ -114,11 +115,11 @@ def look_at(picture: Picture) -> Look:
         slopes_y=slopes_y,
         slope=slope,
         crisp=floats(cv2.resize(steep, SMALL, interpolation=cv2.INTER_AREA)),
-        written=steep.reshape(9, 40, 16, 40).max(axis=(1, 3)) > WRITING_STEPS,
+        written=written,
         bright=float(np.percentile(by_field(small), 85)),
         colour=colour,
         flat=float(flat.mean()),
-        textured=float((by_field(edges) > 0.03).mean()),
+        textured=float(((by_field(edges) > 0.03) & ~written).mean()),
         drawn=_is_one_colour(small, flat, colour) or _is_bars(small, colour),
     )
 

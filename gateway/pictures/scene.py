@@ -202,7 +202,7 @@ class Reference:
     def shift(self, edges: Edges) -> tuple[float, float, float]:
         """How far the picture moved, and how well it matches once moved back.
 
-        returns  right and down, in fractions of its width and height; the match as Match.seen
+        returns  right and down, both in fractions of its width; the match as Match.seen
         """
         parts = self._parts()
         now = floats(np.hypot(edges.fine[0], edges.fine[1]))

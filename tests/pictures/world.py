@@ -131,8 +131,9 @@ class World:
             for at in ((260, 230), (380, 230)):
                 glow = _glow(at)
                 scene = scene * (1 - 0.35) + glow[..., None] * 330
-        noise = dice.normal(0, view.grain * (1 + 1.5 * max(0.0, 1 - light * 2)), scene.shape[:2])
-        return np.clip(scene + noise[..., None].astype(np.float32), 0, 255)
+        grain = view.grain * (1 + 1.5 * max(0.0, 1 - light * 2))
+        noise = dice.standard_normal(scene.shape[:2], np.float32) * np.float32(grain)
+        return np.clip(scene + noise[..., None], 0, 255)
 
     def _through_lens(self, scene: np.ndarray, view: View, dice: np.random.Generator) -> np.ndarray:
         left, top = 160 + view.aside[0], 90 + view.aside[1]
