@@ -28,13 +28,13 @@ STAGES: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     ("seal", ("gateway/store/journal",)),
     ("judge", ("gateway/intake", "gateway/rules/", "gateway/profile/logic")),
     ("decode", ("gateway/profile/", "drivers/")),
-    ("wire out", ("gateway/uplinks/",)),
+    ("wire out", ("gateway/uplinks/", "gateway/links/mqtt_outbox")),
     ("deliver", ("gateway/delivery",)),
     ("wire in", ("gateway/links/mqtt_wire", "gateway/links/mqtt")),
     ("observe", ("gateway/metrics", "gateway/clock", "gateway/console", "gateway/housekeeping")),
 )
 """Innermost first does not depend on this order; within one frame the first match counts."""
-WIRE_OUT: Final = ("publish", "_settle", "encode_publish", "encode_properties", "_take_mid")
+WIRE_OUT: Final = ("publish", "_send_more", "encode_publish", "encode_properties")
 """links/mqtt.py serves both sides; these functions are used towards the receiver only."""
 
 

@@ -27,7 +27,8 @@ from gateway.clock import Clock
 from gateway.driver import Emit, LinkSettings, Notice, Recall, nothing_kept
 from gateway.errors import BadFrame, LinkDown
 from gateway.events import MAX_RAW_BYTES, ONLINE_POINT, Arrival, Device, Garbled, Reading
-from gateway.links.mqtt import MqttConnection, MqttSettings
+from gateway.links.mqtt import MqttConnection
+from gateway.links.mqtt_settings import MqttSettings
 from gateway.links.mqtt_wire import MAX_BODY_BYTES, Message
 from gateway.profile import BridgePlan, MqttPlan, Profile, plan_mqtt
 

@@ -2,21 +2,19 @@
 
 Owns    the socket, from connect to close. A connection is never reused: whoever wants another opens
         another, so an acknowledgement can never reach a later connection by mistake.
-Needs   gateway.links.mqtt_wire, .mqtt_tap, paho-mqtt (CONNECT, TLS, SUBSCRIBE).
+Needs   mqtt_wire, mqtt_tap, mqtt_outbox and mqtt_settings beside it, and paho-mqtt (CONNECT, TLS,
+        SUBSCRIBE).
 Keeps   1. Nothing is acknowledged to the broker before acknowledge() is called (promise 1).
         2. At most INBOX_MESSAGES or INBOX_BYTES wait in memory, and what one read brought beyond
            that; then the socket is not read until some are taken.
         3. No thread runs after open() has returned; everything happens in the event loop.
         4. A broker silent for 1.5 keep-alive periods has ended, and so has every wait for it.
-        5. Never more unacknowledged messages than the broker said it takes (MQTT 5, 3.3.4).
+        5. What it publishes ends with it: see mqtt_outbox.
 """
 
 import asyncio
 import contextlib
-import ssl
-from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 import paho.mqtt.client as paho
@@ -25,88 +23,21 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from gateway.errors import LinkDown
+from gateway.links.mqtt_outbox import OUTBOX_MESSAGES, Outbox, Outgoing
+from gateway.links.mqtt_settings import MqttSettings
 from gateway.links.mqtt_tap import CONNECT_TIMEOUT_S, Session, Tap
-from gateway.links.mqtt_wire import (
-    MAX_PACKET_BYTES,
-    Message,
-    Splitter,
-    encode_properties,
-    encode_puback,
-    encode_publish,
-)
+from gateway.links.mqtt_wire import MAX_PACKET_BYTES, Message, Splitter, encode_puback
 
 INBOX_MESSAGES: Final = 4096
 INBOX_BYTES: Final = 16 * 1024 * 1024
-OUTBOX_MESSAGES: Final = 0x4000
-"""Most messages that publish() calls wait for at once; one more is LinkDown for its caller."""
 RECEIVE_MAXIMUM: Final = 1024
 """Unacknowledged messages a broker may have under way to us (MQTT 5; with 3.1.1 it is its own)."""
 SESSION_EXPIRY_S: Final = 30 * 86400
 ANSWER_TIMEOUT_S: Final = 10.0
 GOODBYE_S: Final = 1.0
-TOO_LARGE: Final = 0x95
-"""MQTT 5's reason code for a message larger than the broker takes; such a one is not sent."""
 FILTERS_PER_SUBSCRIBE: Final = 100
 _PINGREQ: Final = b"\xc0\x00"
 _DISCONNECT: Final = b"\xe0\x00"
-_FIRST_MID: Final = 0x8000  # below: paho's own packet ids for SUBSCRIBE
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Will:
-    """What the broker says for us when we vanish: QoS 1."""
-
-    topic: str
-    payload: bytes
-    retain: bool = True
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MqttSettings:
-    """How to reach one broker.
-
-    clean      False: the broker keeps the session and what arrives while we are away
-    protocol   "auto" tries 5 and falls back to 3.1.1
-    window     messages of ours without acknowledgement at most; less where the broker wants less
-    """
-
-    host: str
-    port: int
-    client_id: str
-    username: str | None = None
-    password: str | None = None
-    tls: ssl.SSLContext | None = None
-    keepalive_s: int = 15
-    clean: bool = True
-    protocol: str = "auto"
-    will: Will | None = None
-    window: int = OUTBOX_MESSAGES
-
-    def __repr__(self) -> str:
-        """Without the secret."""
-        return f"MqttSettings({self.client_id!r} at {self.host}:{self.port})"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outgoing:
-    """One message to publish at QoS 1; properties and content_type are left out on 3.1.1."""
-
-    topic: str
-    payload: bytes
-    retain: bool = False
-    properties: tuple[tuple[str, str], ...] = ()
-    content_type: str | None = None
-
-
-class _Waiter:
-    """A publish call that waits for its acknowledgements."""
-
-    __slots__ = ("codes", "done", "left")
-
-    def __init__(self, count: int) -> None:
-        self.codes = [0] * count
-        self.left = count
-        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
 
 class MqttConnection:
@@ -124,11 +55,7 @@ class MqttConnection:
         self._lost: LinkDown | None = None
         self._arrived = asyncio.Event()
         self._paused = self._writing = self._flush_due = False
-        self._waiting: dict[int, tuple[_Waiter, int]] = {}
-        self._unsent: deque[tuple[_Waiter, int, Outgoing]] = deque()
-        self._next_mid = _FIRST_MID
-        self._window = min(settings.window, OUTBOX_MESSAGES)
-        self._largest_bytes = MAX_PACKET_BYTES
+        self._outbox = Outbox(settings.window, with_properties=protocol == 5)
         self._keepalive_s = settings.keepalive_s
         self._heard = self._ping_at = self._loop.time()
         self._heard_bytes = 0
@@ -230,8 +157,10 @@ class MqttConnection:
 
     def _on_connect(self, _client: Any, _data: Any, flags: Any, reason: Any, props: Any) -> None:  # noqa: ANN401
         self.session_present = flags.session_present
-        self._window = min(getattr(props, "ReceiveMaximum", OUTBOX_MESSAGES), self._window)
-        self._largest_bytes = getattr(props, "MaximumPacketSize", MAX_PACKET_BYTES)
+        self._outbox.agree(
+            getattr(props, "ReceiveMaximum", OUTBOX_MESSAGES),
+            getattr(props, "MaximumPacketSize", MAX_PACKET_BYTES),
+        )
         self._keepalive_s = getattr(props, "ServerKeepAlive", self._keepalive_s)
         if not self._connected.done():
             self._connected.set_result((not reason.is_failure, str(reason), reason.value))
@@ -256,8 +185,10 @@ class MqttConnection:
             self._end(error if isinstance(error, LinkDown) else LinkDown(str(error)))
             return
         if splitter.acks:
-            self._settle(splitter.acks)
+            more_to_send = self._outbox.settle(splitter.acks)
             splitter.acks.clear()
+            if more_to_send:
+                self._send_more()
         if splitter.messages:
             self._arrived.set()
             if not self._paused and _is_full(splitter):
@@ -325,19 +256,6 @@ class MqttConnection:
             self._flush()
         self._misc = self._loop.call_later(1.0, self._tick)
 
-    def _settle(self, acks: list[tuple[int, int]]) -> None:
-        waiting = self._waiting
-        for mid, reason in acks:
-            found = waiting.pop(mid, None)
-            if found is not None:
-                waiter, index = found
-                waiter.codes[index] = reason
-                waiter.left -= 1
-                if waiter.left == 0 and not waiter.done.done():
-                    waiter.done.set_result(None)
-        if self._unsent:
-            self._send_more()
-
     def _unwatch(self) -> None:
         self._loop.remove_reader(self._tap.fileno())
         self._loop.remove_writer(self._tap.fileno())
@@ -353,15 +271,10 @@ class MqttConnection:
             self._connected.set_result((False, str(why), -1))
         if self._client.tap is not None:
             self._client.tap.close()
-        unsent = {waiter for waiter, _, _ in self._unsent}
-        for waiter in unsent | {waiter for waiter, _ in self._waiting.values()}:
-            if not waiter.done.done():
-                waiter.done.set_exception(why)
+        self._outbox.fail(why)
         for subscribed in self._suback.values():
             if not subscribed.done():
                 subscribed.set_exception(why)
-        self._waiting.clear()
-        self._unsent.clear()
         self._suback.clear()
         self._arrived.set()
         self._ended.set()
@@ -442,12 +355,9 @@ class MqttConnection:
         of a message larger than the broker takes is TOO_LARGE; it was not sent.
         """
         self._check()
-        if len(self._waiting) + len(self._unsent) + len(items) > OUTBOX_MESSAGES:
-            raise LinkDown("too many messages without acknowledgement")
         if not items:
             return []
-        waiter = _Waiter(len(items))
-        self._unsent.extend((waiter, index, item) for index, item in enumerate(items))
+        waiter = self._outbox.put(items)
         self._send_more()
         try:
             async with asyncio.timeout(timeout_s):
@@ -458,40 +368,8 @@ class MqttConnection:
         return waiter.codes
 
     def _send_more(self) -> None:
-        """Write what may go out now (keep 5); the rest follows acknowledgements."""
-        out, waiting, unsent = self._tap.out, self._waiting, self._unsent
-        while unsent and len(waiting) < self._window:
-            waiter, index, item = unsent.popleft()
-            if waiter.done.done():  # its caller was cancelled
-                continue
-            properties = (
-                encode_properties(item.content_type, item.properties)
-                if self.protocol == 5
-                else None
-            )
-            mid = self._take_mid()
-            packet = encode_publish(
-                item.topic.encode(), item.payload, mid, retain=item.retain, properties=properties
-            )
-            if len(packet) > self._largest_bytes:
-                self._refuse(waiter, index)
-                continue
-            waiting[mid] = (waiter, index)
-            out += packet
+        self._outbox.write(self._tap.out)
         self._flush_soon()
-
-    def _refuse(self, waiter: _Waiter, index: int) -> None:
-        waiter.codes[index] = TOO_LARGE
-        waiter.left -= 1
-        if waiter.left == 0:
-            waiter.done.set_result(None)
-
-    def _take_mid(self) -> int:
-        while True:
-            mid = self._next_mid
-            self._next_mid = mid + 1 if mid < 0xFFFF else _FIRST_MID
-            if mid not in self._waiting:
-                return mid
 
     def _check(self) -> None:
         if self._lost is not None:

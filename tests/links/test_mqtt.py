@@ -15,8 +15,10 @@ import paho.mqtt.client as paho
 import pytest
 
 from gateway.errors import LinkDown
-from gateway.links import mqtt
-from gateway.links.mqtt import TOO_LARGE, MqttConnection, MqttSettings, Outgoing, Will
+from gateway.links import mqtt, mqtt_outbox
+from gateway.links.mqtt import MqttConnection
+from gateway.links.mqtt_outbox import TOO_LARGE, Outgoing
+from gateway.links.mqtt_settings import MqttSettings, Will
 from gateway.links.mqtt_tap import Session, Tap
 from gateway.links.mqtt_wire import Message
 from simulators.mqtt import Listener, Publisher
@@ -306,7 +308,7 @@ async def test_a_cancelled_publish_disturbs_no_other(mosquitto: MosquittoFactory
         first.cancel()
         broker.resume()
         assert await second == [NOBODY]
-        assert connection._waiting == {}
+        assert connection._outbox.waiting == {}
         with pytest.raises(asyncio.CancelledError):
             await first
 
@@ -360,7 +362,7 @@ async def test_no_more_is_sent_at_once_than_the_broker_takes() -> None:
 async def test_too_many_waiting_messages_are_refused_and_the_link_stays(
     monkeypatch: pytest.MonkeyPatch, mosquitto: MosquittoFactory
 ) -> None:
-    monkeypatch.setattr(mqtt, "OUTBOX_MESSAGES", 10)
+    monkeypatch.setattr(mqtt_outbox, "OUTBOX_MESSAGES", 10)
     broker = await mosquitto()
     async with connected(broker.port) as connection:
         with pytest.raises(LinkDown, match="too many"):

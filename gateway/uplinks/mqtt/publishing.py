@@ -20,7 +20,9 @@ import structlog
 
 from gateway.clock import Clock
 from gateway.errors import LinkDown, UplinkRejected, UplinkUnavailable
-from gateway.links.mqtt import MqttConnection, MqttSettings, Outgoing, Will
+from gateway.links.mqtt import MqttConnection
+from gateway.links.mqtt_outbox import Outgoing
+from gateway.links.mqtt_settings import MqttSettings, Will
 from gateway.links.mqtt_wire import Message
 from gateway.uplink import LaterReceipt, Outcome, Parcel, Receipt, UplinkSettings
 from gateway.uplinks import AGAIN, PARKED, plain
