@@ -1,5 +1,8 @@
 """Interlocks at work over the real store: whatever happens between an alarm and its proof."""
 
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -25,15 +28,24 @@ def clock() -> FakeClock:
     return FakeClock()
 
 
+Living = Callable[..., AbstractAsyncContextManager[Linked]]
+
+
+@pytest.fixture
+def living(tmp_path: Path, clock: FakeClock, hand: Hand) -> Living:
+    """One life after the other on the same files; see tests.valves.linked."""
+    return partial(linked, tmp_path, clock, hand)
+
+
 async def clear_air(life: Linked, seconds: int = 61) -> None:
     await life.gas(active=False)
     await life.pass_time(seconds)
 
 
 async def test_an_alarm_closes_the_valve_and_the_proof_names_its_cause(
-    tmp_path: Path, clock: FakeClock, hand: Hand
+    living: Living, hand: Hand
 ) -> None:
-    async with linked(tmp_path, clock, hand) as life:
+    async with living() as life:
         await life.gas()
         await life.ended()
         gas = life.alarm("gas-1", "gas")
@@ -53,9 +65,9 @@ async def test_an_alarm_closes_the_valve_and_the_proof_names_its_cause(
         assert life.alarm() is None
 
 
-async def test_the_intake_waits_for_no_valve(tmp_path: Path, clock: FakeClock, hand: Hand) -> None:
+async def test_the_intake_waits_for_no_valve(living: Living, hand: Hand) -> None:
     hand.gate.clear()
-    async with linked(tmp_path, clock, hand) as life:
+    async with living() as life:
         await life.gas()
         await hand.until(1)
         await life.core.press("light-1", "on")  # returns only when it is on disk
@@ -63,10 +75,8 @@ async def test_the_intake_waits_for_no_valve(tmp_path: Path, clock: FakeClock, h
         hand.gate.set()
 
 
-async def test_a_point_that_nobody_watches_closes_nothing(
-    tmp_path: Path, clock: FakeClock, hand: Hand
-) -> None:
-    async with linked(tmp_path, clock, hand) as life:
+async def test_a_point_that_nobody_watches_closes_nothing(living: Living, hand: Hand) -> None:
+    async with living() as life:
         await life.core.press("light-1", "on")
         await life.core.press("gas-1", "sick")
         await life.look()
@@ -74,40 +84,40 @@ async def test_a_point_that_nobody_watches_closes_nothing(
 
 
 async def test_killed_between_alarm_and_proof_the_next_life_closes(
-    tmp_path: Path, clock: FakeClock, hand: Hand
+    living: Living, hand: Hand
 ) -> None:
     hand.gate.clear()
-    async with linked(tmp_path, clock, hand, crash=True) as life:
+    async with living(crash=True) as life:
         await life.gas(active=True)
         await hand.until(1)
         await life.gas(active=False)  # restored and not yet acknowledged: still open
     hand.gate.set()
     hand.told.clear()
-    async with linked(tmp_path, clock, hand, crash=True) as life:
+    async with living(crash=True) as life:
         await life.ended()
         assert hand.told == [CLOSE]
         assert life.core.told("gas") == ["event.recorded"]  # and no second raise
     hand.told.clear()
-    async with linked(tmp_path, clock, hand) as life:
+    async with living() as life:
         await life.look()
         assert hand.told == []  # proved, and not active: nothing is owed
 
 
 async def test_gas_that_is_there_at_the_start_closes_again_though_it_was_proved(
-    tmp_path: Path, clock: FakeClock, hand: Hand
+    living: Living, hand: Hand
 ) -> None:
-    async with linked(tmp_path, clock, hand, crash=True) as life:
+    async with living(crash=True) as life:
         await life.gas()
         await life.ended()
-    async with linked(tmp_path, clock, hand) as life:
+    async with living() as life:
         await life.ended(2)
         assert hand.told == [CLOSE, CLOSE]
 
 
 async def test_gas_that_comes_back_closes_again_also_when_we_die_of_it(
-    tmp_path: Path, clock: FakeClock, hand: Hand
+    living: Living, clock: FakeClock, hand: Hand
 ) -> None:
-    async with linked(tmp_path, clock, hand, crash=True) as life:
+    async with living(crash=True) as life:
         await life.gas()
         await life.ended()
         await life.gas(active=False)
@@ -121,16 +131,16 @@ async def test_gas_that_comes_back_closes_again_also_when_we_die_of_it(
         await hand.until(3)
         await life.gas(active=False)
     hand.gate.set()
-    async with linked(tmp_path, clock, hand) as life:
+    async with living() as life:
         await life.ended(4)
         assert life.states() == ["done"]
 
 
 async def test_a_valve_that_does_not_move_is_an_alarm_and_is_tried_again_every_ten_seconds(
-    tmp_path: Path, clock: FakeClock, hand: Hand
+    living: Living, hand: Hand
 ) -> None:
     hand.outcome = STUCK
-    async with linked(tmp_path, clock, hand) as life:
+    async with living() as life:
         await life.gas()
         await life.ended()
         alarm = life.alarm()
@@ -152,9 +162,9 @@ async def test_a_valve_that_does_not_move_is_an_alarm_and_is_tried_again_every_t
         assert life.alarm() is alarm  # latched: a person has to look
 
 
-async def test_an_echo_is_no_proof(tmp_path: Path, clock: FakeClock, hand: Hand) -> None:
+async def test_an_echo_is_no_proof(living: Living, hand: Hand) -> None:
     hand.outcome = Outcome("sent", "accepted")
-    async with linked(tmp_path, clock, hand) as life:
+    async with living() as life:
         await life.gas()
         await life.ended()
         assert life.states() == ["failed"]
@@ -162,10 +172,10 @@ async def test_an_echo_is_no_proof(tmp_path: Path, clock: FakeClock, hand: Hand)
 
 
 async def test_when_the_gas_alarm_is_over_attempts_end_and_the_valves_alarm_stays(
-    tmp_path: Path, clock: FakeClock, hand: Hand
+    living: Living, hand: Hand
 ) -> None:
     hand.outcome = STUCK
-    async with linked(tmp_path, clock, hand) as life:
+    async with living() as life:
         await life.gas()
         await life.ended()
         await life.gas(active=False)
@@ -178,10 +188,10 @@ async def test_when_the_gas_alarm_is_over_attempts_end_and_the_valves_alarm_stay
 
 
 async def test_a_person_who_closes_the_valves_alarm_while_it_fails_is_told_again(
-    tmp_path: Path, clock: FakeClock, hand: Hand
+    living: Living, hand: Hand
 ) -> None:
     hand.outcome = STUCK
-    async with linked(tmp_path, clock, hand) as life:
+    async with living() as life:
         await life.gas()
         await life.ended()
         first = life.alarm()
@@ -195,9 +205,9 @@ async def test_a_person_who_closes_the_valves_alarm_while_it_fails_is_told_again
 
 
 async def test_an_old_alarm_from_a_devices_log_moves_nothing_and_that_is_said(
-    tmp_path: Path, clock: FakeClock, hand: Hand
+    living: Living, clock: FakeClock, hand: Hand
 ) -> None:
-    async with linked(tmp_path, clock, hand) as life:
+    async with living() as life:
         judge = life.core.intake.judge
         subject, old = (
             judge.subject("gas-1", "gas"),
@@ -215,9 +225,9 @@ async def test_an_old_alarm_from_a_devices_log_moves_nothing_and_that_is_said(
 
 @pytest.mark.parametrize("drivers", [{}, {"field": object()}], ids=["none yet", "cannot"])
 async def test_a_link_that_takes_no_commands_is_a_valve_that_was_not_closed(
-    tmp_path: Path, clock: FakeClock, hand: Hand, drivers: dict[str, object]
+    living: Living, drivers: dict[str, object]
 ) -> None:
-    async with linked(tmp_path, clock, hand, drivers=drivers) as life:
+    async with living(drivers=drivers) as life:
         await life.gas()
         await life.look()
         await life.look()
@@ -226,10 +236,10 @@ async def test_a_link_that_takes_no_commands_is_a_valve_that_was_not_closed(
 
 
 async def test_a_driver_that_breaks_is_a_valve_that_was_not_closed(
-    tmp_path: Path, clock: FakeClock, hand: Hand
+    living: Living, hand: Hand
 ) -> None:
     hand.outcome = RuntimeError("bug")
-    async with linked(tmp_path, clock, hand) as life:
+    async with living() as life:
         await life.gas()
         await life.ended()
         assert "RuntimeError" in life.notes()[-1]["why"]
@@ -238,10 +248,10 @@ async def test_a_driver_that_breaks_is_a_valve_that_was_not_closed(
 
 
 async def test_while_links_come_up_a_failure_is_tried_again_soon_and_not_told(
-    tmp_path: Path, clock: FakeClock, hand: Hand
+    living: Living, hand: Hand
 ) -> None:
     hand.outcome = Outcome("failed", "the link is down")
-    async with linked(tmp_path, clock, hand, grown=False) as life:
+    async with living(grown=False) as life:
         await life.gas()
         await life.ended()
         assert life.notes() == []
@@ -250,11 +260,9 @@ async def test_while_links_come_up_a_failure_is_tried_again_soon_and_not_told(
         assert (hand.told, life.states()) == ([CLOSE, CLOSE], ["done"])
 
 
-async def test_two_people_open_it_after_the_air_was_clear(
-    tmp_path: Path, clock: FakeClock, hand: Hand
-) -> None:
+async def test_two_people_open_it_after_the_air_was_clear(living: Living, hand: Hand) -> None:
     hand.outcome = Outcome("done", "position = open")
-    async with linked(tmp_path, clock, hand) as life:
+    async with living() as life:
         await clear_air(life)
         assert life.linkage.ask_open("valve-1", ZHANG).verdict == "waiting"
         assert life.linkage.ask_open("valve-1", LI).verdict == "go"
@@ -262,10 +270,8 @@ async def test_two_people_open_it_after_the_air_was_clear(
         assert hand.told == [OPEN]
 
 
-async def test_a_gas_alarm_stops_an_opening_before_it_closes(
-    tmp_path: Path, clock: FakeClock, hand: Hand
-) -> None:
-    async with linked(tmp_path, clock, hand) as life:
+async def test_a_gas_alarm_stops_an_opening_before_it_closes(living: Living, hand: Hand) -> None:
+    async with living() as life:
         await clear_air(life)
         hand.gate.clear()
         opening = life.linkage.spawn(life.linkage.open("valve-1"))
@@ -278,9 +284,9 @@ async def test_a_gas_alarm_stops_an_opening_before_it_closes(
 
 
 async def test_an_alarm_between_the_second_person_and_the_write_is_still_seen(
-    tmp_path: Path, clock: FakeClock, hand: Hand
+    living: Living, hand: Hand
 ) -> None:
-    async with linked(tmp_path, clock, hand) as life:
+    async with living() as life:
         await clear_air(life)
         life.linkage.ask_open("valve-1", ZHANG)
         assert life.linkage.ask_open("valve-1", LI).verdict == "go"
@@ -289,10 +295,8 @@ async def test_an_alarm_between_the_second_person_and_the_write_is_still_seen(
         assert OPEN not in hand.told
 
 
-async def test_gas_that_was_gone_within_a_second_begins_the_waiting_anew(
-    tmp_path: Path, clock: FakeClock, hand: Hand
-) -> None:
-    async with linked(tmp_path, clock, hand) as life:
+async def test_gas_that_was_gone_within_a_second_begins_the_waiting_anew(living: Living) -> None:
+    async with living() as life:
         await clear_air(life)
         await life.gas()
         await life.gas(active=False)
@@ -305,10 +309,8 @@ async def test_gas_that_was_gone_within_a_second_begins_the_waiting_anew(
         assert life.linkage.ask_open("valve-1", ZHANG).verdict == "waiting"
 
 
-async def test_an_alarm_that_nobody_has_dealt_with_keeps_the_valve_closed(
-    tmp_path: Path, clock: FakeClock, hand: Hand
-) -> None:
-    async with linked(tmp_path, clock, hand) as life:
+async def test_an_alarm_that_nobody_has_dealt_with_keeps_the_valve_closed(living: Living) -> None:
+    async with living() as life:
         await life.gas()
         await life.ended()
         await clear_air(life, 100)
@@ -318,10 +320,8 @@ async def test_an_alarm_that_nobody_has_dealt_with_keeps_the_valve_closed(
         assert life.linkage.ask_open("valve-1", ZHANG).verdict == "waiting"
 
 
-async def test_a_sick_detector_keeps_the_valve_closed(
-    tmp_path: Path, clock: FakeClock, hand: Hand
-) -> None:
-    async with linked(tmp_path, clock, hand) as life:
+async def test_a_sick_detector_keeps_the_valve_closed(living: Living) -> None:
+    async with living() as life:
         await clear_air(life)
         await life.core.press("gas-1", "sick")
         assert "gas-1/sick" in life.linkage.ask_open("valve-1", ZHANG).why
@@ -331,9 +331,9 @@ async def test_a_sick_detector_keeps_the_valve_closed(
 
 
 async def test_a_detector_that_was_lost_must_speak_again_before_its_time_counts(
-    tmp_path: Path, clock: FakeClock, hand: Hand
+    living: Living, clock: FakeClock
 ) -> None:
-    async with linked(tmp_path, clock, hand) as life:
+    async with living() as life:
         await clear_air(life)
         judge = life.core.intake.judge
         await life.core.intake.command(
@@ -350,23 +350,19 @@ async def test_a_detector_that_was_lost_must_speak_again_before_its_time_counts(
         assert life.linkage.ask_open("valve-1", ZHANG).verdict == "waiting"
 
 
-async def test_a_link_that_broke_between_two_looks_begins_the_waiting_anew(
-    tmp_path: Path, clock: FakeClock, hand: Hand
-) -> None:
-    async with linked(tmp_path, clock, hand) as life:
+async def test_a_link_that_broke_between_two_looks_begins_the_waiting_anew(living: Living) -> None:
+    async with living() as life:
         await clear_air(life)
         life.core.intake.fault("link.field", "down", active=True, attributes={"link": "field"})
         await life.core.turn()
         assert life.linkage.ask_open("valve-1", ZHANG).verdict == "refused"
 
 
-async def test_after_a_restart_the_air_must_be_clear_for_as_long_again(
-    tmp_path: Path, clock: FakeClock, hand: Hand
-) -> None:
-    async with linked(tmp_path, clock, hand, crash=True) as life:
+async def test_after_a_restart_the_air_must_be_clear_for_as_long_again(living: Living) -> None:
+    async with living(crash=True) as life:
         await clear_air(life)
         assert life.linkage.ask_open("valve-1", ZHANG).verdict == "waiting"
-    async with linked(tmp_path, clock, hand) as life:
+    async with living() as life:
         assert life.linkage.ask_open("valve-1", LI).verdict == "refused"
         await clear_air(life, 59)
         assert life.linkage.ask_open("valve-1", LI).verdict == "refused"
@@ -375,9 +371,9 @@ async def test_after_a_restart_the_air_must_be_clear_for_as_long_again(
 
 
 async def test_an_interlock_that_breaks_is_told_and_takes_up_what_is_owed(
-    tmp_path: Path, clock: FakeClock, hand: Hand, monkeypatch: pytest.MonkeyPatch
+    living: Living, clock: FakeClock, hand: Hand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with linked(tmp_path, clock, hand) as life:
+    async with living() as life:
         good = life.linkage._judge_proof
         broken = [True]
 

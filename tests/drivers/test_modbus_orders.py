@@ -6,10 +6,13 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
+from drivers.modbus import Driver
 from simulators.modbus import (
     Exceptional,
     IgnoredWrite,
@@ -22,10 +25,24 @@ from simulators.modbus import (
     WrongEcho,
 )
 from simulators.modbus.behaviour import Behaviour
+from simulators.modbus.model import Model
 from tests.drivers.modbus_bench import House, device, driving, model
 
 FAST = {"timeout_seconds": 0.2, "alarm_period_seconds": 0.2}
 ROOT = Path(__file__).parents[2]
+
+
+@asynccontextmanager
+async def at_work(simulated: Model, *commands: str) -> AsyncIterator[tuple[House, Driver]]:
+    """A driver of one device, which allows these commands and was read once."""
+    async with (
+        Line([simulated.unit]).tcp() as served,
+        driving(
+            served.url, house := House(), device("detector", "d-1", *commands), **FAST
+        ) as driver,
+    ):
+        await house.until(lambda: house.actives("gas"))
+        yield house, driver
 
 
 def told(unit: Unit) -> list[tuple[int, int, tuple[int, ...]]]:
@@ -34,11 +51,7 @@ def told(unit: Unit) -> list[tuple[int, int, tuple[int, ...]]]:
 
 async def test_a_command_nobody_allowed_is_refused_and_nothing_is_written() -> None:
     simulated = model("detector")
-    async with (
-        Line([simulated.unit]).tcp() as served,
-        driving(served.url, house := House(), device("detector", "d-1", "reset"), **FAST) as driver,
-    ):
-        await house.until(lambda: house.actives("gas"))
+    async with at_work(simulated, "reset") as (_, driver):
         outcome = await driver.command("d-1", "close")
         assert outcome.state == "refused"
         assert "commands = ['close']" in outcome.why
@@ -49,11 +62,7 @@ async def test_a_command_nobody_allowed_is_refused_and_nothing_is_written() -> N
 
 async def test_the_steps_of_a_command_come_in_order_and_the_position_proves_it() -> None:
     simulated = model("detector")
-    async with (
-        Line([simulated.unit]).tcp() as served,
-        driving(served.url, house := House(), device("detector", "d-1", "close"), **FAST) as driver,
-    ):
-        await house.until(lambda: house.actives("gas"))
+    async with at_work(simulated, "close") as (house, driver):
         outcome = await driver.command("d-1", "close")
         assert (outcome.state, outcome.why) == ("done", "valve = closed")
         assert told(simulated.unit) == [(6, 30, (0xA5,)), (16, 31, (1, 0x5A))]
@@ -63,11 +72,7 @@ async def test_the_steps_of_a_command_come_in_order_and_the_position_proves_it()
 async def test_a_proof_that_comes_late_but_in_time_is_a_proof() -> None:
     simulated = model("detector")
     simulated.deaf_commands.add("close")
-    async with (
-        Line([simulated.unit]).tcp() as served,
-        driving(served.url, house := House(), device("detector", "d-1", "close"), **FAST) as driver,
-    ):
-        await house.until(lambda: house.actives("gas"))
+    async with at_work(simulated, "close") as (_, driver):
         closing = asyncio.create_task(driver.command("d-1", "close"))
         await simulated.unit.written(address=31)
         simulated.set("valve", "moving")
@@ -80,11 +85,7 @@ async def test_a_proof_that_comes_late_but_in_time_is_a_proof() -> None:
 async def test_a_valve_that_confirms_and_does_not_move_has_failed() -> None:
     simulated = model("detector")
     simulated.deaf_commands.add("close")
-    async with (
-        Line([simulated.unit]).tcp() as served,
-        driving(served.url, house := House(), device("detector", "d-1", "close"), **FAST) as driver,
-    ):
-        await house.until(lambda: house.actives("gas"))
+    async with at_work(simulated, "close") as (_, driver):
         began_s = time.monotonic()
         outcome = await driver.command("d-1", "close")
         assert outcome.state == "failed"
@@ -96,32 +97,20 @@ async def test_a_write_that_changes_nothing_is_not_proved_by_its_echo() -> None:
     """The relay has not moved, whatever the device confirms."""
     simulated = model("detector")
     simulated.unit.fault = Only(IgnoredWrite(), function=6)
-    async with (
-        Line([simulated.unit]).tcp() as served,
-        driving(served.url, house := House(), device("detector", "d-1", "sound"), **FAST) as driver,
-    ):
-        await house.until(lambda: house.actives("gas"))
+    async with at_work(simulated, "sound") as (_, driver):
         assert (await driver.command("d-1", "sound")).state == "failed"
 
 
 async def test_without_a_proof_the_outcome_is_never_done() -> None:
     simulated = model("detector")
-    async with (
-        Line([simulated.unit]).tcp() as served,
-        driving(served.url, house := House(), device("detector", "d-1", "reset"), **FAST) as driver,
-    ):
-        await house.until(lambda: house.actives("gas"))
+    async with at_work(simulated, "reset") as (_, driver):
         assert (await driver.command("d-1", "reset")).state == "sent"
 
 
 async def test_a_device_that_refuses_has_failed_the_command_at_once() -> None:
     simulated = model("detector")
     simulated.unit.guard = lambda write: 4
-    async with (
-        Line([simulated.unit]).tcp() as served,
-        driving(served.url, house := House(), device("detector", "d-1", "close"), **FAST) as driver,
-    ):
-        await house.until(lambda: house.actives("gas"))
+    async with at_work(simulated, "close") as (_, driver):
         outcome = await driver.command("d-1", "close")
         assert outcome.state == "failed"
         assert "4" in outcome.why
@@ -133,23 +122,14 @@ async def test_row_14_a_busy_device_is_told_again_even_what_must_not_be_repeated
     """Busy means that nothing was done."""
     simulated = model("detector")
     simulated.unit.fault = Only(Times(Exceptional(6), 2), function=6)
-    async with (
-        Line([simulated.unit]).tcp() as served,
-        driving(served.url, house := House(), device("detector", "d-1", name), **FAST) as driver,
-    ):
-        await house.until(lambda: house.actives("gas"))
+    async with at_work(simulated, name) as (_, driver):
         assert (await driver.command("d-1", name)).state == "sent"
         assert len(simulated.unit.writes) == 1
 
 
 async def test_a_write_that_is_not_answered_is_repeated_only_when_that_does_no_harm() -> None:
     simulated = model("detector")
-    allowed = device("detector", "d-1", "reset", "toggle")
-    async with (
-        Line([simulated.unit]).tcp() as served,
-        driving(served.url, house := House(), allowed, **FAST) as driver,
-    ):
-        await house.until(lambda: house.actives("gas"))
+    async with at_work(simulated, "reset", "toggle") as (_, driver):
         simulated.unit.fault = Only(Times(Silent(), 2), function=6)
         assert (await driver.command("d-1", "reset")).state == "sent"
         simulated.unit.fault = Only(Times(Silent(), 1), function=6)
@@ -185,12 +165,7 @@ async def test_row_11_a_wrong_echo_is_no_failure_where_the_profile_knows_of_it()
         simulated.set("siren", 1)
 
     simulated.unit.on_write(act, address=35)
-    allowed = device("detector", "d-1", "odd", "close")
-    async with (
-        Line([simulated.unit]).tcp() as served,
-        driving(served.url, house := House(), allowed, **FAST) as driver,
-    ):
-        await house.until(lambda: house.actives("gas"))
+    async with at_work(simulated, "odd", "close") as (_, driver):
         assert (await driver.command("d-1", "odd")).state == "done"
         assert len([write for write in simulated.unit.writes if write.address == 35]) == 1
         # Where the profile does not know, only reading back tells: here that it did happen.
@@ -215,22 +190,13 @@ async def test_a_proof_by_a_value_made_of_others_reads_what_it_is_made_of() -> N
     simulated.set("level", 60)
     simulated.deaf_commands.add("lower")
     simulated.unit.on_write(lambda _write: simulated.set("level", 10), address=37)
-    async with (
-        Line([simulated.unit]).tcp() as served,
-        driving(served.url, house := House(), device("detector", "d-1", "lower"), **FAST) as driver,
-    ):
-        await house.until(lambda: house.actives("gas"))
+    async with at_work(simulated, "lower") as (_, driver):
         assert (await driver.command("d-1", "lower")).state == "done"
 
 
 async def test_what_falls_back_is_repeated_until_another_command_ends_it() -> None:
     simulated = model("detector")
-    allowed = device("detector", "d-1", "sound", "silence", "reset")
-    async with (
-        Line([simulated.unit]).tcp() as served,
-        driving(served.url, house := House(), allowed, **FAST) as driver,
-    ):
-        await house.until(lambda: house.actives("gas"))
+    async with at_work(simulated, "sound", "silence", "reset") as (_, driver):
         assert (await driver.command("d-1", "sound")).state == "done"
         await simulated.unit.written(address=3)
         assert (await driver.command("d-1", "reset")).state == "sent"
@@ -243,12 +209,7 @@ async def test_what_falls_back_is_repeated_until_another_command_ends_it() -> No
 
 async def test_two_commands_at_once_do_not_mix_their_steps() -> None:
     simulated = model("detector")
-    allowed = device("detector", "d-1", "close", "reset", "toggle")
-    async with (
-        Line([simulated.unit]).tcp() as served,
-        driving(served.url, house := House(), allowed, **FAST) as driver,
-    ):
-        await house.until(lambda: house.actives("gas"))
+    async with at_work(simulated, "close", "reset", "toggle") as (_, driver):
         await asyncio.gather(*(driver.command("d-1", name) for name in ("close", "reset", "close")))
         places = [write.address for write in simulated.unit.writes]
         assert sorted(places) == [30, 30, 31, 31, 33]
@@ -305,11 +266,7 @@ async def test_while_the_link_is_down_a_command_fails_at_once_and_never_comes_la
 async def test_an_alarm_is_acknowledged_to_the_device_only_once_it_is_stored() -> None:
     """Promise 1."""
     simulated = model("detector")
-    async with (
-        Line([simulated.unit]).tcp() as served,
-        driving(served.url, house := House(), device("detector", "d-1", "reset"), **FAST),
-    ):
-        await house.until(lambda: house.actives("gas"))
+    async with at_work(simulated, "reset") as (house, _):
         house.gate.clear()
         simulated.show("gas")
         await simulated.unit.asked(address=0, times=6)
@@ -323,11 +280,7 @@ async def test_an_alarm_is_acknowledged_to_the_device_only_once_it_is_stored() -
 async def test_an_acknowledgement_nobody_allowed_is_not_sent_and_is_no_fault() -> None:
     """By default nothing is written; an alarm must not become two."""
     simulated = model("detector")
-    async with (
-        Line([simulated.unit]).tcp() as served,
-        driving(served.url, house := House(), device("detector"), **FAST),
-    ):
-        await house.until(lambda: house.actives("gas"))
+    async with at_work(simulated) as (house, _):
         simulated.show("gas")
         await house.until(lambda: house.actives("gas")[-1])
         await simulated.unit.asked(times=6)
@@ -338,11 +291,7 @@ async def test_an_acknowledgement_nobody_allowed_is_not_sent_and_is_no_fault() -
 async def test_an_acknowledgement_that_fails_is_told() -> None:
     simulated = model("detector")
     simulated.unit.guard = lambda write: 4
-    async with (
-        Line([simulated.unit]).tcp() as served,
-        driving(served.url, house := House(), device("detector", "d-1", "reset"), **FAST),
-    ):
-        await house.until(lambda: house.actives("gas"))
+    async with at_work(simulated, "reset") as (house, _):
         simulated.show("gas")
         await house.until(lambda: any("reset" in why for why in house.garbled()))
 
@@ -390,10 +339,7 @@ async def test_a_kill_between_storing_and_acknowledging_leaves_the_alarm_in_the_
 
 async def test_a_mailbox_is_filled_last_register_last_and_read_when_it_has_cleared() -> None:
     simulated = model("detector")
-    async with (
-        Line([simulated.unit]).tcp() as served,
-        driving(served.url, house := House(), device("detector", "d-1", "who"), **FAST),
-    ):
+    async with at_work(simulated, "who") as (house, _):
         await house.until(lambda: house.readings(point="serial"))
         assert house.readings(point="serial")[0].value == 4711
         assert [write.address for write in simulated.unit.writes] == [23, 20]
@@ -401,11 +347,7 @@ async def test_a_mailbox_is_filled_last_register_last_and_read_when_it_has_clear
 
 async def test_a_mailbox_nobody_allowed_is_never_asked() -> None:
     simulated = model("detector")
-    async with (
-        Line([simulated.unit]).tcp() as served,
-        driving(served.url, house := House(), device("detector"), **FAST),
-    ):
-        await house.until(lambda: house.actives("gas"))
+    async with at_work(simulated) as (_, _):
         await simulated.unit.asked(times=10)
         assert told(simulated.unit) == []
         assert not any(asked.covers(22) for asked in simulated.unit.requests)
@@ -414,10 +356,7 @@ async def test_a_mailbox_nobody_allowed_is_never_asked() -> None:
 async def test_a_mailbox_that_never_clears_is_told_and_nothing_is_read_from_it() -> None:
     simulated = model("detector")
     simulated.stuck_queries.add("who")
-    async with (
-        Line([simulated.unit]).tcp() as served,
-        driving(served.url, house := House(), device("detector", "d-1", "who"), **FAST),
-    ):
+    async with at_work(simulated, "who") as (house, _):
         await house.until(lambda: any("did not clear" in why for why in house.garbled()))
         assert not house.readings(point="serial")
 
@@ -425,10 +364,7 @@ async def test_a_mailbox_that_never_clears_is_told_and_nothing_is_read_from_it()
 async def test_a_mailbox_that_says_it_failed_is_told_and_nothing_is_read_from_it() -> None:
     simulated = model("detector")
     simulated.set("result", 3)
-    async with (
-        Line([simulated.unit]).tcp() as served,
-        driving(served.url, house := House(), device("detector", "d-1", "who"), **FAST),
-    ):
+    async with at_work(simulated, "who") as (house, _):
         await house.until(lambda: any("result = 3" in why for why in house.garbled()))
         assert not house.readings(point="serial")
 
