@@ -17,6 +17,7 @@ import av
 import av.error
 import av.logging
 from av.container import InputContainer
+from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange
 from av.video.stream import VideoStream
@@ -49,7 +50,8 @@ def key_picture(init: bytes, fragment: bytes) -> VideoFrame:
             frame = _first(container)
     except (av.error.FFmpegError, ValueError, ArithmeticError, MemoryError, EOFError) as error:
         raise NoPicture(f"it does not decode: {error or type(error).__name__}") from error
-    if frame is None:
+    if frame is None or not frame.key_frame:
+        # Where no sample claims to be one, libav calls every packet a key.
         raise NoPicture("there is no key picture in it")
     if not (0 < frame.width <= SIDE_MOST and 0 < frame.height <= SIDE_MOST):
         raise NoPicture(f"a picture of {frame.width} x {frame.height}")
@@ -60,7 +62,9 @@ def _first(container: InputContainer) -> VideoFrame | None:
     if not container.streams.video:
         return None
     stream: VideoStream = container.streams.video[0]
-    context = stream.codec_context
+    context: VideoCodecContext | None = stream.codec_context
+    if context is None:  # no decoder for what the track says it is, whatever PyAV's types say
+        return None
     if context.width > SIDE_MOST or context.height > SIDE_MOST:
         raise NoPicture(f"a picture of {context.width} x {context.height}")
     context.thread_count = 1
