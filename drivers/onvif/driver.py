@@ -45,6 +45,12 @@ CLOCK_S: Final = 3600.0
 CLOCK_OFF_S: Final = 10.0
 """A camera whose clock is further away than this is told: its times are evidence, too."""
 ALIVE_S: Final = 10.0
+BATCH: Final = 100
+"""Events handed over at once; a camera may send more than it was asked for."""
+IDLE_S: Final = 0.5
+"""The least time between two answers without news: some cameras do not wait."""
+SETTLED_S: Final = 10.0
+"""A subscription that lives shorter than this is not replaced at once again."""
 DRAIN_ROUNDS: Final = 100
 MARK: Final = "subscription"
 LOST: Final = "订阅丢失，其间的事件可能有遗漏 subscription lost, events may be missing"
@@ -82,8 +88,8 @@ class Driver:
         self._meaning = Meaning(link.name, devices, profiles)
         self._first = devices[0].id if devices else None
         self._kept = ""
-        self._clock_ns = self._alive_ns = self._asked_ns = 0
-        self._told_silent = False
+        self._clock_ns = self._alive_ns = self._asked_ns = self._made_ns = 0
+        self._said: dict[str, str] = {}
 
     async def run(self, emit: Emit, notice: Notice, recall: Recall = nothing_kept) -> None:
         """Ask, for ever; the camera need not be there yet."""
@@ -102,7 +108,7 @@ class Driver:
                     why=str(error),
                     again_in_s=round(rest, 1),
                 )
-                await notice("link", False, str(error)[:200])  # noqa: FBT003 Notice is positional
+                await self._say(notice, "link", str(error))
             if (self._clock.mono_ns() - began) / 1e9 > STABLE_S:
                 pause, rest = PAUSE_FIRST_S, min(rest, PAUSE_FIRST_S)
             await self._clock.sleep(rest * random.uniform(0.5, 1.0))  # noqa: S311 jitter
@@ -128,7 +134,7 @@ class Driver:
                     "event service; switch ONVIF events on in the camera"
                 )
             point = await self._begin(connection, where, emit, notice)
-            await notice("link", True, "")  # noqa: FBT003
+            await self._say(notice, "link")
             log.info("listening", link=self._link.name, kind="onvif")
             while True:
                 await self._turn(point, emit, notice)
@@ -149,7 +155,7 @@ class Driver:
         point = PullPoint(connection, where, self._clock, pull_s=pull_s)
         resumed = await self._drain(old, emit, notice)
         if self._kept and not resumed:
-            await notice("subscription", False, LOST)  # noqa: FBT003
+            await self._say(notice, "subscription", LOST)
         try:
             await self._create(point, emit)
         except Fault:
@@ -161,7 +167,7 @@ class Driver:
             await self._drain(old, emit, notice)
             await old.unsubscribe()
         await self._synchronize(point)
-        await notice("subscription", True, "")  # noqa: FBT003
+        await self._say(notice, "subscription")
         return point
 
     async def _drain(self, point: PullPoint, emit: Emit, notice: Notice) -> bool:
@@ -182,6 +188,7 @@ class Driver:
     async def _create(self, point: PullPoint, emit: Emit) -> None:
         """Subscribe, and remember it on the disk."""
         await point.create()
+        self._made_ns = self._clock.mono_ns()
         self._kept = point.kept
         if self._first is not None:
             mark = (self._first, MARK, self._kept)
@@ -199,19 +206,25 @@ class Driver:
 
     async def _turn(self, point: PullPoint, emit: Emit, notice: Notice) -> None:
         """Pull once; a subscription that is gone is replaced at once, the second time later."""
+        began = self._clock.mono_ns()
         try:
             pulled = await point.pull()
         except Lost as lost:
             log.warning("subscription lost", link=self._link.name, why=str(lost))
-            await notice("subscription", False, LOST)  # noqa: FBT003
+            if (began - self._made_ns) / 1e9 < SETTLED_S:
+                raise LinkDown(str(lost)) from lost
+            await self._say(notice, "subscription", LOST)
             await self._create(point, emit)
             await self._synchronize(point)
             try:
                 pulled = await point.pull(1.0)
             except Lost as again:
                 raise LinkDown(str(again)) from again
-            await notice("subscription", True, "")  # noqa: FBT003
+            await self._say(notice, "subscription")
         await self._hand_over(pulled, emit, notice)
+        rest_s = IDLE_S - (self._clock.mono_ns() - began) / 1e9
+        if not pulled.notices and rest_s > 0:
+            await self._clock.sleep(rest_s)
         await point.renew()
         await self._look_at_states(notice)
 
@@ -225,11 +238,11 @@ class Driver:
             if arrival is not None:
                 arrivals.append(arrival)
         crash.here("pull.before")
-        if arrivals:
-            await emit(arrivals)
+        for at in range(0, len(arrivals), BATCH):
+            await emit(arrivals[at : at + BATCH])
         if pulled.notices or pulled.unread:
             text = f"{pulled.unread} 条事件无法识别 events of the camera cannot be read"
-            await notice("events", not pulled.unread, text)
+            await self._say(notice, "events", text if pulled.unread else "")
 
     def _is_due(self, name: str, every_s: float) -> bool:
         now: int = self._clock.mono_ns()
@@ -238,6 +251,14 @@ class Driver:
             return False
         setattr(self, name, now)
         return True
+
+    async def _say(self, notice: Notice, what: str, why: str = "") -> None:
+        """Tell how something is when that changes, and once after each start; "" is well."""
+        why = why[:200]
+        before = self._said.get(what)
+        if before is None or bool(before) is not bool(why):
+            self._said[what] = why
+            await notice(what, not why, why)
 
     async def _look_at_clock(self, connection: Connection, notice: Notice) -> None:
         """Measure the camera's clock at every session and once an hour; a wrong one is a fault."""
@@ -249,22 +270,21 @@ class Driver:
             return
         off_s = offset_ns / 1e9
         text = f"摄像机时钟偏差 {off_s:+.0f} 秒 the camera's clock is off by {off_s:+.0f} s"
-        await notice("clock", abs(off_s) <= CLOCK_OFF_S, text)
+        await self._say(notice, "clock", "" if abs(off_s) <= CLOCK_OFF_S else text)
 
     async def _look_at_states(self, notice: Notice) -> None:
         """Tell of devices whose state the camera never says: a misspelt input would stay silent."""
         if not self._options.initial_states:
+            await self._say(notice, "states")  # it may have been a fault before
             return
         silent = self._meaning.silent
         waited_s = (self._clock.mono_ns() - self._asked_ns) / 1e9
-        if silent and waited_s > STATES_S and not self._told_silent:
-            self._told_silent = True
+        if silent and waited_s > STATES_S:
             some = ", ".join(silent[:5]) + (" …" if len(silent) > 5 else "")
             text = (
                 f"摄像机没有报告状态，请检查地址：{some} the camera says no state of {some}: check "
                 "their addresses"
             )
-            await notice("states", False, text[:200])  # noqa: FBT003
+            await self._say(notice, "states", text)
         elif not silent:
-            self._told_silent = False
-            await notice("states", True, "")  # noqa: FBT003
+            await self._say(notice, "states")

@@ -190,7 +190,7 @@ class OnvifCamera:
         if conduct.auth == "none" or free:
             return None
         if conduct.auth in {"digest", "both"} and self._digest.is_right(
-            "POST", request.headers.get("Authorization")
+            "POST", request.headers.get("Authorization"), conduct.nonce_uses
         ):
             return None
         if conduct.auth in {"token", "both"} and token_is_right(
@@ -199,7 +199,7 @@ class OnvifCamera:
             return None
         has_token = header is not None and any("Security" in each.tag for each in header)
         if conduct.auth == "digest" or (conduct.auth == "both" and not has_token):
-            return web.Response(status=401, headers={"WWW-Authenticate": self._digest.challenge})
+            return web.Response(status=401, headers={"WWW-Authenticate": self._digest.challenge()})
         return _xml(words.fault("Sender", ["ter:NotAuthorized"], "Sender not Authorized"), 400)
 
     async def _say(
@@ -347,7 +347,9 @@ class OnvifCamera:
         span = re.fullmatch(r"PT(\d+)S", _text(asked, "Timeout"))
         limit = int(_text(asked, "MessageLimit"))
         subscription.ends = max(subscription.ends, self.now + timedelta(seconds=60))
-        taken = await subscription.take(float(span[1]) if span else 1.0, limit)
+        wait_s = float(span[1]) if span and self.conduct.waits else 0.0
+        limit = len(subscription.queue) if self.conduct.ignores_limit else limit
+        taken = await subscription.take(wait_s, limit)
         if self.properties.subscriptions.get(subscription.name) is not subscription:
             raise Refusal(500, "Receiver", ["ter:InvalidArgVal"], "The subscription is unknown")
         return (

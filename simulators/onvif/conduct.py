@@ -38,6 +38,9 @@ class Conduct:
     subscriptions      how many it can hold
     synchronizes       it knows SetSynchronizationPoint
     odd_spans          it takes a span of time as seconds since 1970, that is: over at once
+    nonce_uses         a nonce is good for so often, and then refused without a word of staleness
+    waits              its PullMessages waits for news; without it answers at once
+    ignores_limit      it sends everything at once, however little was asked for
     slow_s             it waits before each answer
     garbage            it answers these bytes to everything
     garbage_pulls      it answers these bytes to so many PullMessages, and takes the events with it
@@ -55,6 +58,9 @@ class Conduct:
     subscriptions: int = 4
     synchronizes: bool = True
     odd_spans: bool = False
+    nonce_uses: int | None = None
+    waits: bool = True
+    ignores_limit: bool = False
     slow_s: float = 0.0
     garbage: bytes | None = None
     garbage_pulls: list[bytes] = field(default_factory=list)

@@ -39,18 +39,19 @@ def token_is_right(
 
 
 class HttpDigest:
-    """HTTP Digest of one camera; a nonce is good until the camera is started anew."""
+    """HTTP Digest of one camera; a nonce is good until the next is given out."""
 
     def __init__(self, account: Account) -> None:
         self._account = account
-        self._nonce = secrets.token_hex(16)
+        self._nonce = ""
+        self._uses = 0
 
-    @property
     def challenge(self) -> str:
-        """The value of WWW-Authenticate."""
+        """Return the value of WWW-Authenticate, with a new nonce."""
+        self._nonce, self._uses = secrets.token_hex(16), 0
         return f'Digest realm="{REALM}", qop="auth", nonce="{self._nonce}", algorithm=MD5'
 
-    def is_right(self, method: str, authorization: str | None) -> bool:
+    def is_right(self, method: str, authorization: str | None, uses: int | None = None) -> bool:
         """Whether an Authorization header is this account's answer to our challenge."""
         kind, _, rest = (authorization or "").partition(" ")
         if kind.lower() != "digest":
@@ -59,6 +60,9 @@ class HttpDigest:
         one = _md5(f"{self._account.user}:{REALM}:{self._account.password}")
         two = _md5(f"{method}:{said.get('uri', '')}")
         middle = f"{self._nonce}:{said.get('nc', '')}:{said.get('cnonce', '')}:auth"
+        self._uses += 1
+        if uses is not None and self._uses > uses:
+            return False
         return said.get("nonce") == self._nonce and secrets.compare_digest(
             said.get("response", ""), _md5(f"{one}:{middle}:{two}")
         )

@@ -37,6 +37,7 @@ class Ear:
     changed: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     async def emit(self, arrivals: Sequence[Arrival]) -> None:
+        assert len(arrivals) <= 512, "the contract of Emit"
         async with self.changed:
             self.arrivals += arrivals
             for arrival in arrivals:
@@ -334,3 +335,36 @@ async def test_every_answer_is_a_sign_of_life_of_every_device() -> None:
             }
 
         await ear.until(lambda: alive() == {"button", "other"})
+
+
+async def test_a_camera_that_sends_more_than_was_asked_for_is_taken_in_small_steps() -> None:
+    conduct = Conduct(ignores_limit=True)
+    async with OnvifCamera(inputs=["DI_1"], conduct=conduct) as camera:
+        async with driving(camera, button()) as ear:
+            await ear.until(lambda: is_listening(ear) and ear.marks and ear.actives)
+        first = len(ear.readings)
+        for number in range(2000):
+            camera.set_input("DI_1", number % 2 == 0)
+        async with driving(camera, button(), ear=ear):
+            await ear.until(lambda: len(ear.readings) >= first + 2000)
+        assert ear.actives[first : first + 2000] == [number % 2 == 0 for number in range(2000)]
+
+
+async def test_a_camera_that_does_not_wait_for_news_is_not_asked_without_a_pause() -> None:
+    async with (
+        OnvifCamera(inputs=["DI_1"], conduct=Conduct(waits=False)) as camera,
+        driving(camera, button()) as ear,
+    ):
+        await ear.until(lambda: is_listening(ear) and ear.actives)
+        before = camera.asked["PullMessages"]
+        await asyncio.sleep(1.6)  # the time itself is what is measured
+        assert camera.asked["PullMessages"] - before <= 4
+
+
+async def test_how_the_link_is_is_told_when_it_changes_and_not_with_every_answer() -> None:
+    async with OnvifCamera(inputs=["DI_1"]) as camera, driving(camera, button()) as ear:
+        await ear.until(lambda: is_listening(ear) and ear.actives)
+        for number in range(50):
+            camera.set_input("DI_1", number % 2 == 0)
+            await ear.until(lambda n=number: len(ear.actives) >= n + 2)
+        assert len(ear.notices) <= 6

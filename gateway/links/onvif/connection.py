@@ -148,7 +148,8 @@ class Connection:
         *,
         signed: bool,
     ) -> Element:
-        for _ in range(3):  # without, with Digest, and once more for a nonce that grew stale
+        fresh = False  # whether the challenge we answer came with this very question
+        while True:
             header = ""
             if addressed is not None:
                 header = soap.addressing(action, url, str(uuid.uuid4()), addressed)
@@ -157,15 +158,12 @@ class Connection:
             raw = await self._post(url, action, soap.envelope(body, header), timeout_s)
             if raw.status != 401:
                 break
-            challenges = parse_challenges(raw.challenges)
-            tried = self._answerer.scheme is not None
-            stale = any(each.stale for each in challenges)
-            if self.settings.username is None or (tried and not stale):
+            if self.settings.username is None or fresh:
                 raise Refused(self.settings.where)
-            if not self._answerer.take(challenges):
+            # An old nonce is refused, too, and not every camera says that it was only stale.
+            fresh = self._answerer.take(parse_challenges(raw.challenges))
+            if not fresh:
                 break  # a 401 without a Digest challenge: the fault in it says more
-        if raw.status == 401 and self._answerer.scheme is not None:
-            raise Refused(self.settings.where)
         if len(raw.body) > THREAD_BYTES:
             return await asyncio.to_thread(
                 soap.read_answer, raw.body, self.settings.where, raw.status

@@ -74,6 +74,15 @@ async def test_a_wrong_password_is_tried_as_seldom_as_can_be(auth: str) -> None:
         assert sum(camera.refused.values()) <= 2
 
 
+async def test_a_nonce_that_grew_old_without_a_word_is_no_refusal() -> None:
+    async with (
+        OnvifCamera(conduct=Conduct(auth="digest", nonce_uses=1)) as camera,
+        asking(camera) as connection,
+    ):
+        for _ in range(4):
+            assert (await information(connection)).model == "SIM-1"
+
+
 async def test_a_camera_that_guards_its_clock_gets_a_digest_for_it() -> None:
     conduct = Conduct(auth="digest", guarded_clock=True, clock_ahead_s=500)
     async with OnvifCamera(conduct=conduct) as camera, asking(camera) as connection:
