@@ -47,6 +47,7 @@ from gateway.store.video import VideoReader
 from gateway.supervise import keep_running, notify
 from gateway.uplink import Receipt, UplinkSettings, find_uplink
 from gateway.views import open_views
+from gateway.vitals import Vitals
 
 SWITCH_INTERVAL_S: Final = 0.0005
 """How long one thread may keep the interpreter from another: the committing thread needs it for
@@ -180,19 +181,14 @@ class _House:
         self.keeper = Housekeeping(
             store, self.intake, clock, retention_days=config.store.retention_days
         )
-        loops: dict[str, Callable[[], bool]] = {
-            "intake": _Progress(clock, lambda: self.intake.progress),
-            "housekeeping": _Progress(clock, lambda: self.keeper.progress),
-        }
-        for worker in self.workers:
-            loops[f"delivery.{worker.name}"] = _Progress(clock, _progress_of(worker))
-        self.loops = loops
+        self.vitals = Vitals(self.intake, store, self.workers, clock)
+        self.vitals.watch("housekeeping", lambda: self.keeper.progress)
         drivers: dict[str, Driver] = {}
         commanding = Commanding(config.devices, config.shelf, drivers, self.intake.judge)
         self.linkage = Linkage(
             config.interlocks, commanding, self.intake, store, clock, self.gateway.id
         )
-        loops["linkage"] = _Progress(clock, lambda: self.linkage.progress)
+        self.vitals.watch("linkage", lambda: self.linkage.progress)
         self.desk = FrontDesk(
             store=store,
             intake=self.intake,
@@ -200,7 +196,7 @@ class _House:
             kinds={entry.name: entry.kind for entry in config.uplinks},
             devices=config.devices,
             clock=clock,
-            loops=loops,
+            loops=self.vitals.loops,
             orders=Commands(commanding, self.linkage, self.intake, clock, self.gateway.id),
         )
         self.playback, self.views = open_views(
@@ -213,7 +209,8 @@ class _House:
             config, self.intake, clock, drivers, keep=self._keep, reasons=self.desk.reasons
         )
         self.sources.count(self.metrics)
-        self._gauges()
+        self.vitals.gauges(self.metrics)
+        self.recordings.gauges(self.metrics)
 
     def _worker(self, entry: Any, number: int) -> Worker:  # noqa: ANN401
         module = find_uplink(entry.kind)
@@ -263,9 +260,12 @@ class _House:
                 ("housekeeping", self.keeper.run),
                 ("recordings", self.recordings.run),
                 ("custody", Custody(self.store, self.intake, self.clock).run),
-                ("heartbeat", self._heartbeats),
+                (
+                    "heartbeat",
+                    lambda: self.vitals.heartbeats(self.gateway.id, self.config.heartbeat_seconds),
+                ),
                 ("receipts", self._take_later),
-                ("watchdog", self._watchdog),
+                ("watchdog", self.vitals.watchdog),
             ):
                 others.append(group.create_task(self._keep(name, part)))
             others.append(group.create_task(self._console(running)))
@@ -356,28 +356,6 @@ class _House:
             group.create_task(self._keep("board", app.state.board.run))
             group.create_task(self._keep("console", part))
 
-    async def _heartbeats(self) -> None:
-        """To every receiver, from the start on: how much waits, how old, which clock."""
-        subject = self.intake.judge.subject(self.gateway.id, "heartbeat")
-        while True:
-            now = self.clock.utc_ns()
-            async with asyncio.TaskGroup() as group:
-                for worker in self.workers:
-                    fields = {
-                        "queue_depth": worker.depth(),
-                        "oldest_age_s": round(worker.oldest_age_s(), 1),
-                        "last_seq": self.journal.seq,
-                        "open_alarms": len(self.intake.judge.book),
-                        "clock": self.clock.quality,
-                        "disk_free_bytes": self.store.reserve.free_bytes,
-                        "interval_s": self.config.heartbeat_seconds,
-                    }
-                    body, record_id = self.journal.heartbeat(
-                        subject, now, self.clock.quality, fields
-                    )
-                    group.create_task(worker.heartbeat(body, record_id))
-                group.create_task(self.clock.sleep(self.config.heartbeat_seconds))
-
     async def _take_later(self) -> None:
         """Receipts that come after the delivery: accepted, dispatched, on scene, closed."""
         while True:
@@ -390,77 +368,11 @@ class _House:
                 ):
                     log.warning("receipt for a record it never had", receiver=receiver)
 
-    async def _watchdog(self) -> None:
-        """Tell systemd we live only while every loop has made progress (reliability-facts 10)."""
-        while True:
-            if all(alive() for alive in self.loops.values()):
-                notify("WATCHDOG=1")
-            await self.clock.sleep(5.0)
-
-    def _gauges(self) -> None:
-        metrics, workers = self.metrics, self.workers
-        metrics.gauge(
-            "campus_outbox_depth",
-            "records a receiver has not acknowledged",
-            "receiver",
-            lambda: [(worker.name, worker.depth()) for worker in workers],
-        )
-        metrics.gauge(
-            "campus_outbox_oldest_seconds",
-            "age of the oldest of them",
-            "receiver",
-            lambda: [(worker.name, worker.oldest_age_s()) for worker in workers],
-        )
-        metrics.gauge(
-            "campus_receiver_up",
-            "1 while the receiver answers",
-            "receiver",
-            lambda: [(worker.name, float(worker.state == "ok")) for worker in workers],
-        )
-        watches = self.intake.judge.supervision.watches
-        code = {"offline": 0.0, "online": 1.0, "unknown": -1.0}
-        metrics.gauge(
-            "campus_device_state",
-            "1 online, 0 offline, -1 unknown",
-            "device",
-            lambda: [(name, code[watch.state]) for name, watch in list(watches.items())],
-        )
-        reserve = self.store.reserve
-        self._single("campus_disk_free_bytes", "free space", lambda: reserve.free_bytes)
-        self._single("campus_disk_reserve_bytes", "set aside", lambda: reserve.held_bytes)
-        self._single("campus_clock_trusted", "1 trusted", lambda: self.clock.quality == "trusted")
-        self._single("campus_open_alarms", "alarms and faults", lambda: len(self.intake.judge.book))
-        self._single("campus_journal_seq", "newest record", lambda: self.journal.seq)
-        self.recordings.gauges(metrics)
-
-    def _single(self, name: str, text: str, read: Callable[[], float]) -> None:
-        self.metrics.gauge(name, text, "", lambda: [("", float(read()))])
-
 
 def _recorded(config: Config) -> Recorded:
     cameras = frozenset(camera.id for camera in config.cameras) if config.volumes else frozenset()
     seconds = config.video
     return Recorded(cameras, seconds.hold_before_s * 10**9, seconds.hold_after_s * 10**9)
-
-
-class _Progress:
-    """True while a counter has moved within the last 20 s."""
-
-    def __init__(self, clock: SystemClock, read: Callable[[], int]) -> None:
-        self._clock = clock
-        self._read = read
-        self._last = -1
-        self._at = clock.mono_ns()
-
-    def __call__(self) -> bool:
-        now, value = self._clock.mono_ns(), self._read()
-        if value != self._last:
-            self._last, self._at = value, now
-        return now - self._at < 20_000_000_000
-
-
-def _progress_of(worker: Worker) -> Callable[[], int]:
-    return lambda: worker.progress
 
 
 async def _end(tasks: Sequence[asyncio.Task[Any]]) -> None:
