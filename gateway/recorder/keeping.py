@@ -107,7 +107,7 @@ class Keeper:
                 f"警情录像无法留证,一直在重试 video of alarms cannot be held, tried again:"
                 f" {self._failure}"
             )
-            found.append(Finding("video.holds", text))
+            found.append(Finding("video-keeping", text))
         return found
 
     async def release(self, request: Request) -> Answer:

@@ -17,7 +17,7 @@ Bound   WANTED_MOST stills to come, FORGET_NS after the raise nobody asks any mo
 import asyncio
 import functools
 import heapq
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -26,6 +26,7 @@ import structlog
 
 from gateway.clock import Clock
 from gateway.errors import StoreError, StoreFull
+from gateway.events import Scalar
 from gateway.pictures.client import NoPicture, PicturesDown, Still
 from gateway.reports import Finding
 from gateway.store.video import VideoStore
@@ -42,7 +43,6 @@ FORGET_NS: Final = DAY_NS
 WANTED_MOST: Final = 5000
 ASKED_MOST: Final = 4
 TOLD_S: Final = 3600.0
-TOLD_MOST: Final = 20
 TIDY_S: Final = 3600.0
 TIDY_STEP: Final = 1000
 
@@ -69,7 +69,7 @@ class _Wanted:
 
 @dataclass(frozen=True, slots=True)
 class _Missed:
-    finding: Finding
+    why: str
     until_ns: int
 
 
@@ -108,18 +108,26 @@ class MomentKeeper:
         self._wake.set()
 
     def findings(self) -> list[Finding]:
-        """Stills that cannot be had, the newest first."""
+        """Stills that cannot be had, one finding for each camera."""
         now_ns = self._clock.mono_ns()
         while self._missed and next(iter(self._missed.values())).until_ns <= now_ns:
             self._missed.popitem(last=False)
-        found = [missed.finding for missed in reversed(self._missed.values())][:TOLD_MOST]
-        if self._full:
-            found.insert(0, Finding("video.stills-full", self._full))
+        found = [Finding("video-stills", self._full)] if self._full else []
         if self._left_out:
             text = (
                 "警情太多,部分照片稍后再存 too many alarms at once: some of their stills come later"
             )
-            found.append(Finding("video.stills-late", text, {"left_out": self._left_out}))
+            found.append(Finding("video-stills-late", text, {"left_out": self._left_out}))
+        newest: dict[str, tuple[str, str]] = {}
+        count: Counter[str] = Counter()
+        for (alarm_id, camera), missed in self._missed.items():
+            newest[camera] = (alarm_id, missed.why)
+            count[camera] += 1
+        for camera, (alarm_id, why) in newest.items():
+            text = f"警情当时没有 {camera} 的照片 an alarm has no still of this camera: {why}"
+            said: dict[str, Scalar] = {"camera": camera, "alarm_id": alarm_id}
+            said["missed"] = count[camera]
+            found.append(Finding(f"video-still.{camera}", text, said))
         return found
 
     async def run(self) -> None:
@@ -208,13 +216,8 @@ class MomentKeeper:
         log.error(
             "no still of an alarm", alarm=wanted.alarm_id, camera=wanted.camera, why=why[:300]
         )
-        finding = Finding(
-            f"video.still.{wanted.alarm_id[-12:]}.{wanted.camera}",
-            f"警情当时没有 {wanted.camera} 的照片 the alarm has no still of this camera: {why}",
-            {"alarm_id": wanted.alarm_id, "camera": wanted.camera},
-        )
         until_ns = self._clock.mono_ns() + int(TOLD_S * 1e9)
-        self._missed[wanted.alarm_id, wanted.camera] = _Missed(finding, until_ns)
+        self._missed[wanted.alarm_id, wanted.camera] = _Missed(why, until_ns)
         while len(self._missed) > WANTED_MOST:
             self._missed.popitem(last=False)
 

@@ -302,7 +302,7 @@ async def test_without_a_store_of_alarms_it_waits_says_so_and_goes_on_when_there
             clock.advance(PATIENCE_S + 1)
             await looked(room, 1)
             [finding] = room.keeper.findings()
-            assert finding.key == "video.holds"
+            assert finding.key == "video-keeping"
             assert await room.store.holds_are_unknown(), "nothing is taken for granted"
             async with alarming(tmp_path, clock) as made:
                 alarm_id = await pressed(made)

@@ -124,7 +124,8 @@ async def test_no_picture_of_the_moment_is_told_and_none_is_made_up(
         room.keeper.want("a1", "gate", NOON)
         await room.until(room.keeper.findings)
         [finding] = room.keeper.findings()
-        assert finding.attributes == {"alarm_id": "a1", "camera": "gate"}
+        assert finding.key == "video-still.gate"
+        assert finding.attributes == {"alarm_id": "a1", "camera": "gate", "missed": 1}
         assert room.stills("a1") == {}
         room.keeper.want("a1", "gate", NOON)
         asked = len(room.asked)
