@@ -63,8 +63,8 @@ class Rounds:
         self._streams = streams
         self._reporter = reporter
         self._clock = store.clock
-        days = {s.recorder.camera: s.retention_days for s in streams.all}
-        self._retention = Retention(store, config.store.retention_days, days)
+        self._days_of = {each.recorder.camera: each.retention_days for each in streams.all}
+        self._retention = Retention(store, config.store.retention_days, self._days_of)
         self._room = Room(store, self._retention, reporter)
         self._refused: Refused | None = None
         self._ahead: Forecast | None = None
@@ -190,7 +190,8 @@ class Rounds:
                         whys[gap.reason] += gap.to_ns - gap.from_ns
                 stream.missing_s = whys.total() // 1_000_000_000
                 stream.missing_why = whys.most_common(1)[0][0] if whys else ""
-            self._ahead = await forecast(self._store, self._config.store.retention_days)
+            site_days = self._config.store.retention_days
+            self._ahead = await forecast(self._store, site_days, self._days_of)
             await self._clock.sleep(pause_s)
             pause_s = DAYS_S
 
@@ -198,7 +199,7 @@ class Rounds:
         """Once a day for every camera there is video of, also one that is no longer configured."""
         dice = random.Random()  # noqa: S311 which old file is read again
         site_days = self._config.store.retention_days
-        days = {s.recorder.camera: s.retention_days for s in self._streams.all}
+        days = self._days_of
         while True:
             known = await self._store.run(_cameras)
             for camera in sorted({*known, *days}):

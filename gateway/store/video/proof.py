@@ -9,6 +9,7 @@ Bound   RATE_DAYS days are looked at, AHEAD_DAYS ahead; GAPS_MOST gaps of a came
 
 import random
 import sqlite3
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -65,48 +66,78 @@ class Proof:
     wrong: str | None = None
 
 
-async def forecast(store: VideoStore, days: int = DAYS) -> Forecast:
-    """When the volumes will be full if cameras go on as they did in the last days."""
+@dataclass(slots=True)
+class _Flow:
+    """What comes and goes, in bytes.
+
+    rates    written in a day, by camera; None before LEAST_NS of video
+    leaving  what is there now, by the number of days after which it goes
+    """
+
+    rates: dict[str, float] | None
+    leaving: dict[int, int]
+
+
+async def forecast(
+    store: VideoStore, days: int = DAYS, days_of: Mapping[str, int] | None = None
+) -> Forecast:
+    """When the volumes will be full if cameras go on as they did in the last days.
+
+    days_of  of those that are kept for other days: a small stream gives back soon what it took
+    """
     sound = [volume for volume in store.volumes.all if volume.is_usable]
     free = sum(max(0, volume.free_bytes - volume.spare_bytes) for volume in sound)
     now_ns = store.clock.utc_ns()
-    rate, leaving = await store.run(_flow, now_ns, days)
-    if rate is None:
+    kept = dict(days_of or {})
+    flow = await store.run(_flow, now_ns, days, kept)
+    if flow.rates is None:
         return Forecast(None, free, None, None)
+    rate = max(1, round(sum(flow.rates.values())))
+    longest = max([days, *kept.values()])
     room = float(free)
     for ahead in range(AHEAD_DAYS):
-        room += leaving.get(ahead, 0) - rate
+        # What is written from now on goes again, too, once its own days are over.
+        again = sum(each for name, each in flow.rates.items() if ahead >= kept.get(name, days))
+        room += flow.leaving.get(ahead, 0) + again - rate
         if room < 0:
             on_ns = now_ns + ahead * names.DAY_NS + int((room + rate) / rate * names.DAY_NS)
             return Forecast(rate, free, ahead, on_ns)
-        if ahead >= days:  # from here on as much leaves as came then
+        if ahead >= longest:  # from here on as much leaves as comes
             break
     return Forecast(rate, free, None, None)
 
 
-def _flow(db: sqlite3.Connection, now_ns: int, days: int) -> tuple[int | None, dict[int, int]]:
-    """Bytes written in a day, and bytes retention will give back in so many days from now."""
-    rows: list[tuple[str, int]] = db.execute(
-        "SELECT day, sum(bytes) FROM folder WHERE segments > 0 GROUP BY day ORDER BY day"
+def _flow(db: sqlite3.Connection, now_ns: int, days: int, days_of: Mapping[str, int]) -> _Flow:
+    rows: list[tuple[str, str, int]] = db.execute(
+        "SELECT c.name, f.day, sum(f.bytes) FROM folder f JOIN camera c ON c.id = f.camera"
+        " WHERE f.segments > 0 GROUP BY c.name, f.day ORDER BY f.day"
     ).fetchall()
-    sizes = {names.start_of_day(day): size for day, size in rows}
     today_ns = now_ns // names.DAY_NS * names.DAY_NS
-    whole = [
-        sizes[day] for day in range(today_ns - RATE_DAYS * names.DAY_NS, today_ns, names.DAY_NS)
-        if day in sizes
-    ]  # fmt: skip
     leaving: dict[int, int] = {}
-    for begin_ns, size in sizes.items():
-        in_days = (begin_ns - today_ns) // names.DAY_NS + days + 1
+    for name, day, size in rows:
+        begin_ns = names.start_of_day(day)
+        in_days = (begin_ns - today_ns) // names.DAY_NS + days_of.get(name, days) + 1
         if in_days > 0:  # what is older and still there is held, and does not leave
-            leaving[in_days] = size
+            leaving[in_days] = leaving.get(in_days, 0) + size
+    recent = range(today_ns - RATE_DAYS * names.DAY_NS, today_ns, names.DAY_NS)
+    there = {day for _, day, _ in rows}
+    whole = [day for day in map(names.day_of, filter(lambda ns: ns >= 0, recent)) if day in there]
     if len(whole) > 1:  # the first day began in the middle
-        return max(1, sum(whole[1:]) // (len(whole) - 1)), leaving
+        return _Flow(_by_camera(rows, set(whole[1:]), 1 / (len(whole) - 1)), leaving)
     begun = db.execute("SELECT min(start_ns), max(start_ns + length_ns) FROM segment").fetchone()
     if begun[0] is None or begun[1] - begun[0] < LEAST_NS:
-        return None, leaving
-    total = sum(size for _, size in rows)
-    return max(1, total * names.DAY_NS // (begun[1] - begun[0])), leaving
+        return _Flow(None, leaving)
+    return _Flow(_by_camera(rows, there, names.DAY_NS / (begun[1] - begun[0])), leaving)
+
+
+def _by_camera(
+    rows: Sequence[tuple[str, str, int]], days: set[str], factor: float
+) -> dict[str, float]:
+    rates: dict[str, float] = {}
+    for name, day, size in rows:
+        if day in days:
+            rates[name] = rates.get(name, 0.0) + size * factor
+    return rates
 
 
 async def prove(store: VideoStore, camera: str, dice: random.Random, days: int = DAYS) -> Proof:

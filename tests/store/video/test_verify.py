@@ -106,6 +106,28 @@ async def test_the_daily_proof_reads_an_old_file_and_tells_what_is_missing(
         assert (nothing.oldest_ns, nothing.read) == (None, None)
 
 
+async def test_the_forecast_knows_that_a_small_stream_gives_back_soon_what_it_took(
+    tmp_path: Path,
+) -> None:
+    clock = FakeClock()
+    async with opened(tmp_path, clock, recovered=True) as store:
+        for day in range(4, 0, -1):
+            for camera in ("cam", "cam.sub"):
+                await record(store, NOON - day * DAY, camera=camera)
+        [volume] = store.volumes.all
+        rate = (await forecast(store)).rate_bytes_per_day
+        assert rate
+        volume.free_bytes = 60 * rate
+        volume.spare_bytes = 0
+        assert (await forecast(store, 90)).full_in_days == 60
+        # Half of it, kept for seven days, comes to a standstill: 90 / 2 + 7 / 2 days of it fit.
+        assert (await forecast(store, 90, {"cam.sub": 7})).full_in_days is None
+        volume.free_bytes = 30 * rate
+        left = (await forecast(store, 90, {"cam.sub": 7})).full_in_days
+        assert left is not None
+        assert 50 <= left <= 60
+
+
 async def test_the_forecast_follows_what_is_really_written(tmp_path: Path) -> None:
     clock = FakeClock(NOON + 10 * DAY)
     async with opened(tmp_path, clock) as store:
