@@ -8,6 +8,7 @@ Bound   SPANS_MOST recordings and as many gaps in one answer, SEGMENTS_MOST segm
 """
 
 import sqlite3
+from bisect import bisect_right
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -90,9 +91,13 @@ def timeline(db: sqlite3.Connection, camera: str, from_ns: int, to_ns: int) -> T
     end_ns = found.to_ns if found.next_ns is None else found.next_ns
     holes = _holes(found.spans, from_ns, end_ns)
     newest = _newest_end(db, number)
+    first = 0
     for hole in holes:
-        found.gaps += _explained(hole, told, newest)
-    found.gaps += [gap for gap in told if not any(_within(gap, hole) for hole in holes)]
+        while first < len(told) and told[first].to_ns <= hole[0]:
+            first += 1  # over for this hole, so for all that come behind it
+        found.gaps += _explained(hole, told, first, newest)
+    begins = [hole[0] for hole in holes]
+    found.gaps += [gap for gap in told if not _within(gap, holes, begins)]
     found.gaps = sorted(set(found.gaps), key=lambda gap: (gap.from_ns, gap.to_ns))
     return found
 
@@ -162,12 +167,18 @@ def _holes(spans: list[Span], from_ns: int, to_ns: int) -> list[tuple[int, int]]
     return [hole for hole in holes if hole[0] < hole[1]]
 
 
-def _explained(hole: tuple[int, int], told: list[Gap], newest_ns: int) -> list[Gap]:
-    """The hole cut where reasons begin and end; what has none is unknown."""
+def _explained(hole: tuple[int, int], told: list[Gap], first: int, newest_ns: int) -> list[Gap]:
+    """The hole cut where reasons begin and end; what has none is unknown.
+
+    told  by their beginning; those before first are over
+    """
     at, end = hole
     parts: list[Gap] = []
-    for gap in told:
-        if gap.to_ns <= at or gap.from_ns >= end:
+    for place in range(first, len(told)):
+        gap = told[place]
+        if gap.from_ns >= end:
+            break
+        if gap.to_ns <= at:
             continue
         if gap.from_ns > at:
             parts.append(Gap(at, gap.from_ns, UNKNOWN))
@@ -178,8 +189,10 @@ def _explained(hole: tuple[int, int], told: list[Gap], newest_ns: int) -> list[G
     return parts
 
 
-def _within(gap: Gap, hole: tuple[int, int]) -> bool:
-    return hole[0] <= gap.from_ns and gap.to_ns <= hole[1]
+def _within(gap: Gap, holes: list[tuple[int, int]], begins: list[int]) -> bool:
+    """Whether a hole holds all of it; holes are sorted and do not meet."""
+    place = bisect_right(begins, gap.from_ns) - 1
+    return place >= 0 and gap.to_ns <= holes[place][1]
 
 
 def segments(
