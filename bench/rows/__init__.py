@@ -23,7 +23,7 @@ class Size:
                    connections too when alarms_on_links
     video_s        seconds for which the cost of recording is counted
     busy_cameras   cameras recorded beside a busy thread
-    history_days   days of 64 cameras in the index, a segment a minute
+    history        cameras in an index of 90 days, a segment a minute
     """
 
     slow: int = 800
@@ -45,7 +45,7 @@ class Size:
     alarms_on_links: bool = False
     video_s: float = 12.0
     busy_cameras: int = 8
-    history_days: int = 3
+    history: int = 2
 
 
 QUICK = Size()
@@ -63,5 +63,5 @@ FULL = Size(
     alarms_on_links=True,
     video_s=65,
     busy_cameras=64,
-    history_days=90,
+    history=64,
 )

@@ -58,9 +58,7 @@ class Cost:
 class VideoProcess:
     """`campus-gateway video` with a configuration of its own."""
 
-    def __init__(
-        self, rig: Rig, urls: Sequence[str], *, store_lines: str = "", start: bool = True
-    ) -> None:
+    def __init__(self, rig: Rig, urls: Sequence[str], *, start: bool = True) -> None:
         self._rig = rig
         self.folder = rig.place("video")
         self.disk = self.folder / "disk"
@@ -68,7 +66,7 @@ class VideoProcess:
         self.log = self.folder / "video.log"
         self.config = self.folder / "config"
         self.config.mkdir()
-        write_configuration(self.config, self.folder / "store", self.disk, urls, store_lines)
+        write_configuration(self.config, self.folder / "store", self.disk, urls)
         self.cameras = len(urls)
         if start:
             self.start()
@@ -206,13 +204,11 @@ def children_of(pid: int) -> dict[int, str]:
     return found
 
 
-def write_configuration(
-    config: Path, store: Path, disk: Path, urls: Sequence[str], store_lines: str = ""
-) -> None:
-    """A configuration that records these addresses; store_lines go into its [store]."""
+def write_configuration(config: Path, store: Path, disk: Path, urls: Sequence[str]) -> None:
+    """A configuration that records these addresses."""
     lines = [
         '[site]\nid = "320612-0001"\nname = "示范小学"\ngateway = "gw-1"',
-        f'[store]\npath = "{store}"\n{store_lines}',
+        f'[store]\npath = "{store}"',
         '[[link]]\nname = "field"\nkind = "mqtt"\nurl = "mqtt://127.0.0.1:1"',
         f'[[video.volume]]\npath = "{disk}"',
         *(f'[[camera]]\nid = "cam-{at}"\nurl = "{url}"' for at, url in enumerate(urls, 1)),
