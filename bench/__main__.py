@@ -28,6 +28,7 @@ from bench.rows import (
     modbus,
     modbus_peers,
     peers,
+    playback,
     raw,
     safety,
     stages,
@@ -48,6 +49,7 @@ MEASURES: dict[str, Measure] = (
     | modbus.ALL
     | video.ALL
     | video_index.ALL
+    | playback.ALL
 )
 ONLY_FULL = {*peers.ALL, *modbus_peers.INSTALLED, "silent-receiver", "stages-http"}
 ONLY_FULL |= {"stages-http-batch", *video.LONG}

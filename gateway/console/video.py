@@ -2,18 +2,15 @@
 
 Owns    the routes, what their headers say, and which views are in the audit trail.
 Needs   gateway.playback for all that is read; a way to a still; a way to the audit trail.
-Keeps   1. Nobody sees a picture before his view is in the audit trail, on the disk. One view is one
-           entry: a player's many requests for parts of one range are not many views.
+Keeps   1. Nobody sees a picture before his view is in the audit trail, on disk (video_views.py).
         2. An answer of which nothing can be promised is a problem before its first byte.
         3. What is missing in a range is said in Campus-Gaps, how far it goes in Campus-End, and
            where to go on in Campus-Next when it ends before `to`.
-Bound   GAPS_SAID gaps in a header; STILLS_AT_ONCE stills; VIEWS_KEPT views for VIEW_S each.
+Bound   STILLS_AT_ONCE stills; what video_words, video_views and gateway.playback say.
 """
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from typing import Annotated, Any, Final, Literal, Protocol
 
 import orjson
@@ -21,30 +18,26 @@ from fastapi import FastAPI, Path, Query, Request
 from pydantic import BaseModel
 from starlette.responses import Response
 
-from gateway.audit import Entry
 from gateway.clock import Clock
-from gateway.config.settings import Camera
 from gateway.console import shapes
 from gateway.console.media import MediaAnswer
 from gateway.console.problems import Problem
 from gateway.console.rights import Right, needs
 from gateway.console.tokens import Identity
 from gateway.console.video_problems import (
-    backwards,
     from_playback,
     no_picture,
     no_such_camera,
     no_such_stream,
-    not_a_time,
-    not_noted,
     nothing_live,
     stills_busy,
     stills_down,
 )
+from gateway.console.video_views import Audit, View, Views
+from gateway.console.video_words import camera_row, is_known, said_of, span_of, streams_of, time_of
 from gateway.errors import GatewayError
 from gateway.playback import (
     Addresses,
-    Missing,
     NothingThere,
     Plan,
     Playback,
@@ -55,11 +48,7 @@ from gateway.playback import (
 
 CAMERAS: Final = "/api/v1/cameras"
 ONE: Final = CAMERAS + "/{camera_id}"
-GAPS_SAID: Final = 20
 STILLS_AT_ONCE: Final = 4
-VIEWS_KEPT: Final = 4096
-VIEW_S: Final = 900.0
-"""As long as a signed address lives: what is asked for again within it is the same view."""
 
 Reader = Annotated[Identity, needs(Right.READ)]
 Viewer = Annotated[Identity, needs(Right.VIDEO)]
@@ -94,58 +83,6 @@ Stills = Callable[[str, int | None, int | None], Awaitable[Picture]]
 """(camera, at_ns, width): raises NoStill, StillsDown."""
 States = Callable[[], Awaitable[Mapping[str, Mapping[str, Any]]]]
 """What the recorder says of each camera, by its id; empty when it says nothing."""
-Audit = Callable[[Entry], Awaitable[Any]]
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """Whose view of what; the details are what the trail says of it."""
-
-    who: Identity
-    medium: str
-    camera: str
-    reason: str
-    details: dict[str, str]
-
-
-class Views:
-    """Which views are in the trail already."""
-
-    def __init__(self, audit: Audit, clock: Clock) -> None:
-        self._audit = audit
-        self._clock = clock
-        self._seen: OrderedDict[tuple[str, ...], int] = OrderedDict()
-        self._turns = asyncio.Lock()
-
-    async def note(self, view: View, *, again: bool = False) -> None:
-        """Return when the view is on the disk. Raises Problem 503 when it cannot be written.
-
-        again  every request is a view of its own: live, and a still of now
-        """
-        key = (view.who.id, view.medium, view.camera, view.reason, *view.details.values())
-        async with self._turns:  # two first requests of one player are one view
-            now_ns = self._clock.mono_ns()
-            seen_ns = self._seen.get(key)
-            if not again and seen_ns is not None and now_ns - seen_ns < VIEW_S * 1e9:
-                return
-            try:
-                await self._audit(
-                    Entry(
-                        who=view.who.name,
-                        role=view.who.role,
-                        from_address=view.who.address,
-                        action="video.view",
-                        subject=view.camera,
-                        reason=view.reason,
-                        details={"medium": view.medium, **view.details},
-                    )
-                )
-            except GatewayError as error:
-                raise not_noted() from error
-            self._seen[key] = now_ns
-            self._seen.move_to_end(key)
-            while len(self._seen) > VIEWS_KEPT:
-                self._seen.popitem(last=False)
 
 
 class VideoRoutes:
@@ -190,12 +127,12 @@ class VideoRoutes:
         cameras = self._playback.cameras.values()
         try:
             edges = await self._playback.edges(
-                [name for camera in cameras for name in _streams(camera).values()]
+                [name for camera in cameras for name in streams_of(camera).values()]
             )
         except PlaybackError:
             edges = {}  # there is no index yet: nothing was recorded
         states = await self._states()
-        rows = [_camera(camera, edges, states.get(camera.id)) for camera in cameras]
+        rows = [camera_row(camera, edges, states.get(camera.id)) for camera in cameras]
         return Response(orjson.dumps({"cameras": rows}), media_type="application/json")
 
     async def timeline(
@@ -206,7 +143,7 @@ class VideoRoutes:
         A list that is full ends early: `next` says where to ask on.
         """
         stream = self._stream(camera_id, which)
-        from_ns, to_ns = _range(from_, to)
+        from_ns, to_ns = span_of(from_, to)
         try:
             row = await self._playback.timeline(camera_id, stream, from_ns, to_ns)
         except PlaybackError as error:
@@ -236,7 +173,7 @@ class VideoRoutes:
         changes (Campus-Next). A time without pictures stays one: players wait through it.
         """
         plan, part, headers = await self._asked(request, camera_id, which, from_, to)
-        if _is_known(request, plan.etag):
+        if is_known(request, plan.etag):
             return Response(status_code=304, headers={"ETag": plan.etag})
         begin, end = (0, plan.size_bytes) if part is None else part
         try:
@@ -312,7 +249,7 @@ class VideoRoutes:
     ) -> Response:
         """The key picture at or before a time, the newest one without `at`, as JPEG."""
         name = self._stream(camera_id, which)
-        at_ns = None if at is None else _time(at, "at")
+        at_ns = None if at is None else time_of(at, "at")
         if self._drawing.locked():
             raise stills_busy()
         async with self._drawing:
@@ -340,11 +277,11 @@ class VideoRoutes:
         stream = self._stream(camera_id, body.stream)
         query: dict[str, str] = {"stream": body.stream}
         if body.media == "video.mp4":
-            from_ns, to_ns = _range(body.from_ or "", body.to or "")
+            from_ns, to_ns = span_of(body.from_ or "", body.to or "")
             query |= {"from": body.from_ or "", "to": body.to or ""}
             await self._check(stream, from_ns, to_ns)
         elif body.media == "snapshot.jpg" and body.at is not None:
-            _time(body.at, "at")
+            time_of(body.at, "at")
             query["at"] = body.at
         if body.media == "snapshot.jpg" and body.width is not None:
             query["width"] = str(body.width)
@@ -365,7 +302,7 @@ class VideoRoutes:
     ) -> tuple[Plan, tuple[int, int] | None, dict[str, str]]:
         """The plan, the bytes of it that are wanted (None: all), and what to say of them."""
         stream = self._stream(camera_id, which)
-        from_ns, to_ns = _range(from_, to)
+        from_ns, to_ns = span_of(from_, to)
         asked = request.headers.get("range")
         begins = asked is None or asked.replace(" ", "").lower().startswith("bytes=0-")
         try:
@@ -375,7 +312,7 @@ class VideoRoutes:
         only_if = request.headers.get("if-range")
         if only_if is not None and only_if.strip() != plan.etag:
             asked = None  # it has another one's beginning: the whole is sent anew
-        headers = _said(plan)
+        headers = said_of(plan)
         try:
             part = ranges.wanted(asked, plan.size_bytes)
         except ranges.NotSatisfiable as error:
@@ -397,7 +334,7 @@ class VideoRoutes:
         camera = self._playback.cameras.get(camera_id)
         if camera is None:
             raise no_such_camera()
-        name = _streams(camera).get(which)
+        name = streams_of(camera).get(which)
         if name is None:
             raise no_such_stream()
         return name
@@ -423,82 +360,3 @@ def _media(
             **{status: {"model": shapes.Error} for status in refusals},
         },
     )
-
-
-def _streams(camera: Camera) -> dict[str, str]:
-    """The names a camera's streams are recorded under."""
-    return {"main": camera.id} | ({} if camera.sub is None else {"sub": camera.sub_id})
-
-
-def _camera(
-    camera: Camera, edges: Mapping[str, tuple[int, int]], state: Mapping[str, Any] | None
-) -> dict[str, Any]:
-    streams = []
-    for which, name in _streams(camera).items():
-        oldest, newest = edges.get(name, (None, None))
-        streams.append(
-            {
-                "name": which,
-                "oldest": None if oldest is None else moments.said(oldest),
-                "newest": None if newest is None else moments.said(newest),
-            }
-        )
-    main = streams[0]
-    return {
-        "id": camera.id,
-        "name": camera.name,
-        "place": camera.place,
-        "streams": streams,
-        "oldest": main["oldest"],
-        "newest": main["newest"],
-        "state": None if state is None else dict(state),
-    }
-
-
-def _range(from_: str, to: str) -> tuple[int, int]:
-    from_ns, to_ns = _time(from_, "from"), _time(to, "to")
-    if to_ns <= from_ns:
-        raise backwards()
-    return from_ns, to_ns
-
-
-def _time(text: str, name: str) -> int:
-    try:
-        return moments.parse(text)
-    except ValueError as error:
-        raise not_a_time(name) from error
-
-
-def _is_known(request: Request, etag: str) -> bool:
-    said = request.headers.get("if-none-match", "")
-    return etag in [one.strip() for one in said.split(",")]
-
-
-def _said(plan: Plan) -> dict[str, str]:
-    """What every answer of a plan says of itself."""
-    headers = {
-        "Accept-Ranges": "bytes",
-        "ETag": plan.etag,
-        "Campus-Start": moments.said(plan.origin_ns),
-        "Campus-Lead-Ms": str((plan.from_ns - plan.origin_ns) // 1_000_000),
-        "Campus-End": moments.said(plan.end_ns),
-    }
-    if plan.gaps:
-        headers["Campus-Gaps"] = _gaps(plan.gaps)
-    if plan.next_ns is not None:
-        headers["Campus-Next"] = f"{moments.soonest(plan.next_ns)}; why={plan.next_why}"
-    return headers
-
-
-def _gaps(gaps: tuple[Missing, ...]) -> str:
-    shown = [
-        f"{moments.said(gap.from_ns)}/{moments.said(gap.to_ns)};{_plain(gap.reason)}"
-        for gap in gaps[:GAPS_SAID]
-    ]
-    if len(gaps) > GAPS_SAID:
-        shown.append(f"and {len(gaps) - GAPS_SAID} more: see the timeline")
-    return ", ".join(shown)
-
-
-def _plain(reason: str) -> str:
-    return "".join(char if char.isascii() and char.isalnum() else "_" for char in reason[:40])

@@ -87,18 +87,21 @@ def _lane(data: bytes, trak: Box) -> Lane:
     is_video = False
     for part in _inside(data, trak):
         if part.kind == b"tkhd":
-            track = _word(data, part, 20 if data[part.body : part.body + 1] == b"\1" else 12)
+            track = _word(data, part, _behind_times(data, part))
         elif part.kind == b"mdia":
             for inner in _inside(data, part):
                 if inner.kind == b"mdhd":
-                    rate_hz = _word(
-                        data, inner, 20 if data[inner.body : inner.body + 1] == b"\1" else 12
-                    )
+                    rate_hz = _word(data, inner, _behind_times(data, inner))
                 elif inner.kind == b"hdlr":
                     is_video = data[inner.body + 8 : inner.body + 12] == b"vide"
     if not track or not rate_hz:
         raise Unreadable("a track without number or time scale")
     return Lane(track, rate_hz, is_video)
+
+
+def _behind_times(data: bytes, part: Box) -> int:
+    """Where what follows the two times of a tkhd or mdhd stands: they are longer in version 1."""
+    return 20 if data[part.body : part.body + 1] == b"\1" else 12
 
 
 def times(moof: bytes) -> dict[int, RunTimes]:

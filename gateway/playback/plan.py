@@ -78,6 +78,7 @@ class Plan:
     from_ns     asked for; origin_ns, the time that is 0 in the answer, is not later
     end_ns      when its last picture ends
     init        what it begins with
+    etag        strong: the same for the same bytes only
     gaps        all that is missing in it, oldest first
     next_ns     None, or the time from which to ask on, because the answer ends before `to`
     next_why    then: "form" (the picture's form changes there) or "length" (too many pieces)
@@ -91,6 +92,7 @@ class Plan:
     end_ns: int
     init: bytes
     pieces: tuple[Piece, ...]
+    etag: str
     gaps: tuple[Missing, ...] = ()
     next_ns: int | None = None
     next_why: str = ""
@@ -105,16 +107,16 @@ class Plan:
         """Whether all of it is sealed."""
         return all(piece.source.size_bytes is not None for piece in self.pieces)
 
-    @property
-    def etag(self) -> str:
-        """Strong: another one as soon as a single byte differs."""
-        digest = hashlib.sha256(b"%d %d " % (VERSION, self.origin_ns) + self.init)
-        for piece in self.pieces:
-            source = piece.source
-            name = str(source.path).removesuffix(".open")
-            limits = sorted((track, shift.by, shift.limit) for track, shift in piece.shifts.items())
-            digest.update(repr((name, source.begin, source.end, piece.number, limits)).encode())
-        return f'"{digest.hexdigest()[:40]}"'
+
+def tag(init: bytes, origin_ns: int, pieces: Sequence[Piece]) -> str:
+    """A strong ETag: another one as soon as a single byte of the answer differs."""
+    digest = hashlib.sha256(b"%d %d " % (VERSION, origin_ns) + init)
+    for piece in pieces:
+        source = piece.source
+        name = str(source.path).removesuffix(".open")
+        limits = sorted((track, shift.by, shift.limit) for track, shift in piece.shifts.items())
+        digest.update(repr((name, source.begin, source.end, piece.number, limits)).encode())
+    return f'"{digest.hexdigest()[:40]}"'
 
 
 def lay_out(

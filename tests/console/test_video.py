@@ -8,7 +8,7 @@ from tests.clocks import NOON, SECOND
 from tests.console.video_rig import ADDRESS, LIVE, SNAPSHOT, TIMELINE, TINY, VIDEO, Rig, rig
 from tests.playback.film import CAMERA, GROUP_NS, is_close, look
 
-VIEWERS = {Role.GUARD, Role.LEADER, Role.INSTALLER}
+VIEWERS = {Role.GUARD, Role.LEADER, Role.INSTALLER, Role.ADMIN}
 
 
 async def test_a_range_over_segments_comes_whole_and_frame_exact(tmp_path: Path) -> None:
