@@ -12,7 +12,10 @@ Keeps   1. A camera without video for SILENT_S is a fault, whatever the reason, 
         4. Video never delays an alarm: reads are short, in threads of their own, and one that hangs
            is not asked again before it has answered.
         5. What was open before a restart of this process ends when its finding is gone, too.
-Bound   the reports' own bounds; READ_S for one.
+        6. A report raises and ends faults of its own kind only (OWN), and not without measure: the
+           pictures process reads what strangers send, and must not reach the fault of a clock.
+Bound   the reports' own bounds; READ_S for one; RAISED_MOST new faults at once and RAISED_PER_S on
+        average: the others wait, and are raised if they are still so then.
 """
 
 import asyncio
@@ -29,7 +32,7 @@ from gateway.errors import StoreError
 from gateway.events import MAX_ATTRIBUTES, Scalar
 from gateway.intake import Intake
 from gateway.metrics import Metrics
-from gateway.reports import Finding, Report, Value, read_report
+from gateway.reports import CUT_KEY, Finding, Report, Value, read_report
 from gateway.rules.alarm import Alarm
 from gateway.store.video import VideoReader
 from gateway.store.video.workers import Workers, wait_for
@@ -45,6 +48,10 @@ GONE_S: Final = 10.0
 MARK: Final = "report"
 """The attribute that says whose finding a fault is."""
 PROCESS_KEYS: Final = {"video": "video-process", "pictures": "pictures-process"}
+OWN: Final = {"video": "video", "pictures": "picture"}
+"""How the keys of a process's findings begin."""
+RAISED_MOST: Final = 200
+RAISED_PER_S: Final = 0.5
 _SAID: Final = {
     "video": "录像进程没有运行,没有录像:systemctl status campus-gateway-video"
     " the video process does not run, nothing is recorded; look at its log",
@@ -84,6 +91,8 @@ class Recordings:
         self._gone_ns: dict[str, int] = {}
         self._active: set[str] = set()
         self._began_ns = 0
+        self._tokens = float(RAISED_MOST)
+        self._settled_ns = clock.mono_ns()
 
     async def run(self) -> None:
         """Look for ever: at the index every LOOK_S, at the reports every READ_EVERY_S."""
@@ -175,7 +184,7 @@ class Recordings:
         """Findings that are there are, those that are not go once they were gone for GONE_S."""
         now = self._clock.mono_ns()
         kept = self._findings[name]
-        here = {finding.key: finding for finding in report.findings}
+        here = {key: each for each in report.findings if (key := _own_key(name, each)) is not None}
         for key in list(kept):
             if key in here:
                 self._gone_ns.pop(key, None)
@@ -187,13 +196,18 @@ class Recordings:
 
     def _settle(self) -> None:
         """Raise what is wrong and was not, end what was and is not; nothing else is written."""
-        wanted = self._wanted()
-        for key, (text, attributes) in wanted.items():
-            if key not in self._active:
-                self._intake.fault(key, text, active=True, attributes=attributes)
+        wanted, now = self._wanted(), self._clock.mono_ns()
+        passed_s = (now - self._settled_ns) / 1e9
+        self._tokens = min(self._tokens + passed_s * RAISED_PER_S, float(RAISED_MOST))
+        self._settled_ns = now
         for key in self._active - wanted.keys():
             self._intake.fault(key, "", active=False, attributes={})
-        self._active = set(wanted)
+        self._active &= wanted.keys()
+        for key, (text, attributes) in wanted.items():
+            if key not in self._active and self._tokens >= 1:
+                self._tokens -= 1
+                self._intake.fault(key, text, active=True, attributes=attributes)
+                self._active.add(key)
 
     def _wanted(self) -> dict[str, tuple[str, dict[str, Scalar]]]:
         wanted: dict[str, tuple[str, dict[str, Scalar]]] = {}
@@ -254,6 +268,14 @@ class Recordings:
         streams += [camera.sub_id for camera in self._cameras if camera.sub is not None]
         found = [(name, read(report.cameras.get(name, {}), now)) for name in streams]
         return [(name, value) for name, value in found if value is not None]
+
+
+def _own_key(name: str, finding: Finding) -> str | None:
+    """The key of the fault a finding becomes; None for one that is none of that process's."""
+    if finding.key == CUT_KEY:
+        return f"{OWN[name]}-cut"
+    foreign = not finding.key.startswith(OWN[name]) or finding.key in PROCESS_KEYS.values()
+    return None if foreign else finding.key
 
 
 def _number(values: Mapping[str, Value], name: str) -> float | None:

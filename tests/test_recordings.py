@@ -15,7 +15,14 @@ from gateway.links.rtsp import RtspSettings
 from gateway.media import Run, Sample, fragment, init_segment
 from gateway.media.tracks import g711_track
 from gateway.metrics import Metrics
-from gateway.recordings import GONE_S, SILENT_S, START_S, Recordings
+from gateway.recordings import (
+    GONE_S,
+    RAISED_MOST,
+    RAISED_PER_S,
+    SILENT_S,
+    START_S,
+    Recordings,
+)
 from gateway.reports import STALE_S, Finding, Report, path_of, write_report
 from gateway.store.video import VideoReader, VideoStore, Volumes
 from tests.clocks import FakeClock
@@ -233,6 +240,33 @@ async def test_a_report_of_rubbish_is_none_and_a_pipe_in_its_place_holds_up_nobo
             path.unlink()
             os.mkfifo(path)
             assert len(await read(recordings, made)) == 1
+
+
+async def test_a_report_reaches_no_fault_that_is_not_of_its_kind(tmp_path: Path) -> None:
+    clock = FakeClock()
+    async with core(tmp_path / "events", clock) as made, watching(tmp_path, made) as recordings:
+        made.intake.fault("clock", "时钟 the clock jumped", active=True, attributes={})
+        await made.turn()
+        foreign = [Finding(key, "x") for key in ("clock", "disk", "video-process", "picture.gate")]
+        report(tmp_path, clock, *foreign)
+        await read(recordings, made)
+        clock.advance(GONE_S)
+        report(tmp_path, clock)
+        await read(recordings, made)
+        clock.advance(GONE_S)
+        report(tmp_path, clock)
+        assert await read(recordings, made) == [("raised", "clock")]
+
+
+async def test_a_reporter_gone_mad_does_not_flood_the_receivers(tmp_path: Path) -> None:
+    clock = FakeClock()
+    async with core(tmp_path / "events", clock) as made, watching(tmp_path, made) as recordings:
+        for turn in range(30):
+            report(tmp_path, clock, *(Finding(f"video.{turn}-{n}", "x") for n in range(100)))
+            await read(recordings, made)
+            clock.advance(GONE_S)
+        raised = [kind for kind, _ in points(made)].count("raised")
+        assert RAISED_MOST <= raised <= RAISED_MOST + 30 * GONE_S * RAISED_PER_S + 1
 
 
 async def test_the_state_of_streams_is_among_the_numbers_and_unknown_is_not_zero(
