@@ -38,7 +38,7 @@ from gateway.store.opening import explain, read_only
 from gateway.store.video import Gap, index, names
 from gateway.store.video.timeline import UNKNOWN
 
-STILLS_MOST: Final = 64
+STILLS_MOST: Final = 128
 STILL_BYTES_MOST: Final = 16 * 1024 * 1024
 TEXTS_BYTES: Final = 64 * 1024 * 1024
 """Room that is reckoned for everything but video and stills."""
@@ -145,8 +145,8 @@ class Builder:
         self._has_room(file, footage, stills)
         writer = PackageWriter(file, self._told)
         self._write_texts(writer, db, concern)
-        for camera, path in stills:
-            self._write_still(writer, camera, path)
+        for name, path in stills:
+            self._write_still(writer, f"stills/{name}", path)
         for each in footage:
             self._write_video(writer, each)
         self._add_json(writer, "timeline.json", self._timeline(footage))
@@ -224,9 +224,9 @@ class Builder:
         except OSError:
             return []
         return [
-            (path.stem, path)
+            (path.name, path)
             for path in found
-            if path.suffix == ".jpg" and names.is_camera(path.stem)
+            if path.suffix in {".jpg", ".json"} and names.is_camera(path.stem)
         ][:STILLS_MOST]
 
     def _has_room(
@@ -264,19 +264,19 @@ class Builder:
         writer.add("audit.jsonl", chain.chosen(db, chain.TRAIL, entries))
         writer.add("audit-chain.jsonl", chain.links(db, chain.TRAIL, entries))
 
-    def _write_still(self, writer: PackageWriter, camera: str, path: Path) -> None:
+    def _write_still(self, writer: PackageWriter, name: str, path: Path) -> None:
         try:
             descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
             with os.fdopen(descriptor, "rb") as file:
                 plain = stat.S_ISREG(os.fstat(descriptor).st_mode)
-                jpeg = file.read(STILL_BYTES_MOST + 1) if plain else b""
+                content = file.read(STILL_BYTES_MOST + 1) if plain else b""
         except OSError as error:
-            self._miss(f"stills/{camera}.jpg", error.strerror or str(error))
+            self._miss(name, error.strerror or str(error))
             return
-        if not 0 < len(jpeg) <= STILL_BYTES_MOST:
-            self._miss(f"stills/{camera}.jpg", "不是图片文件 no picture of a sound size")
+        if not 0 < len(content) <= STILL_BYTES_MOST:
+            self._miss(name, "不是图片文件 no picture of a sound size")
             return
-        writer.add(f"stills/{camera}.jpg", [jpeg])
+        writer.add(name, [content])
 
     def _write_video(self, writer: PackageWriter, footage: video.Footage) -> None:
         for place in footage.segments:

@@ -8,7 +8,7 @@ TEXT: Final = """\
 
 内容
   video/摄像机/…mp4     原始录像段，整段、未转码，可直接播放
-  stills/…jpg           警情时刻的画面
+  stills/…jpg、…json    警情时刻的画面，及其拍摄时间
   events.jsonl          有关的事件记录，每行一条，原始字节；events-chain.jsonl 是它们的哈希链
   deliveries.json       各接收方的回执
   audit.jsonl           谁看过、谁导出过；audit-chain.jsonl 是它们的哈希链
@@ -33,7 +33,7 @@ Campus gateway: evidence package
 
 Contents
   video/CAMERA/...mp4   original segments, whole, not transcoded; any player plays them
-  stills/...jpg         pictures of the moment of the alarm
+  stills/...jpg, .json  pictures of the moment of the alarm, and when they were taken
   events.jsonl          the records concerned, one a line, byte for byte; events-chain.jsonl is
                         their hash chain
   deliveries.json       what each receiver answered

@@ -54,7 +54,7 @@ _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._~-]{0,127}(/[A-Za-z0-9_][A-Za-z0-9.
 _SEGMENT = re.compile(
     r"video/([A-Za-z0-9][A-Za-z0-9._~-]{0,79})/(\d{8}T\d{6}\.\d{9}Z\.mp4)", re.ASCII
 )
-_STILL = re.compile(r"stills/[A-Za-z0-9][A-Za-z0-9._~-]{0,79}\.jpg")
+_STILL = re.compile(r"stills/[A-Za-z0-9][A-Za-z0-9._~-]{0,79}\.(jpg|json)")
 _HEX64 = re.compile(r"[0-9a-f]{64}")
 
 

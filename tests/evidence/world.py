@@ -161,6 +161,7 @@ async def school_of(folder: Path) -> School:
     stills = school.store / "stills" / school.alarm_id
     stills.mkdir(parents=True)
     (stills / f"{GATE}.jpg").write_bytes(b"\xff\xd8 a picture \xff\xd9")
+    (stills / f"{GATE}.json").write_bytes(b'{"v": 1}')
     return school
 
 
