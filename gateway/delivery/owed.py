@@ -11,10 +11,12 @@ Keeps   1. Every pending record is in a lane, under way, aside, or on disk behin
 from collections.abc import Collection, Sequence
 from typing import Final
 
+import orjson
 import structlog
 
 from gateway.delivery.lanes import Item, Lane, item_from_row, item_of
 from gateway.errors import StoreError
+from gateway.events import NEVER_FOLDED
 from gateway.rules.routing import LANES, URGENT
 from gateway.store import Sealed, Store
 
@@ -22,6 +24,7 @@ LANE_ITEMS: Final = 2000
 REFILL_ROWS: Final = 1000
 PARKED_ITEMS: Final = 1000
 """Parked urgent records tried again from memory, the newest; others when these are fewer."""
+_TRIED_AGAIN: Final = orjson.dumps(sorted(NEVER_FOLDED)).decode()
 
 log = structlog.get_logger()
 
@@ -161,9 +164,11 @@ class Owed:
         rows = await self._store.read(
             "SELECT d.seq, d.lane, r.stored_ns, r.body FROM delivery d"
             " JOIN record r ON r.seq = d.seq WHERE d.receiver = ? AND d.state = 7 AND d.lane = 0"
-            " AND json_extract(CAST(r.body AS TEXT), '$.data.kind') IN ('panic', 'duress', 'fire')"
+            " AND json_extract(CAST(r.body AS TEXT), '$.data.kind') IN"
+            " (SELECT value FROM json_each(?))"
             " ORDER BY d.seq DESC LIMIT ?",
             self._number,
+            _TRIED_AGAIN,
             PARKED_ITEMS,
         )
         self.parked_more = len(rows) >= PARKED_ITEMS

@@ -66,7 +66,6 @@ class Worker:
         receipts: Callable[[Sequence[DeliveryRow]], None],
         written: Callable[[], Awaitable[None]],
         fault: Callable[..., None],
-        phone: str = "",
     ) -> None:
         self.name = name
         self.number = number
@@ -77,7 +76,6 @@ class Worker:
         self._receipts = receipts
         self._written = written
         self._fault = fault
-        self._phone = phone
         self._owed = Owed(name, number, store)
         self._patience = Patience(name)
         self._holds: list[tuple[int, int, str]] = []  # until when, lane, device
@@ -446,7 +444,7 @@ class Worker:
             return
         self._fault(
             f"uplink.{self.name}",
-            f"{self.name} 未送达:警情尚未被接收{self._phone} not delivered, still trying",
+            f"{self.name} 未送达:警情尚未被接收 not delivered, still trying",
             active=True,
             attributes={"receiver": self.name, "waiting": self.depth()},
         )

@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 
 from gateway.delivery import Worker
+from gateway.errors import UplinkRejected
 from gateway.store import Sealed
 from gateway.uplink import Outcome, Parcel
 from tests.clocks import FakeClock
 from tests.delivery.living import DEVICES, EVENT, Broken, go_on, pending, poisons
-from tests.parts import PATIENCE_S, Core, Receiver, core, running, wake, worker_of
+from tests.parts import PATIENCE_S, Core, Receiver, core, running, wake, worker_of, working
 
 PANIC: dict[str, Any] = {}
 LANES = pytest.mark.parametrize(("lane", "what"), [(0, PANIC), (2, EVENT)])
@@ -244,3 +245,22 @@ async def test_poison_that_waited_aside_when_the_worker_failed_is_taken_up_once(
             await go_on(made, worker, 60, step=2)
             assert uplink.taken.count(bad.id) == 1
             await is_even(made, uplink, worker)
+
+
+async def test_parked_records_that_wait_for_their_next_try_are_not_taken_up_again(
+    tmp_path: Path,
+) -> None:
+    clock, uplink = FakeClock(), Receiver()
+    uplink.answer = lambda _one: UplinkRejected("400")
+    async with core(tmp_path, clock, receivers=["police"]) as made:
+        async with working(made, uplink) as worker:
+            both = await made.write_many(["btn-1", "btn-1"])
+            await uplink.until(lambda: len(uplink.sent) == 2)
+            await wake(made, worker)
+        owed = worker._owed
+        found = await owed.parked(set())
+        assert {item.seq for item in found} == {one.seq for one in both}
+        for item in found:
+            owed.put_back(item)
+        # One stands at the head of its device's records, the other behind it.
+        assert await owed.parked(set()) == []
