@@ -240,14 +240,16 @@ class MomentKeeper:
         if self._tidied_ns is not None and (now_ns - self._tidied_ns) / 1e9 < TIDY_S:
             return
         self._tidied_ns = now_ns
-        if await self._store.holds_are_unknown() or self._clock.quality != "trusted":
+        if self._clock.quality != "trusted":
             return
         older_ns = self._clock.utc_ns() - self._keep_ns
         try:
+            if await self._store.holds_are_unknown():
+                return
             gone = await self._on_shelf(
                 functools.partial(self._shelf.remove, TIDY_STEP, older_than_ns=older_ns)
             )
-        except OSError as error:
+        except (OSError, StoreError) as error:
             log.warning("old stills cannot be removed; tried again in an hour", why=str(error))
         else:
             if gone:

@@ -1,6 +1,7 @@
 """The picture of the moment: the right one, late rather than never, and told when there is none."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -197,3 +198,27 @@ async def test_a_disk_that_takes_no_still_gets_it_when_it_does(tmp_path: Path) -
         await room.asks(2)
         obstacle.unlink()
         await room.until(lambda: room.stills("a1"))
+
+
+async def test_stills_that_are_old_and_held_by_nobody_go_and_no_others(tmp_path: Path) -> None:
+    clock = FakeClock()
+    async with bench(tmp_path, group(-SECOND, SECOND), clock) as room:
+        for alarm_id in ("held", "free"):
+            room.keeper.want(alarm_id, "gate", NOON)
+        await room.until(lambda: room.stills("held") and room.stills("free"))
+        folder = room.store.folder
+        for path in (folder / FOLDER).glob("*/*"):
+            os.utime(path, ns=(NOON, NOON))
+        await room.store.hold("held", ["gate"], NOON, NOON + SECOND)
+        clock.quality = "stepped"
+    clock.advance(91 * 86_400)
+    async with bench(tmp_path, away, clock) as room:
+        room.keeper.want("new", "gate", clock.utc_ns())
+        await room.asks(2)
+        assert room.stills("free"), "not by a clock that nobody trusts"
+    clock.quality = "trusted"
+    async with bench(tmp_path, away, clock) as room:
+        async with asyncio.timeout(60):
+            while stills_of(room.store.folder, "free"):
+                await room.store.run(lambda _db: None)
+        assert room.stills("held")
