@@ -84,6 +84,7 @@ run-ready: $(VENV)/.run pages
 test-ready: $(VENV)/.dev pages
 	@.ci/need mosquitto mosquitto
 	@.ci/need faketime faketime
+	@command -v google-chrome chrome chromium-browser >/dev/null || .ci/need chromium chromium || true
 
 # The console's pages, with this machine's Node or, where there is none, one from a package.
 pages: $(VENV)/.made

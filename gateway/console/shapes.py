@@ -251,7 +251,7 @@ class Error(BaseModel):
 Text = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_clean)]
 
 
-class AddressIn(_In):
+class AddressWanted(_In):
     """Which medium an address is wanted for, and why; times as in the medium's own query."""
 
     media: Literal["video.mp4", "live.mp4", "snapshot.jpg"]
