@@ -43,6 +43,9 @@ PROVE_S: Final = 86_400.0
 REQUESTS_S: Final = 0.5
 AGAIN_S: Final = 5.0
 FAILED_S: Final = 60.0
+UNKNOWN_S: Final = 60.0
+REBUILT_S: Final = 86_400.0
+"""How long it is told that an index was damaged."""
 DAY_NS: Final = 86_400_000_000_000
 PROCESS: Final = "video"
 
@@ -65,6 +68,7 @@ class Rounds:
         self._streams = streams
         self._reporter = reporter
         self._clock = store.clock
+        self._began_ns = self._clock.mono_ns()
         self._days_of = {each.recorder.camera: each.retention_days for each in streams.all}
         self._retention = Retention(store, config.store.retention_days, self._days_of)
         self._room = Room(store, self._retention, reporter)
@@ -72,7 +76,7 @@ class Rounds:
         self._ahead: Forecast | None = None
         self._failing: dict[str, tuple[str, int]] = {}
         self._wrong: dict[str, str] = {}
-        self._holds_unknown = False
+        self._unknown_ns: int | None = None
         self._requests = Workers("video-requests")
         self.handlers: dict[str, Handler] = {"adopt": self._adopt}
         self.progress = 0
@@ -125,8 +129,11 @@ class Rounds:
         yield from disks.of_volumes(store.volumes, config.folder)
         yield from self._room.findings()
         failure = store.connection.failure or self._failure()
-        yield from disks.of_index(store.told, failure)
-        yield from disks.of_retention(Refused.HOLDS_UNKNOWN if self._holds_unknown else None)
+        now = self._clock.mono_ns()
+        told = store.told if now - self._began_ns < REBUILT_S * 1e9 else ()
+        yield from disks.of_index(told, failure)
+        if self._unknown_ns is not None and now - self._unknown_ns > UNKNOWN_S * 1e9:
+            yield from disks.of_retention(Refused.HOLDS_UNKNOWN)
         if self._ahead is not None:
             days = config.store.retention_days
             yield from disks.of_forecast(self._ahead, config.video.warn_days, days)
@@ -157,10 +164,17 @@ class Rounds:
                     await self._changed(volume)
                 states[volume] = volume.state
             self._streams.sample()
-            self._holds_unknown = await self._store.holds_are_unknown()
+            await self._look_at_holds()
             await self._room.look()
             self.progress += 1
             await self._clock.sleep(LOOK_S)
+
+    async def _look_at_holds(self) -> None:
+        """Not known is told once it lasts: a new index is so until the alarms were asked."""
+        if not await self._store.holds_are_unknown():
+            self._unknown_ns = None
+        elif self._unknown_ns is None:
+            self._unknown_ns = self._clock.mono_ns()
 
     async def _changed(self, volume: Volume) -> None:
         log.warning("volume", path=str(volume.path), state=str(volume.state), why=volume.why)

@@ -19,7 +19,7 @@ from gateway.recorder.camera import State
 from gateway.reports import Finding, Value
 
 OFF_S: Final = 20.0
-OFF_MOST_S: Final = 60.0
+OFF_MOST_S: Final = 30.0
 WINDOW_S: Final = 300.0
 RATE_S: Final = 30.0
 SAMPLES: Final = 64
