@@ -37,6 +37,7 @@ from bench.rows import (
 )
 from bench.rows.flow import Measure
 from bench.table import Row, merge, render
+from bench.video import soak
 
 MEASURES: dict[str, Measure] = (
     raw.ALL
@@ -64,8 +65,11 @@ class OutOfTime(BaseException):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Return 0 when every target that was measured is met, 1 otherwise, 2 for wrong usage."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if given[:1] == ["soak"]:
+        return soak.main(given[1:])
     parser = _parser()
-    options = parser.parse_args(arguments)
+    options = parser.parse_args(given)
     names = [name for name in MEASURES if _is_chosen(name, options)]
     if any(not _wanted_any(part) for part in options.only):
         parser.error(f"--only: {' '.join(MEASURES)}")
