@@ -17,7 +17,15 @@ from typing import Final
 
 import numpy as np
 
-from gateway.pictures.judge_look import BLACK_STEPS, Floats, Look, Picture, changed, look_at
+from gateway.pictures.judge_look import (
+    BLACK_STEPS,
+    Flags,
+    Floats,
+    Look,
+    Picture,
+    changed,
+    look_at,
+)
 from gateway.pictures.scene import Edges, Match, Reference, Scene, edges_of, edges_of_mean
 
 
@@ -72,6 +80,8 @@ UNSHARP: Final = 0.7
 stream, six of the main stream, where faces begin to go. Bit rates and crowds move it by 0.17."""
 ASIDE: Final = 0.02
 """In picture widths: two degrees with a usual lens. Wind on a pole stays below."""
+UNSHARP_ALL: Final = 0.85
+"""The same of the picture as a whole; one that was turned aside has 0.9 and more."""
 AVERAGED: Final = 24
 STILL_STEPS: Final = 0.8
 """Two pictures are the same below: an encoder that writes one twice makes 0 to 0.5 of it."""
@@ -150,6 +160,7 @@ class Judge:
         self._well_s = 0.0
         self._well_looks = 0
         self._mean: Floats | None = None
+        self._mean_written: Flags = np.zeros((9, 16), np.bool_)
         self._mean_looks = 0
         self._still = _Evidence()
         self._frozen: Verdict | None = None
@@ -238,7 +249,7 @@ class Judge:
 
     def _doubtful(self, look: Look, match: Match, reference: Reference) -> _Opinion:
         """The scene is not seen as usual; find out why."""
-        mean = edges_of_mean(self._averaged(look), look)
+        mean = edges_of_mean(self._averaged(look), self._mean_written)
         over_time = reference.match(mean)
         seen = max(match.seen, over_time.seen)
         if seen >= SEEN_WELL:
@@ -278,6 +289,8 @@ class Judge:
         """The mean of the pictures since the scene was last seen well."""
         if self._mean is None:
             self._mean, self._mean_looks = look.small.copy(), 0
+            self._mean_written = look.written
+        self._mean_written = self._mean_written | look.written
         self._mean_looks = min(self._mean_looks + 1, AVERAGED)
         self._mean += (look.small - self._mean) / np.float32(self._mean_looks)
         return self._mean
@@ -348,4 +361,5 @@ class Judge:
 
 
 def _is_blurred(match: Match) -> bool:
-    return match.sharp is not None and match.sharp < UNSHARP
+    """Both must say so: edges of a scene that is a little aside are missed, not gone."""
+    return match.sharp is not None and match.sharp[0] < UNSHARP and match.sharp[1] < UNSHARP_ALL

@@ -76,12 +76,13 @@ class Match:
 
     seen    fraction of its fields that are seen again
     coarse  the same, looked at with half-closed eyes
-    sharp   fine contrast beside coarse, as a part of what is usual; None when it cannot be said
+    sharp   fine contrast beside coarse, as a part of what is usual: where the scene's edges stand,
+            and in the picture as a whole; None when it cannot be said
     """
 
     seen: float
     coarse: float
-    sharp: float | None
+    sharp: tuple[float, float] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +113,8 @@ def edges_of(look: Look) -> Edges:
     )
 
 
-def edges_of_mean(mean: Floats, look: Look) -> Edges:
-    """The edges of the mean of several pictures at SMALL, look being the last of them.
+def edges_of_mean(mean: Floats, written: Flags) -> Edges:
+    """The edges of the mean of several pictures at SMALL; written: fields with writing in any.
 
     It says nothing about sharpness.
     """
@@ -125,7 +126,7 @@ def edges_of_mean(mean: Floats, look: Look) -> Edges:
         coarse=_directions(coarse_x, coarse_y, contrast),
         crisp=np.zeros(0, np.float32),
         contrast=contrast,
-        written=look.written,
+        written=written,
     )
 
 
@@ -205,9 +206,15 @@ class Reference:
         returns  right and down, both in fractions of its width; the match as Match.seen
         """
         parts = self._parts()
-        now = floats(np.hypot(edges.fine[0], edges.fine[1]))
+        strength = floats(np.hypot(edges.fine[0], edges.fine[1]))
+        # What stands where it stood says nothing of what went: writing, a road's edge.
+        agree = edges.fine[0] * parts.unit[0] + edges.fine[1] * parts.unit[1]
+        stays = (agree > 0.5 * strength) & (parts.weight > 0) & (strength > STANDING)
+        stays = np.asarray(cv2.dilate(stays.astype(np.uint8), np.ones((3, 3), np.uint8))) > 0
+        gone = parts.weight.copy()
+        gone[stays] = 0  # only here: the same holes in both would be found where they are
         (across, down), _ = cv2.phaseCorrelate(
-            parts.weight.astype(np.float64), now.astype(np.float64), _window()
+            gone.astype(np.float64), strength.astype(np.float64), _window()
         )
         if abs(across) > SMALL[0] * 0.6 or abs(down) > SMALL[1] * 0.6:
             return 0.0, 0.0, 0.0
@@ -218,16 +225,18 @@ class Reference:
                 for each in edges.fine
             ]
         )
-        inside = floats(cv2.warpAffine(np.ones_like(now), back, SMALL, flags=cv2.INTER_NEAREST))
-        weight = parts.weight * inside
+        inside = floats(
+            cv2.warpAffine(np.ones_like(strength), back, SMALL, flags=cv2.INTER_NEAREST)
+        )
+        weight = gone * inside
         counts = (by_field(floats(weight > 0)) > EDGE_SHARE) & parts.counted(edges)
         if int(counts.sum()) < FIELDS_LEAST:
             return 0.0, 0.0, 0.0
         again = _agreement(moved, parts.unit, weight, counts)
         return across / SMALL[0], down / SMALL[0], again
 
-    def _sharpness(self, edges: Edges) -> float | None:
-        """The better of two: at the standing edges, and of the picture as a whole.
+    def _sharpness(self, edges: Edges) -> tuple[float, float] | None:
+        """At the standing edges, and of the picture as a whole.
 
         Where the scene was turned aside its edges are missed, but the picture as a whole is crisp.
         """
@@ -241,7 +250,7 @@ class Reference:
         whole = _crispness(edges.crisp, edges.contrast, edges.written) / max(
             _crispness(self.crisp, self.contrast, edges.written), 1e-3
         )
-        return max(float(np.median(ratio)), whole)
+        return float(np.median(ratio)), whole
 
     def _parts(self) -> "_Derived":
         if self._derived is None:
@@ -289,11 +298,15 @@ def _by_field(values: Floats) -> Floats:
 
 
 def _crispness(crisp: Floats, contrast: Floats, written: Flags) -> float:
-    """Fine beside coarse contrast in the half of the fields that has most of the latter."""
-    fine, coarse = by_field(crisp)[~written], _by_field(contrast)[~written]
+    """Fine beside coarse contrast in the fields that have most of the latter.
+
+    The first and the last row are left out: cameras draw bars there to write on.
+    """
+    inner = ~written[1:-1]
+    fine, coarse = by_field(crisp)[1:-1][inner], _by_field(contrast)[1:-1][inner]
     if fine.size < FIELDS_LEAST:
         return 1.0
-    busy = coarse >= np.median(coarse)
+    busy = coarse >= np.percentile(coarse, 30)
     return float(np.median(fine[busy] / np.maximum(coarse[busy], 0.5)))
 
 

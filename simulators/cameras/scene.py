@@ -27,7 +27,7 @@ class Picture(StrEnum):
     black      no light at all; the strip is black too
     covered    something close before the lens: nearly even, dim, the strip goes on
     blurred    out of focus (clip does that, with libavfilter), the strip goes on
-    moved      turned aside: the same gate, a quarter of the picture to the right
+    moved      turned aside: the same gate, a fifth of the picture to the right
     frozen     one picture for ever, and the strip's number with it
     no_signal  the blue picture of a recorder whose input is dead, no number
     """
@@ -121,7 +121,7 @@ class Scene:
         if self.picture is Picture.COVERED:
             canvas.rect(0, BANNER, width, height - BANNER, (34, 122, 134))
         else:
-            self._gate(canvas, width // 4 if self.picture is Picture.MOVED else 0)
+            self._gate(canvas, width * 7 // 32 if self.picture is Picture.MOVED else 0)
         canvas.rect(0, 0, width, BANNER, (38, 128, 128))
         canvas.text(8, 8, 4, self.name.upper(), _WHITE)
         return canvas

@@ -33,7 +33,8 @@ STILLS_MOST: Final = 20_000
 BYTES_MOST: Final = 4 * 1024**3
 VERSION: Final = 1
 
-_ALARM: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,63}")
+_ALARM: Final = re.compile(r"(?!pictures\Z)[A-Za-z0-9][A-Za-z0-9-]{0,63}")
+"""stills/pictures/ is no alarm's: gateway/pictures/album.py keeps its own there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
