@@ -91,6 +91,7 @@ class Recordings:
         self._gone_ns: dict[str, int] = {}
         self._active: set[str] = set()
         self._began_ns = 0
+        self._video_since_ns = 0
         self._tokens = float(RAISED_MOST)
         self._settled_ns = clock.mono_ns()
 
@@ -173,6 +174,8 @@ class Recordings:
                     self._reports[name] = report
             if (fresh := self.report(name)) is not None:
                 self._take(name, fresh)
+        if self.report("video") is None:
+            self._video_since_ns = self._clock.mono_ns()
         self._settle()
 
     def report(self, name: str) -> Report | None:
@@ -232,8 +235,11 @@ class Recordings:
             return []
         missing = [name for name in PROCESS_KEYS if self.report(name) is None]
         told = [name for name in missing if PROCESS_KEYS[name] in self._active]
-        if self._clock.mono_ns() - self._began_ns < START_S * 1e9:
+        now = self._clock.mono_ns()
+        if now - self._began_ns < START_S * 1e9:
             return told
+        if missing == ["pictures"] and now - self._video_since_ns < START_S * 1e9:
+            return told  # it is begun by the video process, which is back only now
         return [name for name in missing if name == missing[0] or name in told]
 
     # Numbers.

@@ -167,9 +167,17 @@ async def test_only_the_pictures_process_is_told_when_only_it_is_silent(tmp_path
     clock = FakeClock()
     async with core(tmp_path / "events", clock) as made, watching(tmp_path, made) as recordings:
         clock.advance(START_S)
+        assert await read(recordings, made) == [("raised", "video-process")]
         report(tmp_path, clock)
         path_of(tmp_path, "pictures").unlink()
-        assert await read(recordings, made) == [("raised", "pictures-process")]
+        assert (await read(recordings, made))[1:] == [("restored", "video-process")]
+        for _ in range(3):
+            clock.advance(START_S / 3)
+            report(tmp_path, clock)
+            path_of(tmp_path, "pictures").unlink()
+            assert len(points(made)) == 2, "it has time to begin"
+            await read(recordings, made)
+        assert points(made)[2:] == [("raised", "pictures-process")]
 
 
 async def test_a_camera_that_is_dark_is_one_fault_however_many_notice(tmp_path: Path) -> None:
