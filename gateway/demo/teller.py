@@ -5,8 +5,9 @@ Needs   a running gateway (app.Running) to listen to.
 
 import asyncio
 from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import orjson
 import typer
@@ -21,6 +22,9 @@ from gateway.uplink import Receipt
 WAIT_LINE_S: Final = 5.0
 """An alarm's line is printed when every receiver has answered, or after this."""
 DEFAULT_PORT: Final = 8800
+CLIP_BEFORE_S: Final = 10
+CLIP_AFTER_S: Final = 20
+"""The clip whose address is printed; more is held (120 s), this much is there soon."""
 _LAMPS: Final = {
     "received": "已送达",
     "accepted": "已受理",
@@ -40,6 +44,7 @@ class Teller:
         self._ports = ports
         self._cameras = cameras
         self._workers: list[Worker] = []
+        self._seen: dict[int, str] = {}
         self._open: dict[int, tuple[str, float, dict[str, str], set[int]]] = {}
 
     def begin(self, running: app.Running) -> None:
@@ -76,8 +81,27 @@ class Teller:
         return (
             f"  录像 video    {self._data / 'video'}:{len(self._cameras)} 台,几秒后开始"
             f" {len(self._cameras)} cameras, in some seconds\n"
+            f"  实时 live     {self._video_of(self._cameras[0], 'live.mp4')}\n"
+            f"  此刻 still    {self._video_of(self._cameras[0], 'snapshot.jpg')}\n"
+            f'                curl -H "Authorization: Bearer {self._guard}" -o still.jpg ADDRESS\n'
             f"  遮挡 cover    campus-gateway simulate camera cover{control}\n"
             f"                … uncover, unplug, plug --camera {self._cameras[-1]}\n"
+        )
+
+    def _video_of(self, camera: str, what: str) -> str:
+        return f"http://127.0.0.1:{self._ports.page}/api/v1/cameras/{camera}/{what}"
+
+    def _clips(self, data: dict[str, Any]) -> str:
+        """Where what an alarm's cameras saw is played, one line each; asked with the token."""
+        at = datetime.fromisoformat(data["received_at"])
+        begin, end = (
+            (at + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
+            for seconds in (-CLIP_BEFORE_S, CLIP_AFTER_S)
+        )
+        return "".join(
+            f"\n  录像 clip {self._video_of(camera, f'video.mp4?from={begin}&to={end}')}"
+            for camera in data["cameras"]
+            if camera in self._cameras
         )
 
     def _committed(self, records: Sequence[Sealed], clock: Clock) -> None:
@@ -89,6 +113,8 @@ class Teller:
             stored_ms = (clock.utc_ns() - record.stored_ns) / 1e6
             text = f"{data['received_at'][11:23]} {record.type:<18} {data['text']}"
             marks = {"落盘 stored": f"{stored_ms:.1f} ms"}
+            if record.type == "alarm.raised":
+                self._seen[record.seq] = self._clips(data)
             self._open[record.seq] = (text, loop.time(), marks, set(record.receivers))
             loop.call_later(WAIT_LINE_S, self._print, record.seq)
             if not record.receivers:
@@ -118,4 +144,4 @@ class Teller:
             if worker.number in left:
                 marks[worker.name] = "未送达 not delivered yet"
         told = " · ".join(f"{name} {value}" for name, value in marks.items())
-        typer.echo(f"{text}  {told}")
+        typer.echo(f"{text}  {told}{self._seen.pop(seq, '')}")
