@@ -150,11 +150,15 @@ def _moment(name: str, text: str | None, camera: str | None) -> int:
         return 0
     if text is None:
         raise typer.BadParameter("缺少 / missing", param_hint=name)
+    moments: Any = importlib.import_module("gateway.playback.moments")
     try:
-        at = datetime.fromisoformat(text)
-        return int(at.astimezone().timestamp() * 1000) * 1_000_000
-    except (ValueError, OverflowError, OSError) as error:
-        raise typer.BadParameter(f"{name}: {error}: 2026-11-21T08:00:00+08:00") from error
+        return int(moments.parse(text))
+    except ValueError:  # without a zone: over HTTP no time, here the one on this machine's wall
+        try:
+            return int(datetime.fromisoformat(text).astimezone().timestamp() * 1000) * 1_000_000
+        except (ValueError, OverflowError, OSError) as error:
+            told = f"{name}: {error}: 2026-11-21T08:00:00+08:00"
+            raise typer.BadParameter(told) from error
 
 
 def _who() -> str:

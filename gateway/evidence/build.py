@@ -205,7 +205,8 @@ class Builder:
         if alarm is not None:
             own = video.span_of(alarm, now_ns)
             span = (min(own[0], *_lows(wanted, own)), max(own[1], *_highs(wanted, own)))
-        subjects = [*([alarm.alarm_id] if alarm else []), *sorted(cameras | devices)]
+        streams = {f"{camera}{video.SUB_ENDING}" for camera in cameras}
+        subjects = [*([alarm.alarm_id] if alarm else []), *sorted(cameras | streams | devices)]
         return events.Concern(
             from_ns=span[0],
             to_ns=span[1],

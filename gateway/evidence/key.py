@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from gateway.errors import StoreError
 from gateway.evidence import verifier
-from gateway.store.disk import sync_folder
+from gateway.store.disk import own_like, sync_folder
 
 FILE: Final = "evidence-key"
 _SIZE_MOST_BYTES: Final = 4096
@@ -100,6 +100,7 @@ def _make(path: Path) -> None:
             file.write(secret)
             file.flush()
             os.fsync(file.fileno())
+        own_like(fresh, path.parent)
         try:
             path.hardlink_to(fresh)
         except FileExistsError:

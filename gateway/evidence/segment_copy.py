@@ -37,7 +37,7 @@ class SegmentCopy:
     def __enter__(self) -> Self:
         """Open it and read its seal. Raises Unreadable."""
         try:
-            self._file = self.path.open("rb")
+            self._file = self.path.open("rb", buffering=0)
         except OSError as error:
             raise Unreadable(error.strerror or str(error)) from error
         try:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from gateway.audit import Entry
-from gateway.store.disk import sync_folder, write_file
+from gateway.store.disk import own_like, sync_folder, write_file
 from gateway.store.journal import rfc3339
 
 FOLDER: Final = "audit-in"
@@ -47,16 +47,22 @@ def hand_in(store: Path, entry: Entry, at_ns: int) -> str:
     folder = store / FOLDER
     if not folder.is_dir():
         folder.mkdir(mode=0o700, exist_ok=True)
+        own_like(folder, store)
         sync_folder(store)
     origin = secrets.token_hex(16)
     said: dict[str, Any] = {name: getattr(entry, name) for name in _TEXTS}
     said["details"] = {"done_at": rfc3339(at_ns), **entry.details}
-    write_file(folder / f"{origin}.json", json.dumps(said, ensure_ascii=False).encode(), 0o600)
+    # Under another name until it may be read: what the gateway cannot open must not look broken.
+    path, unready = folder / f"{origin}.json", folder / f"{origin}.new"
+    write_file(unready, json.dumps(said, ensure_ascii=False).encode(), 0o600)
+    own_like(unready, store)
+    unready.replace(path)
+    sync_folder(folder)
     return origin
 
 
 def waiting(store: Path) -> list[HandedIn]:
-    """What waits, at most TAKEN_MOST, oldest first. Raises OSError."""
+    """What waits, at most TAKEN_MOST, oldest first. Raises OSError: it is looked for again."""
     folder = store / FOLDER
     if not folder.is_dir():
         return []
@@ -78,13 +84,13 @@ def forget(handed: HandedIn) -> None:
 
 
 def _read(path: Path, origin: str) -> HandedIn:
+    with path.open("rb") as file:
+        raw = file.read(SIZE_MOST_BYTES + 1)
     try:
-        with path.open("rb") as file:
-            raw = file.read(SIZE_MOST_BYTES + 1)
         said = json.loads(raw) if len(raw) <= SIZE_MOST_BYTES else {}
         texts = {name: said[name] for name in _TEXTS}
         return HandedIn(path, origin, Entry(**texts, details=dict(said["details"])))
-    except (ValueError, KeyError, TypeError, OSError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         told = Entry(
             who="",
             role="local",

@@ -2,15 +2,26 @@
 
 import ast
 import json
+import os
 import subprocess
 import sys
 import threading
 import zipfile
+import zlib
 from pathlib import Path
 
 import pytest
 
-from gateway.evidence import ExportError, Limits, NothingThere, Stopped, open_key, verifier
+from gateway.evidence import (
+    ExportError,
+    Limits,
+    NothingThere,
+    Stopped,
+    open_key,
+    segment_copy,
+    verifier,
+)
+from gateway.evidence.package import PackageWriter
 from gateway.store.video.boxes import read_seal
 from tests.evidence.world import (
     GATE,
@@ -201,6 +212,32 @@ async def test_a_damaged_or_missing_segment_is_told_and_the_rest_is_good(tmp_pat
     assert contents(path)[f"video/{GATE}/{first.name}"] == bytes(content), "as it is on the disk"
 
 
+async def test_a_file_that_ends_while_it_is_read_is_taken_back_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    school = await school_of(tmp_path)
+    monkeypatch.setattr(segment_copy, "PIECE_BYTES", 256)
+    _, second, *_ = sorted((tmp_path / "disk" / GATE).rglob("*.mp4"))
+    builder = school.builder()
+    cut: list[Path] = []
+
+    class Stop(threading.Event):
+        def is_set(self) -> bool:
+            """Asked after each piece; by the first of the second segment its file is cut."""
+            opened = list(Path("/proc/self/fd").iterdir())
+            if not cut and any(fd.is_symlink() and fd.readlink() == second for fd in opened):
+                os.truncate(second, 700)
+                cut.append(second)
+            return False
+
+    builder.stop = Stop()
+    path, built = school.export_to("cut.zip", builder)
+    assert cut
+    assert built.missing == 1
+    assert verifier.check(path).fault is None
+    assert f"video/{GATE}/{second.name}" not in contents(path)
+
+
 async def test_what_is_being_written_is_waited_for_and_then_told(tmp_path: Path) -> None:
     school = await school_of(tmp_path)
     newest = max((tmp_path / "disk" / GATE).rglob("*.mp4"))
@@ -254,3 +291,54 @@ def test_seals_are_read_as_the_store_reads_them(package: Path, tmp_path: Path) -
             with path.open("rb") as file:
                 facts, _ = read_seal(file)
             assert facts["started_ns"] == verifier._ns_of(path.name)
+
+
+LARGE = 5 * 1024**3
+
+
+def large(path: Path, crc: int) -> None:
+    """A member of 5 GiB that takes no room, one behind it, and a directory beyond 4 GiB."""
+    rows = [(b"large.bin", LARGE, crc), (b"small.txt", 5, zlib.crc32(b"small"))]
+    with path.open("wb") as file:
+        directory, at = b"", 0
+        for name, size, check in rows:
+            header = verifier.local_header(name, size, check)
+            file.seek(at)
+            file.write(header)
+            directory += verifier.central_header(name, size, check, at)
+            at += len(header) + size
+        file.seek(at - 5)
+        file.write(b"small" + directory + verifier.end_records(2, len(directory), at))
+
+
+def test_beyond_4_gib_other_programs_find_the_same(tmp_path: Path) -> None:
+    path = tmp_path / "large.zip"
+    large(path, 0)
+    assert path.stat().st_blocks * 512 < 1024**2
+    with zipfile.ZipFile(path) as opened:
+        first, second = opened.infolist()
+        assert (first.file_size, second.file_size) == (LARGE, 5)
+        assert second.header_offset > LARGE
+        assert opened.read("small.txt") == b"small"
+
+
+@pytest.mark.long
+@pytest.mark.timeout(3600)
+def test_beyond_4_gib_every_byte_is_looked_at(tmp_path: Path) -> None:
+    path = tmp_path / "large.zip"
+    crc, piece = 0, bytes(1024**2)
+    for _ in range(LARGE // len(piece)):
+        crc = zlib.crc32(piece, crc)
+    large(path, crc)
+    assert "manifest.json" in (verifier.check(path).fault or ""), "as a container it is sound"
+    with path.open("r+b") as file:
+        file.seek(LARGE - 7)
+        file.write(b"x")
+    assert (verifier.check(path).fault or "").startswith("large.bin")
+
+
+def test_a_source_that_is_not_as_long_as_was_said_makes_no_member(tmp_path: Path) -> None:
+    with (tmp_path / "x").open("w+b") as file:
+        writer = PackageWriter(file)
+        with pytest.raises(ExportError, match="expected 5"):
+            writer.add("a", [b"1234"], 5)

@@ -1,12 +1,14 @@
 """Numbered migrations: a store of one version becomes one of the next, whole or not at all."""
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from gateway.errors import StoreError, StoreNewer
-from gateway.store import Batch, Store, opening, verify
-from tests.store.making import fill, opened, rows, seal_some
+from gateway.store import Batch, Start, Store, opening, verify
+from tests.store.making import fill, journal_of, opened, rows, seal_some
 
 SECOND = """
 ALTER TABLE seen ADD COLUMN boot TEXT NOT NULL DEFAULT '';
@@ -45,6 +47,28 @@ async def test_a_store_is_brought_to_the_next_version_with_all_it_holds(
         await Store.open(tmp_path)
     bodies = rows(tmp_path, "SELECT body FROM record WHERE seq <= 40 ORDER BY seq")
     assert [body for (body,) in bodies] == [record.body for record in records]
+    assert verify(tmp_path) == []
+
+
+async def test_a_store_of_the_first_version_gets_its_trail_and_keeps_its_records(
+    tmp_path: Path,
+) -> None:
+    journal = journal_of(Start())
+    [record] = seal_some(journal, 1)
+    with closing(sqlite3.connect(tmp_path / "events.db", isolation_level=None)) as db:
+        db.executescript(opening.migrations()[0])
+        db.executescript(
+            f"PRAGMA application_id={opening.APPLICATION_ID}; PRAGMA user_version=1;"
+            "INSERT INTO meta VALUES ('schema', '1');"
+        )
+        db.execute(
+            "INSERT INTO record VALUES (?, ?, ?, ?)",
+            (record.seq, record.stored_ns, record.alarm_id, record.body),
+        )
+    assert verify(tmp_path) == [], "before any gateway of this version has opened it, too"
+    async with opened(tmp_path) as (store, start, _):
+        assert (start.seq, start.audit_seq, start.complaints) == (1, 0, [])
+        assert await store.read("SELECT count(*) FROM audit") == [(0,)]
     assert verify(tmp_path) == []
 
 
