@@ -1,22 +1,16 @@
-"""What a camera was put there to see: its reference, learned by day and by night, kept on disk.
+"""What a camera was put there to see: its reference, learned by day and by night.
 
-Owns    STORE/scenes/CAMERA.npz; how a reference is learned, compared and read back.
-Needs   judge_look for the measures. Learning and comparing are pure; load and save touch the disk.
+Owns    how a reference is learned and compared.
+Needs   judge_look for the measures. Pure; scene_file keeps it.
 Keeps   1. Only edges that stand still count: of each place the mean direction of its edge is kept,
            as twice its angle, so that light that comes from the other side changes nothing, and
            what moves cancels itself.
         2. A reference follows the scene slowly (FOLLOW_S), and only pictures that match it: what
            was put before the lens is never learned.
-        3. A file is written aside, synced and renamed. One that is damaged, or from another
-           version, is no reference: the scene is learned again, and the caller is told.
-Bound   two references of 0.6 MB for a camera in memory; a file of FILE_MOST_BYTES.
+Bound   two references of 0.6 MB for a camera.
 """
 
-import io
-import os
-import zipfile
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Final
 
 import cv2
@@ -25,7 +19,6 @@ from numpy.typing import NDArray
 
 from gateway.pictures.judge_look import (
     SMALL,
-    WIDE,
     Flags,
     Floats,
     Look,
@@ -34,9 +27,6 @@ from gateway.pictures.judge_look import (
     resized_floats,
     slopes,
 )
-
-VERSION: Final = 1
-FILE_MOST_BYTES: Final = 4 << 20
 
 LOOKS_LEAST: Final = 12
 LEARN_S: Final = 60.0
@@ -358,81 +348,3 @@ class Scene:
         hours = [(at_ns // HOUR_NS + near) % 24 for near in (-1, 0, 1)]
         marks = [int(self.dark[hour]) for hour in hours if self.dark[hour]]
         return any(abs(at_ns - mark) < DARK_KEPT_NS for mark in marks)
-
-
-class SceneUnreadable(ValueError):
-    """The file is no scene of this version; it is learned again."""
-
-
-def save(path: Path, scene: Scene) -> None:
-    """Replace a scene's file. Blocks; raises OSError, and the old file is still there then."""
-    arrays: dict[str, Any] = {
-        "version": np.int64(VERSION),
-        "still_s": np.float64(scene.still_s),
-        "dark": scene.dark,
-    }
-    for light, each in scene.lights.items():
-        arrays[f"{light}.learned"] = np.array(
-            [each.looks, each.seconds, each.textured, *each.size], np.float64
-        )
-        for name in _PLANES:
-            arrays[f"{light}.{name}"] = getattr(each, name).astype(np.float16)
-    packed = io.BytesIO()
-    np.savez_compressed(packed, **arrays)
-    path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
-    aside = path.with_suffix(f".{os.getpid()}.new")
-    with aside.open("wb") as file:
-        file.write(packed.getbuffer())
-        file.flush()
-        os.fsync(file.fileno())
-    aside.replace(path)
-
-
-def load(path: Path) -> Scene | None:
-    """Read a scene back; None when there is none. Raises SceneUnreadable and OSError. Blocks."""
-    try:
-        with path.open("rb") as file:
-            data = file.read(FILE_MOST_BYTES + 1)
-    except FileNotFoundError:
-        return None
-    if len(data) > FILE_MOST_BYTES:
-        raise SceneUnreadable(f"{path.name}: larger than {FILE_MOST_BYTES} bytes")
-    try:
-        with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-            return _read(arrays)
-    except (ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile, OverflowError) as error:
-        raise SceneUnreadable(f"{path.name}: {error}") from error
-
-
-LIGHTS: Final = ("day", "night")
-_PLANES: Final = {
-    "fine": (2, SMALL[1], SMALL[0]),
-    "coarse": (2, COARSE[1], COARSE[0]),
-    "crisp": (SMALL[1], SMALL[0]),
-    "contrast": (COARSE[1], COARSE[0]),
-}
-assert WIDE[0] == 2 * SMALL[0]  # noqa: S101 the planes above say nothing of their unit otherwise
-
-
-def _read(arrays: Any) -> Scene:  # noqa: ANN401 numpy's own mapping
-    if int(arrays["version"]) != VERSION:
-        raise SceneUnreadable("another version")
-    still_s = float(arrays["still_s"])
-    if not 0 <= still_s < 86_400:
-        raise SceneUnreadable("still_s")
-    dark = np.asarray(arrays["dark"], dtype=np.int64)
-    if dark.shape != (24,):
-        raise SceneUnreadable("dark")
-    scene = Scene(still_s=still_s, dark=dark.copy())
-    for light in LIGHTS:
-        if f"{light}.learned" not in arrays:
-            continue
-        looks, seconds, textured, width, height = (float(n) for n in arrays[f"{light}.learned"])
-        reference = Reference(int(looks), seconds, textured, (int(width), int(height)))
-        for name, shape in _PLANES.items():
-            plane = floats(arrays[f"{light}.{name}"])
-            if plane.shape != shape or not np.isfinite(plane).all():
-                raise SceneUnreadable(f"{light}.{name}")
-            setattr(reference, name, np.ascontiguousarray(plane))
-        scene.lights[light] = reference
-    return scene

@@ -23,7 +23,6 @@ from av.video.frame import VideoFrame
 
 from gateway.config.settings import Camera
 from gateway.errors import GatewayError
-from gateway.pictures import scene as scenes
 from gateway.pictures.album import Album
 from gateway.pictures.asking import relearn_path, scene_path
 from gateway.pictures.checks import REPORT, REPORT_S
@@ -32,6 +31,8 @@ from gateway.pictures.errors import NoPicture, PictureError
 from gateway.pictures.find import Place
 from gateway.pictures.judge import Judge, Kind, Verdict
 from gateway.pictures.judge_look import Bytes, Picture
+from gateway.pictures.scene import Scene
+from gateway.pictures.scene_file import SceneUnreadable, load, save
 from gateway.pictures.service import Tools
 from gateway.pictures.words import told
 from gateway.reports import Finding, Report, Value, read_report, write_report
@@ -212,11 +213,11 @@ class Watch:
 
     # ---- the disk, in a thread of its own --------------------------------------------------------
 
-    def _load(self, camera: str) -> scenes.Scene | None:
+    def _load(self, camera: str) -> Scene | None:
         path = scene_path(self._store, camera)
         try:
-            return scenes.load(path)
-        except (scenes.SceneUnreadable, OSError) as error:
+            return load(path)
+        except (SceneUnreadable, OSError) as error:
             log.warning("a scene cannot be read and is learned anew", camera=camera, why=str(error))
             return None
 
@@ -225,7 +226,7 @@ class Watch:
         if looks == each.saved_looks or not each.judge.scene.lights:
             return
         try:
-            scenes.save(scene_path(self._store, each.camera.id), each.judge.scene)
+            save(scene_path(self._store, each.camera.id), each.judge.scene)
         except OSError as error:
             log.warning("a scene is not kept", camera=each.camera.id, why=str(error))
         else:
