@@ -86,7 +86,7 @@ class Report:
 
     def age_s(self, clock: Clock) -> float:
         """How long ago it was written; 0 when the wall clock says it is still to come."""
-        if self.mono_ns is not None and self.boot == boot():
+        if self.mono_ns is not None and is_this_boot(self.boot):
             passed_ns = clock.mono_ns() - self.mono_ns
             if passed_ns >= 0:  # else another boot whose name could not be read
                 return passed_ns / 1e9
@@ -144,11 +144,17 @@ def read_report(folder: Path, name: str) -> Report | None:
 
 
 def boot() -> str:
-    """The name of this boot; empty where a service may not see it, which is the same for all."""
+    """The name of this boot; empty where a hardened service may not see it."""
     try:
         return _BOOT.read_text("ascii").strip()
     except (OSError, ValueError):
         return ""
+
+
+def is_this_boot(name: str) -> bool:
+    """Whether that was this boot, as far as one can know: a service may not see its name."""
+    here = boot()
+    return not name or not here or name == here
 
 
 def plain(text: str, most: int = TEXT_MOST) -> str:

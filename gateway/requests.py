@@ -21,7 +21,7 @@ from typing import Any, Final
 
 from gateway.clock import Clock
 from gateway.errors import GatewayError
-from gateway.reports import Report, Value, boot, plain
+from gateway.reports import Report, Value, boot, is_this_boot, plain
 
 FRESH_S: Final = 20.0
 LOOK_S: Final = 0.2
@@ -168,7 +168,7 @@ def _read(path: Path, name: str, clock: Clock) -> Request | None:
         values = dict(said["values"])
         plain_values = all(value is None or isinstance(value, str | int | float | bool)
                            for value in values.values())  # fmt: skip
-        if not plain_values or len(values) > VALUES_MOST or made.boot != boot():
+        if not plain_values or len(values) > VALUES_MOST or not is_this_boot(made.boot):
             return None
         what = str(said["what"])
     except (KeyError, TypeError, ValueError, OverflowError):

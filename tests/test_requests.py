@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway import requests
+from gateway import reports, requests
 from gateway.clock import SystemClock
 from gateway.requests import FRESH_S, Answer, Request, RequestError
 from tests.clocks import FakeClock
@@ -91,6 +91,15 @@ def test_one_that_was_left_behind_is_thrown_away(tmp_path: Path) -> None:
     assert requests.take(tmp_path, "video", clock) == []
     left_behind(tmp_path, boot="another")
     assert requests.take(tmp_path, "video", FakeClock()) == []
+
+
+def test_a_process_that_may_not_see_the_name_of_the_boot_takes_what_one_that_may_asks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    requests.prepare(tmp_path, "video")
+    left_behind(tmp_path, boot="seen-by-the-command-only")
+    monkeypatch.setattr(reports, "_BOOT", tmp_path / "hidden")
+    assert len(requests.take(tmp_path, "video", FakeClock())) == 1
 
 
 @pytest.mark.parametrize(
