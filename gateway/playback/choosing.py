@@ -24,6 +24,8 @@ from gateway.store.video import Timeline, names
 from gateway.store.video.timeline import NOTHING_YET, UNKNOWN
 
 SEGMENT_MOST_NS: Final = 600 * names.SECOND_NS
+SHORTEST_NS: Final = 1_000_000
+"""Times are said in milliseconds: a shorter gap is the rounding of whoever asked."""
 ROUNDING_NS: Final = 1_000
 """Two recordings overlap when it is by more than what is lost between ticks and nanoseconds."""
 
@@ -241,7 +243,9 @@ def gaps(
                 rest = [left for one in rest for left in _without(one, span)]
         holes += [Missing(begin, end, gap.reason) for begin, end in rest]
     cut = [Missing(max(h.from_ns, from_ns), min(h.to_ns, to_ns), h.reason) for h in holes]
-    return tuple(sorted((h for h in cut if h.from_ns < h.to_ns), key=lambda h: h.from_ns))
+    return tuple(
+        sorted((h for h in cut if h.to_ns - h.from_ns >= SHORTEST_NS), key=lambda h: h.from_ns)
+    )
 
 
 def _without(hole: tuple[int, int], there: tuple[int, int]) -> list[tuple[int, int]]:

@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry
 
 from gateway.audit import Entry
 from gateway.clock import SystemClock
+from gateway.config.settings import Camera
 from gateway.console.api import Site, build_app
 from gateway.console.server import ServerSettings
 from gateway.console.tokens import Role, TokenBook
@@ -116,32 +117,36 @@ class Rig:
 
 @asynccontextmanager
 async def rig(root: Path, *, most: int = 16, sub: bool = False, **film: Any) -> AsyncIterator[Rig]:
-    """A camera's store, and a console that serves it."""
-    async with filming(root, **film) as recorded, aiohttp.ClientSession() as http:
-        clock = MovedClock()
-        playback = Playback([camera_of(sub=sub)], [root / "disk"], root / "store", clock, most=most)
-        book = TokenBook(root / "tokens.json", clock)
-        tokens = {role: book.create(role, f"某{role}") for role in Role}
-        made = Rig(recorded, playback, book, clock, http, 0, tokens, Stills(), [], {})
+    """A camera's store that a test writes, and a console that serves it."""
+    async with filming(root, **film) as recorded:
+        camera = camera_of(sub=sub)
+        async with serving(root, root / "store", [camera], recorded, most=most) as made:
+            yield made
+
+
+@asynccontextmanager
+async def serving(
+    root: Path, store: Path, cameras: list[Camera], film: Film | None = None, *, most: int = 16
+) -> AsyncIterator[Rig]:
+    """A console over recordings: the index in store, the volume at root/disk."""
+    clock = MovedClock()
+    playback = Playback(cameras, [root / "disk"], store, clock, most=most)
+    book = TokenBook(root / "tokens.json", clock)
+    tokens = {role: book.create(role, f"某{role}") for role in Role}
+    async with aiohttp.ClientSession() as http:
+        made = Rig(film, playback, book, clock, http, 0, tokens, Stills(), [], {})  # type: ignore[arg-type]
 
         async def states() -> Mapping[str, Mapping[str, Any]]:
             return made.states
 
-        routes = VideoRoutes(
-            playback,
-            Addresses(root / "store", clock),
-            made.audit,
-            made.stills,
-            states,
-            clock,
-        )
+        addresses = Addresses(store, clock)
         app = build_app(
             MemoryDesk(clock),
             book,
             CollectorRegistry(),
             site=Site(id="1", name="校", gateway="g"),
             clock=clock,
-            video=routes,
+            video=VideoRoutes(playback, addresses, made.audit, made.stills, states, clock),
         )
         try:
             async with running(app, ServerSettings(port=0)) as port:
