@@ -119,7 +119,10 @@ class StreamBook:
         log.info(
             "camera's streams found",
             camera=camera,
-            **{name: said.get(name) for name in ("main", "sub", "main_size", "sub_size", "model")},
+            **{
+                name: said.get(name)
+                for name in ("main", "sub", "main_size", "sub_size", "model", "offset_ms")
+            },
         )
         if said.get("moved"):
             log.warning(
