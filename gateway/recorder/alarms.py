@@ -130,6 +130,7 @@ class AlarmReader:
             with contextlib.suppress(sqlite3.Error):
                 self._db.close()
             self._db = None
+        self._file = (0, 0)  # once we let go of it, another file may get the same number
 
 
 def _newest(db: sqlite3.Connection) -> int:
