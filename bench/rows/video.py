@@ -97,7 +97,7 @@ def _rows(
 def _lost(video: site.VideoProcess) -> tuple[int, str]:
     """Pictures missing inside files, and in what the recorder calls a gap; it has ended."""
     found = count.count_all(video.files(), site.FPS)
-    with closing(sqlite3.connect(video.folder / "store" / "video.sqlite")) as db:
+    with closing(sqlite3.connect(video.store / "video.sqlite")) as db:
         gaps = db.execute(
             "SELECT reason, sum(to_ns - from_ns) / 1e9 FROM gap"
             " WHERE reason <> 'started' GROUP BY reason"

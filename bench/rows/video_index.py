@@ -11,7 +11,7 @@ import time
 import uuid
 from pathlib import Path
 
-from bench.machine import until
+from bench.machine import BenchError, until
 from bench.rig import Rig
 from bench.rows import Size
 from bench.rows.carriers import Carried, gateway_mqtt
@@ -39,17 +39,21 @@ def index(rig: Rig, size: Size) -> list[Row]:
     group = f"an index of {past.rows:,} segments, {cameras} cameras, {DAYS} days"
     with rig.scene():
         server = site.CameraServer(rig, min(cameras, LIVE))
-        video = site.VideoProcess(rig, server.urls, start=False)
+        carried = gateway_mqtt()(rig)
+        if carried.gateway is None:
+            raise BenchError("no gateway")
+        store = carried.gateway.folder / "store"
+        video = site.VideoProcess(rig, server.urls, store=store, start=False)
         name = str(uuid.uuid4())
         marker = {"uuid": name, "site": "320612-0001", "created": "bench"}
         (video.disk / ".campus-volume").write_text(json.dumps(marker), encoding="utf-8")
         began = time.monotonic()
-        history.make(video.folder / "store", video.disk, name, past)
+        history.make(store, video.disk, name, past)
         made_s = time.monotonic() - began
-        rows = asyncio.run(_ask(video.folder / "store", past, group))
-        file_mib = (video.folder / "store" / "video.sqlite").stat().st_size / 2**20
+        rows = asyncio.run(_ask(store, past, group))
+        file_mib = (store / "video.sqlite").stat().st_size / 2**20
         rows[0].note += f"; file of {file_mib:,.0f} MiB, made in {made_s:.0f} s"
-        rows += _take_a_day_away(rig, video, past, group)
+        rows += _take_a_day_away(rig, video, past, group, carried)
         rows.append(_restart(video, past, group))
     return rows
 
@@ -93,10 +97,9 @@ async def _ask(store: Path, past: history.History, group: str) -> list[Row]:
 
 
 def _take_a_day_away(
-    rig: Rig, video: site.VideoProcess, past: history.History, group: str
+    rig: Rig, video: site.VideoProcess, past: history.History, group: str, carried: Carried
 ) -> list[Row]:
     """Start the recorder: its first pass removes the surplus, while alarms go by beside it."""
-    carried: Carried = gateway_mqtt()(rig)
     carried.receiver.clear()
     segments = past.cameras * past.surplus * history.DAY_NS // history.MINUTE_NS
     load = rig.load(carried.field_port, round(ALARMS_PER_S * PASS_TARGET_S), rate=ALARMS_PER_S)

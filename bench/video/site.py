@@ -1,12 +1,14 @@
 """Cameras that are not there, and who records them: the gateway's video process, or ffmpeg.
 
 Owns    the processes and the folders of one measurement, inside the rig's scene.
-Needs   rig. The gateway is used from outside: its command, its configuration, its files.
+Needs   rig. The gateway is used from outside: its command, its configuration, its files; its store
+        is only opened once, so that there is one.
 Keeps   1. All cameras are one process, whose cost is nobody's; each is 1080p25 at 3 Mbit/s.
         2. Cost is of the processes that record, from one moment to another, after all of them do;
            what they started (the picture check) is told apart.
 """
 
+import asyncio
 import contextlib
 import os
 import shutil
@@ -21,6 +23,7 @@ from typing import Final
 
 from bench.machine import BenchError, Process, tail, until
 from bench.rig import ROOT, Rig
+from gateway.store import Store
 
 FPS: Final = 25
 SEGMENT_S: Final = 60
@@ -56,17 +59,25 @@ class Cost:
 
 
 class VideoProcess:
-    """`campus-gateway video` with a configuration of its own."""
+    """`campus-gateway video` with a configuration of its own.
 
-    def __init__(self, rig: Rig, urls: Sequence[str], *, start: bool = True) -> None:
+    store  an alarm process's, whose alarms hold video; an empty one is made when none is given
+    """
+
+    def __init__(
+        self, rig: Rig, urls: Sequence[str], *, store: Path | None = None, start: bool = True
+    ) -> None:
         self._rig = rig
         self.folder = rig.place("video")
+        self.store = store or self.folder / "store"
+        if store is None:
+            asyncio.run(_make_store(self.store))
         self.disk = self.folder / "disk"
         self.disk.mkdir()
         self.log = self.folder / "video.log"
         self.config = self.folder / "config"
         self.config.mkdir()
-        write_configuration(self.config, self.folder / "store", self.disk, urls)
+        write_configuration(self.config, self.store, self.disk, urls)
         self.cameras = len(urls)
         if start:
             self.start()
@@ -202,6 +213,12 @@ def children_of(pid: int) -> dict[int, str]:
                 words = Path(f"/proc/{child}/cmdline").read_bytes().replace(b"\0", b" ")
                 found[int(child)] = words.decode("utf-8", "replace")
     return found
+
+
+async def _make_store(folder: Path) -> None:
+    """Holds are derived from a store of alarms; without one nothing is ever removed."""
+    store, began = await Store.open(folder, reserve_mib=1)
+    await store.close(began.seq, began.floor_ns)
 
 
 def write_configuration(config: Path, store: Path, disk: Path, urls: Sequence[str]) -> None:
