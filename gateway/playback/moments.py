@@ -7,9 +7,9 @@ Keeps   1. A time without its zone is no time: whoever means Beijing and is unde
 
 import re
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Final
 
-from gateway.store import rfc3339
 from gateway.store.video import names
 
 _MS: Final = re.compile(r"\d{1,14}", re.ASCII)
@@ -43,10 +43,22 @@ def parse(text: str) -> int:
 
 
 def said(at_ns: int) -> str:
-    """RFC 3339 UTC with milliseconds, cut."""
-    return rfc3339(at_ns)
+    """RFC 3339 UTC with milliseconds, cut; a timeline has thousands of them."""
+    day, rest = divmod(at_ns // 1_000_000, 86_400_000)
+    minutes, ms = divmod(rest, 60_000)
+    hour, minute = divmod(minutes, 60)
+    second, ms = divmod(ms, 1000)
+    return f"{_day(day)}T{hour:02d}:{minute:02d}:{second:02d}.{ms:03d}Z"
+
+
+@lru_cache(maxsize=512)
+def _day(number: int) -> str:
+    try:
+        return (_EPOCH + timedelta(days=number)).strftime("%Y-%m-%d")
+    except (OverflowError, ValueError):  # what a damaged file says of itself
+        return "9999-12-31"
 
 
 def soonest(at_ns: int) -> str:
     """The same, but not before the moment: to go on from."""
-    return rfc3339(-(-at_ns // 1_000_000) * 1_000_000)
+    return said(-(-at_ns // 1_000_000) * 1_000_000)

@@ -4,12 +4,12 @@ Needs   the index, read in its reader's thread; the alarm store's file, read onl
 Keeps   1. Nothing that is missing is left out; an answer that is full says where to go on.
         2. The alarm store is read through a connection of our own: nobody who delivers waits.
 Bound   .timeline's SPANS_MOST, HOLDS_MOST holds, ALARMS_MOST of the newest ALARMS_LOOKED alarms,
-        FORMS_MOST forms; above EXACT_NS forms are looked up at the beginning of each span only.
+        FORMS_MOST forms; above EXACT_NS forms are looked up at as many places only.
 """
 
 import contextlib
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -81,7 +81,7 @@ def _forms(db: sqlite3.Connection, number: int, found: Timeline) -> list[Row]:
         )
     else:
         sql += " AND s.start_ns <= ? ORDER BY s.start_ns DESC LIMIT 1"
-        rows = (db.execute(sql, (number, span.start_ns)).fetchone() for span in found.spans)  # type: ignore[assignment]
+        rows = (db.execute(sql, (number, at_ns)).fetchone() for at_ns in _spread(found))  # type: ignore[assignment]
     forms: list[Row] = []
     for start_ns, codec, width, height in rows:
         form = {"codec": codec, "width": width, "height": height}
@@ -90,6 +90,15 @@ def _forms(db: sqlite3.Connection, number: int, found: Timeline) -> list[Row]:
         if len(forms) >= FORMS_MOST:
             break
     return forms
+
+
+def _spread(found: Timeline) -> Iterator[int]:
+    """Beginnings of spans, at least a FORMS_MOST-th of the whole apart."""
+    step_ns, next_ns = (found.to_ns - found.from_ns) // FORMS_MOST, found.from_ns
+    for span in found.spans:
+        if span.start_ns >= next_ns:
+            next_ns = span.start_ns + step_ns
+            yield span.start_ns
 
 
 def alarms(store: Path, camera: str, from_ns: int, to_ns: int) -> list[Row]:

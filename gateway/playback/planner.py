@@ -32,6 +32,8 @@ PLANS_KEPT: Final = 64
 PIECES_KEPT: Final = 20_000
 KEPT_S: Final = 300.0
 PLANNING: Final = 2
+OPEN_MOST_NS: Final = 8 * names.DAY_NS
+"""Open files are looked for in so many folders of days: recovery seals old ones soon."""
 DISK_S: Final = 10.0
 
 Key = tuple[str, int, int]
@@ -134,6 +136,7 @@ class Planner:
         """What is being written, or was when a recorder died."""
         now_ns = self._clock.utc_ns()
         until = min(to_ns, now_ns + names.DAY_NS)
+        from_ns = max(from_ns, until - OPEN_MOST_NS)
         lists = await self._disks.each(
             self._volumes, files.named_in, camera, from_ns - SEGMENT_MOST_NS, until
         )

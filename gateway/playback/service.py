@@ -9,6 +9,7 @@ Bound   `most` streams at once; LIVE_SILENT_S without a picture ends a live stre
         disk to give the next chunk.
 """
 
+import asyncio
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
@@ -159,7 +160,10 @@ class Playback:
             [self._store],
             lambda folder: overview.alarms(folder / STORE_FILE, camera, from_ns, to_ns),
         )
-        row = overview.as_row(found, self._planner.gaps(found, writing), writing)
+        # In a thread: thousands of times as text take a moment, which an alarm may need.
+        row = await asyncio.to_thread(
+            lambda: overview.as_row(found, self._planner.gaps(found, writing), writing)
+        )
         return {**row, "alarms": rang[0] if rang else [], "holds": holds, "forms": forms}
 
     async def plan(self, stream: str, from_ns: int, to_ns: int, *, going_on: bool) -> Plan:
