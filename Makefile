@@ -84,6 +84,8 @@ run-ready: $(VENV)/.run pages
 test-ready: $(VENV)/.dev pages
 	@.ci/need mosquitto mosquitto
 	@.ci/need faketime faketime
+	@.ci/need --module $(BIN)/python 'ctypes; ctypes.CDLL("libGL.so.1")' libgl1
+	@.ci/need --module $(BIN)/python 'ctypes; ctypes.CDLL("libgthread-2.0.so.0")' libglib2.0-0
 	@command -v google-chrome chrome chromium-browser >/dev/null || .ci/need chromium chromium || true
 
 # The console's pages, with this machine's Node or, where there is none, one from a package.

@@ -28,6 +28,7 @@ from bench.rows import (
     modbus,
     modbus_peers,
     peers,
+    pictures,
     playback,
     raw,
     safety,
@@ -48,6 +49,7 @@ MEASURES: dict[str, Measure] = (
     | stages.ALL
     | modbus_peers.ALL
     | modbus.ALL
+    | pictures.ALL
     | video.ALL
     | video_index.ALL
     | playback.ALL

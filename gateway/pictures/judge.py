@@ -85,6 +85,8 @@ UNSHARP_ALL: Final = 0.85
 AVERAGED: Final = 24
 STILL_STEPS: Final = 0.8
 """Two pictures are the same below: an encoder that writes one twice makes 0 to 0.5 of it."""
+FOLLOW_EVERY_S: Final = 10.0
+"""A scene that is known changes little: learning costs as much as judging."""
 COLOUR_DAY: Final = 5.0
 COLOUR_NIGHT: Final = 3.0
 
@@ -165,6 +167,7 @@ class Judge:
         self._still = _Evidence()
         self._frozen: Verdict | None = None
         self._dark_ns: int | None = None
+        self._unlearned_s = 0.0
 
     def resume(self, verdict: Verdict) -> None:
         """A fault that held when the process ended holds until good pictures end it."""
@@ -354,6 +357,12 @@ class Judge:
 
     def _learn(self, look: Look, edges: Edges, dt_s: float) -> None:
         reference = self.scene.lights.get(self.light)
+        if reference is not None and reference.is_learned:
+            self._unlearned_s += dt_s
+            if self._unlearned_s < FOLLOW_EVERY_S:
+                return
+            dt_s = self._unlearned_s
+        self._unlearned_s = 0.0
         if reference is None or reference.is_unsteady(edges):
             reference = self.scene.lights[self.light] = Reference()
         reference.learn(look, edges, dt_s)
