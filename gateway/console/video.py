@@ -268,7 +268,9 @@ class VideoRoutes:
             headers={"Campus-At": moments.said(found.at_ns)},
         )
 
-    async def address(self, camera_id: CameraId, body: shapes.AddressWanted, who: Viewer) -> Response:
+    async def address(
+        self, camera_id: CameraId, body: shapes.AddressWanted, who: Viewer
+    ) -> Response:
         """An address that opens one medium without a token, for a page's video or picture.
 
         It lives for at most fifteen minutes and with the token it was asked for with. The view is
