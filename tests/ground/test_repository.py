@@ -13,7 +13,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from tests.ground.tree import ROOT, texts, tracked
+from tests.ground.tree import PAGES, ROOT, texts, tracked
 
 # Put together from parts, so that this file does not hold what it looks for.
 REGISTRIES = ["py" + "pi.org", "python" + "hosted", "npm" + "js.org", "proxy.go" + "lang.org"]
@@ -155,7 +155,7 @@ def imported(folders: set[str]) -> set[str]:
     """Return the top-level modules of others that the Python files of these folders import."""
     modules = set()
     for path, text in texts():
-        if path.suffix != ".py" or path.parts[0] not in folders:
+        if path.suffix != ".py" or path.parts[0] not in folders or PAGES in path.parents:
             continue
         for node in ast.walk(ast.parse(text)):
             if isinstance(node, ast.Import):

@@ -6,6 +6,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 BINARY = {".png", ".ico", ".woff2", ".jpg", ".db", ".whl"}
+PAGES = Path("gateway/console/web")
+"""What the console's pages are made of: the wheel holds them built."""
 NOT_OURS = {".git", ".venv", "dist", "htmlcov", "demo-data", "node_modules"}
 
 
