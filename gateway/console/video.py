@@ -37,6 +37,7 @@ from gateway.console.video_views import Audit, View, Views
 from gateway.console.video_words import camera_row, is_known, said_of, span_of, streams_of, time_of
 from gateway.errors import GatewayError
 from gateway.playback import (
+    BINS_MOST,
     Addresses,
     NothingThere,
     Plan,
@@ -56,6 +57,7 @@ CameraId = Annotated[str, Path(min_length=1, max_length=80, pattern=r"^[A-Za-z0-
 Which = Annotated[Literal["main", "sub"], Query(alias="stream")]
 From = Annotated[str, Query(alias="from", max_length=moments.MOST_CHARS)]
 To = Annotated[str, Query(alias="to", max_length=moments.MOST_CHARS)]
+Bins = Annotated[int | None, Query(ge=1, le=BINS_MOST)]
 Reason = Annotated[str, Query(max_length=shapes.MAX_REASON_CHARS)]
 
 
@@ -136,16 +138,26 @@ class VideoRoutes:
         return Response(orjson.dumps({"cameras": rows}), media_type="application/json")
 
     async def timeline(
-        self, camera_id: CameraId, from_: From, to: To, _who: Reader, which: Which = "main"
+        self,
+        camera_id: CameraId,
+        from_: From,
+        to: To,
+        _who: Reader,
+        which: Which = "main",
+        bins: Bins = None,
     ) -> Response:
         """What was recorded between two times, what was not and why; alarms and holds in it.
 
-        A list that is full ends early: `next` says where to ask on.
+        A list that is full ends early: `next` says where to ask on. With `bins`, cells stand
+        instead of spans and gaps, at most so many: in each, how much of it is missing.
         """
         stream = self._stream(camera_id, which)
         from_ns, to_ns = span_of(from_, to)
         try:
-            row = await self._playback.timeline(camera_id, stream, from_ns, to_ns)
+            if bins is None:
+                row = await self._playback.timeline(camera_id, stream, from_ns, to_ns)
+            else:
+                row = await self._playback.bins(camera_id, stream, from_ns, to_ns, bins)
         except PlaybackError as error:
             raise from_playback(error) from error
         return Response(

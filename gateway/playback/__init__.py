@@ -1,11 +1,13 @@
 """Video shown again: any range as one file, and what a camera sees now. README.md says how."""
 
 from gateway.playback.address import Addresses, BadSignature, Expired
+from gateway.playback.bins import BINS_MOST
 from gateway.playback.errors import Busy, Gone, NothingThere, NotNow, PlaybackError, TooMuch
 from gateway.playback.plan import Missing, Plan
 from gateway.playback.service import LiveStream, Place, Playback, Stream
 
 __all__ = [
+    "BINS_MOST",
     "Addresses",
     "BadSignature",
     "Busy",

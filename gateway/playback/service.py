@@ -17,12 +17,12 @@ from typing import Final
 from gateway.clock import Clock
 from gateway.config.settings import Camera
 from gateway.errors import StoreError
-from gateway.playback import files, live, overview, reading
+from gateway.playback import bins, files, live, moments, overview, reading
 from gateway.playback.disks import Chunks, Disks
 from gateway.playback.errors import Busy, Gone, NothingThere, NotNow
 from gateway.playback.overview import Row
 from gateway.playback.pace import Pace
-from gateway.playback.plan import Plan
+from gateway.playback.plan import Missing, Plan
 from gateway.playback.planner import Planner
 from gateway.store.video import VideoReader
 
@@ -33,6 +33,8 @@ LIVE_BEGIN_S: Final = 12.0
 LIVE_LOOK_S: Final = 0.1
 ALARMS_S: Final = 2.0
 STORE_FILE: Final = "events.db"
+ASKED_MOST: Final = 20
+"""Questions to the index for one row of bins: 100,000 recordings, which no camera makes."""
 
 
 class Place:
@@ -165,6 +167,48 @@ class Playback:
             lambda: overview.as_row(found, self._planner.gaps(found, writing), writing)
         )
         return {**row, "alarms": rang[0] if rang else [], "holds": holds, "forms": forms}
+
+    async def bins(self, camera: str, stream: str, from_ns: int, to_ns: int, most: int) -> Row:
+        """The same in at most `most` cells, however many recordings it has. Raises NotNow.
+
+        It asks the index at most ASKED_MOST times; `next` says where to ask on beyond that.
+        """
+        writing = await self._planner.open_spans(stream, from_ns, to_ns)
+        gaps: list[Missing] = []
+        holds: dict[tuple[str, ...], Row] = {}
+        forms: list[Row] = []
+        at_ns, next_ns = from_ns, None
+        for _ in range(ASKED_MOST):
+            try:
+                part, held, told = await self._reader.run(overview.recorded, stream, at_ns, to_ns)
+            except StoreError as error:
+                raise NotNow(str(error)) from error
+            next_ns = part.next_ns
+            end_ns = to_ns if next_ns is None else next_ns
+            found = await asyncio.to_thread(self._planner.gaps, part, writing)
+            gaps += [gap for gap in found if gap.from_ns < end_ns]
+            holds |= {tuple(hold.values()): hold for hold in held}
+            forms += told
+            if next_ns is None:
+                break
+            at_ns = next_ns
+        end_ns = to_ns if next_ns is None else next_ns
+        rang = await self._disks.each(
+            [self._store],
+            lambda folder: overview.alarms(folder / STORE_FILE, camera, from_ns, to_ns),
+        )
+        found_cells = await asyncio.to_thread(
+            lambda: bins.as_rows(bins.cells(gaps, from_ns, end_ns, most))
+        )
+        return {
+            "from": moments.said(from_ns),
+            "to": moments.said(to_ns),
+            "bins": found_cells,
+            "alarms": rang[0] if rang else [],
+            "holds": list(holds.values())[: overview.HOLDS_MOST],
+            "forms": forms[: overview.FORMS_MOST],
+            "next": None if next_ns is None else moments.soonest(next_ns),
+        }
 
     async def plan(self, stream: str, from_ns: int, to_ns: int, *, going_on: bool) -> Plan:
         """How to play a range; see Planner.plan."""
