@@ -131,6 +131,4 @@ def relearn(
     except OSError as error:
         advise("写不进去：{why}", "it cannot be asked: {why}", why=str(error))
         raise typer.Exit(EXIT_FAILED) from error
-    say(
-        "已请求：几秒内忘掉旧场景，一分钟后学会新的 asked: it forgets within seconds"
-    )
+    say("已请求：几秒内忘掉旧场景，一分钟后学会新的 asked: it forgets within seconds")
