@@ -17,7 +17,7 @@ from typing import Final
 
 import structlog
 
-from gateway.clock import Clock
+from gateway.clock import STEP_NS, Clock
 from gateway.errors import DeviceError, LinkDown, StoreError
 from gateway.links.rtsp import NotPlayable, Refused, RtspSession, RtspSettings
 from gateway.links.rtsp.unit import AccessUnit
@@ -31,6 +31,8 @@ PAUSE_MOST_S: Final = 15.0
 RARELY_S: Final = 60.0
 """Between attempts at a camera that refuses us: it locks out who guesses."""
 STABLE_S: Final = 30.0
+FOLLOW_NS: Final = 2_000_000_000
+"""What follows on is begun where the one before it ended, if our clock agrees to within this."""
 
 _NONSENSE: Final = (
     "码流不合规矩,已断开重连 its stream makes no sense (times that stand still, damaged headers);"
@@ -255,8 +257,15 @@ class _Take:
         clock, recorder = self._recorder.clock, self._recorder
         arrived_ns = clock.utc_ns() - (clock.mono_ns() - unit.arrival_ns)
         kept = recorder.kept_to_ns
-        began_ns = kept if follow_on and abs(arrived_ns - kept) < 2e9 else arrived_ns
-        began_ns = max(began_ns, kept)  # never over what there is already
+        began_ns = arrived_ns
+        if follow_on and abs(arrived_ns - kept) < FOLLOW_NS:
+            began_ns = kept
+        elif kept - arrived_ns <= STEP_NS:
+            began_ns = max(arrived_ns, kept)  # never over what there is already
+        else:  # our clock was put back: to go on where it was would be wrong for ever
+            recorder.cut("clock")
+        if follow_on and began_ns > kept:
+            recorder.cut("clock")  # the pictures followed on, our clock was put forward
         try:
             self._writer = recorder.begin(tracks, began_ns, self._session.camera_offset_ns)
         except NoVolume:
