@@ -8,6 +8,7 @@ Keeps   1. Nothing is started from a configuration with a fault (promise 11): Co
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
@@ -15,14 +16,17 @@ from typing import Any, Final
 from gateway.config.cameras import check_camera, check_together, check_video, check_volumes
 from gateway.config.devices import DeviceCheck
 from gateway.config.files import existing_file, private_file, read_toml
+from gateway.config.guardroom import check_contacts, check_player, check_siren
 from gateway.config.inspection import Inspection, Spot, both
 from gateway.config.interlocks import Known, check_interlocks
 from gateway.config.links import check_links, is_loopback, listen_address
+from gateway.config.plans import read_plans
 from gateway.config.receivers import check_routes, check_uplinks
 from gateway.config.settings import (
     Camera,
     Config,
     ConsoleSettings,
+    Contact,
     EmbeddedBroker,
     LogSettings,
     Route,
@@ -38,6 +42,7 @@ from gateway.config.tables import (
     EscalationTable,
     GatewayFile,
     LogTable,
+    SirenTable,
     SiteTable,
     StoreTable,
     VideoTable,
@@ -78,13 +83,15 @@ def load_config(folder: Path, *, untried: bool = False) -> Config:
         if tables is not None:
             check.read(tables, str(file))
     check.finish()
+    known = Known({device.id: device for device in check.devices}, check.ids, check.spots)
+    spot = Spot(str(folder / "gateway.toml"))
     interlocks = check_interlocks(
-        (gateway or {}).get("interlock"),
-        Spot(str(folder / "gateway.toml"), "interlock"),
-        Known({device.id: device for device in check.devices}, check.ids, check.spots),
-        shelf,
-        inspection,
+        (gateway or {}).get("interlock"), spot.child("interlock"), known, shelf, inspection
     )
+    siren = check_siren(
+        head.siren, spot.child("console").child("siren"), known, shelf, interlocks, inspection
+    )
+    plans = read_plans(folder, inspection)
     if inspection.faults or head.site is None or head.store is None:
         raise ConfigError(inspection.faults)
     return Config(
@@ -95,7 +102,7 @@ def load_config(folder: Path, *, untried: bool = False) -> Config:
         embedded=head.embedded,
         uplinks=tuple(head.uplinks),
         routes=tuple(head.routes),
-        console=head.console,
+        console=replace(head.console, siren=siren),
         escalation=head.escalation,
         heartbeat_seconds=head.heartbeat_seconds,
         log=head.log,
@@ -106,6 +113,8 @@ def load_config(folder: Path, *, untried: bool = False) -> Config:
         volumes=head.volumes,
         cameras=head.cameras,
         video=head.video,
+        contacts=head.contacts,
+        plans=plans,
     )
 
 
@@ -123,6 +132,8 @@ class _Head:
         self.uplinks: list[UplinkEntry] = []
         self.routes: list[Route] = []
         self.console = ConsoleSettings()
+        self.siren: SirenTable | None = None
+        self.contacts: tuple[Contact, ...] = ()
         self.escalation: dict[int, tuple[int, ...]] = {}
         self.heartbeat_seconds = 30
         self.log = LogSettings()
@@ -151,6 +162,9 @@ class _Head:
             self._raw.get("route"), self._spot.child("route"), names, self._inspection
         )
         self._read_console()
+        self.contacts = check_contacts(
+            self._raw.get("contact"), self._spot.child("contact"), self._inspection
+        )
         self._read_escalation()
         delivery = self._table(DeliveryTable, "delivery")
         self.heartbeat_seconds = delivery.heartbeat_seconds if delivery else 30
@@ -197,6 +211,8 @@ class _Head:
         address = listen_address(table.listen, spot.child("listen"), inspection)
         cert = existing_file(table.cert, spot.child("cert"), inspection)
         key = private_file(table.key, spot.child("key"), inspection)
+        self.siren = table.siren
+        player = check_player(table.player, spot.child("player"), inspection)
         if (table.cert is None) != (table.key is None):
             inspection.fault(
                 spot.child("key" if table.key is None else "cert"),
@@ -216,7 +232,14 @@ class _Head:
                 ),
             )
         self.console = ConsoleSettings(
-            host=host, port=port, cert=cert, key=key, behind_proxy=table.behind_proxy
+            host=host,
+            port=port,
+            cert=cert,
+            key=key,
+            behind_proxy=table.behind_proxy,
+            player=player,
+            watched=table.watched,
+            steps_required=table.steps_required,
         )
 
     def _read_escalation(self) -> None:

@@ -15,6 +15,7 @@ from gateway.events import Device, Kind
 from gateway.links.onvif.streams import OnvifSource
 from gateway.links.rtsp import RtspSettings
 from gateway.profile import Shelf
+from gateway.response_plans import Plans
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,14 +156,43 @@ class VideoSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Siren:
+    """What sounds in the guard room when no console does: a device and two of its commands."""
+
+    device: str
+    on: str
+    off: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contact:
+    """Whom the guard room telephones; role is "" for nobody in particular."""
+
+    name: str
+    number: str
+    role: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ConsoleSettings:
-    """Where the API and the page listen; cert and key are both given or both None."""
+    """Where the API and the page listen; cert and key are both given or both None.
+
+    siren           sounds where no console does
+    player          a program that plays a WAV file, which is put behind its arguments; () for none
+    watched         no console alive is a fault even before there are people
+    steps_required  an alarm is not closed before its plan's mandatory steps are done or have a
+                    reason
+    """
 
     host: str = "127.0.0.1"
     port: int = 8800
     cert: Path | None = None
     key: Path | None = None
     behind_proxy: bool = False
+    siren: Siren | None = None
+    player: tuple[str, ...] = ()
+    watched: bool = False
+    steps_required: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,6 +216,8 @@ class Config:
     volumes            folders for video, in the order of the file
     cameras            those that are recorded
     video              what is told about recordings
+    contacts           whom the guard room telephones, in the order of the file
+    plans              what people do, by the kind of alarm
     """
 
     folder: Path
@@ -206,6 +238,8 @@ class Config:
     volumes: tuple[Path, ...] = ()
     cameras: tuple[Camera, ...] = ()
     video: VideoSettings = VideoSettings()
+    contacts: tuple[Contact, ...] = ()
+    plans: Plans = field(default_factory=dict)
 
     def receivers_of(self, kind: Kind) -> tuple[str, ...]:
         """Return the uplinks that get alarms of a kind, in the order of the file."""

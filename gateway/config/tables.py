@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 
 from gateway.config.inspection import both
 from gateway.events import Kind
+from gateway.response_plans import STEPS_MOST
 
 MAX_NAME_CHARS: Final = 64
 MAX_ADDRESS_KEYS: Final = 32
@@ -51,6 +52,7 @@ Identifier = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._
 Name = Annotated[str, StringConstraints(max_length=MAX_NAME_CHARS), AfterValidator(_plain)]
 PathText = Annotated[str, StringConstraints(min_length=1, max_length=4096), AfterValidator(_plain)]
 EnvName = Annotated[str, AfterValidator(_env_name)]
+PlanText = Annotated[str, StringConstraints(max_length=200), AfterValidator(_plain)]
 UrlText = Annotated[str, StringConstraints(min_length=3, max_length=1024), AfterValidator(_plain)]
 
 _ID: Final = both(
@@ -60,6 +62,7 @@ _ID: Final = both(
 _NAME: Final = both(
     "1 至 64 个字，不含控制字符", "text of 1 to 64 characters without control characters"
 )
+_STEP: Final = both("1 至 200 个字", "text of 1 to 200 characters")
 _FILE: Final = both("文件路径，相对路径从配置目录算起", "a path, relative to the folder")
 _ENV: Final = both("环境变量的名字", "the name of an environment variable")
 _STEPS: Final = both(
@@ -245,6 +248,31 @@ class InterlockTable(Table):
     ] = 120
 
 
+class SirenTable(Table):
+    """[console] siren: the commands of a device that sound where no console does."""
+
+    device: Annotated[Identifier, Field(description=_ID)]
+    on: Annotated[Identifier, Field(description=_ID)]
+    off: Annotated[Identifier, Field(description=_ID)]
+
+
+class ContactTable(Table):
+    """[[contact]]: whom the guard room telephones."""
+
+    name: Annotated[Name, Field(description=_NAME)]
+    number: Annotated[
+        str,
+        StringConstraints(pattern=r"^[0-9+*#][0-9+*# ,()-]{0,31}$"),
+        Field(description=both("电话号码，最多 32 个字符", "a telephone number of at most 32")),
+    ]
+    role: Annotated[
+        str,
+        StringConstraints(max_length=MAX_NAME_CHARS),
+        AfterValidator(lambda text: text and _plain(text)),
+        Field(description=_NAME),
+    ] = ""
+
+
 class ConsoleTable(Table):
     """[console]: where people and machines look in."""
 
@@ -259,6 +287,42 @@ class ConsoleTable(Table):
         Field(
             description=both(
                 "true：前面有自己的 TLS 代理", "true when a TLS proxy of yours stands before it"
+            )
+        ),
+    ] = False
+    siren: Annotated[
+        SirenTable | None,
+        Field(
+            description=both(
+                '{ device = "…", on = "…", off = "…" }：没有值班屏出声时由它响',
+                '{ device = "…", on = "…", off = "…" }: sounds where no console does',
+            )
+        ),
+    ] = None
+    player: Annotated[
+        list[
+            Annotated[str, StringConstraints(min_length=1, max_length=256), AfterValidator(_plain)]
+        ],
+        Field(
+            max_length=16,
+            description=both(
+                '播放 WAV 的程序和参数，如 ["aplay", "-q"]；文件名加在最后',
+                'a program that plays WAV, ["aplay", "-q"]; the file is put behind it',
+            ),
+        ),
+    ] = []
+    watched: Annotated[
+        bool,
+        Field(
+            description=both("true：没有值班屏就是故障", "true: a fault while no console is alive")
+        ),
+    ] = False
+    steps_required: Annotated[
+        bool,
+        Field(
+            description=both(
+                "true：必做步骤没做或没写原因，不能处置",
+                "true: no closing before the plan's mandatory steps are done or have a reason",
             )
         ),
     ] = False
@@ -530,6 +594,31 @@ class VideoTable(Table):
     ] = 24
 
 
+class PlanStepTable(Table):
+    """[[step]] of a response plan."""
+
+    zh: Annotated[PlanText, Field(description=_STEP)]
+    en: Annotated[PlanText, Field(description=_STEP)]
+    mandatory: Annotated[
+        bool, Field(description=both("true：必做", "true when it must be done"))
+    ] = False
+
+
+class PlanFile(Table):
+    """plans/<kind>.toml: what people do when an alarm of that kind comes."""
+
+    title: Annotated[Name, Field(description=_NAME)]
+    title_en: Annotated[Name, Field(description=_NAME)]
+    step: Annotated[
+        list[PlanStepTable],
+        Field(
+            min_length=1,
+            max_length=STEPS_MOST,
+            description=both("1 至 20 个 [[step]]", "1 to 20 [[step]] tables"),
+        ),
+    ]
+
+
 class GatewayFile(Table):
     """gateway.toml as a whole; the loader reads table by table so that one fault hides no other."""
 
@@ -540,6 +629,7 @@ class GatewayFile(Table):
     route: list[RouteTable] = []
     interlock: list[InterlockTable] = []
     console: ConsoleTable = ConsoleTable()
+    contact: list[ContactTable] = []
     escalation: EscalationTable = EscalationTable()
     delivery: DeliveryTable = DeliveryTable()
     log: LogTable = LogTable()
