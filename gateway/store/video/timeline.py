@@ -2,7 +2,8 @@
 
 Needs   the tables of .index.
 Keeps   1. A hole between two recordings is always told, with its reason or as unknown (promise 9).
-        2. The cost follows the number of recordings (at least one a day), not that of segments.
+        2. The cost follows the number of recordings (at least one a day), not that of segments; all
+           of them are one statement.
 Bound   SPANS_MOST recordings and as many gaps in one answer, SEGMENTS_MOST segments; what is left
         out is never passed over: next_ns says where to go on.
 """
@@ -53,6 +54,10 @@ class Gap:
     reason: str
 
 
+_Hole = tuple[int, int, str]
+"""As Gap, where thousands of them are put in order."""
+
+
 @dataclass(slots=True)
 class Timeline:
     """One camera between two times.
@@ -91,58 +96,73 @@ def timeline(db: sqlite3.Connection, camera: str, from_ns: int, to_ns: int) -> T
     end_ns = found.to_ns if found.next_ns is None else found.next_ns
     holes = _holes(found.spans, from_ns, end_ns)
     newest = _newest_end(db, number)
+    gaps: set[_Hole] = set()
     first = 0
     for hole in holes:
-        while first < len(told) and told[first].to_ns <= hole[0]:
+        while first < len(told) and told[first][1] <= hole[0]:
             first += 1  # over for this hole, so for all that come behind it
-        found.gaps += _explained(hole, told, first, newest)
+        _explain(hole, told, first, newest, gaps)
     begins = [hole[0] for hole in holes]
-    found.gaps += [gap for gap in told if not _within(gap, holes, begins)]
-    found.gaps = sorted(set(found.gaps), key=lambda gap: (gap.from_ns, gap.to_ns))
+    gaps.update(gap for gap in told if not _within(gap, holes, begins))
+    found.gaps = [Gap(*gap) for gap in sorted(gaps)]
     return found
 
 
 def _add_spans(db: sqlite3.Connection, number: int, found: Timeline) -> None:
+    """Each break begins a recording; it ends where the segment before the next break ends.
+
+    One statement for all of them: it is asked for 90 days while somebody waits.
+    """
+    uuids = dict(db.execute("SELECT id, uuid FROM volume"))
     breaks = db.execute(
-        "SELECT b.start_ns, b.volume, v.uuid FROM segment b INDEXED BY segment_break"
-        " JOIN volume v ON v.id = b.volume WHERE b.camera = ? AND b.joined = 0"
-        " AND b.start_ns > ? AND b.start_ns < ? ORDER BY b.start_ns, b.volume LIMIT ?",
+        "SELECT b.start_ns, b.volume, (SELECT e.start_ns + e.length_ns FROM segment e"
+        " WHERE e.camera = ?1 AND (e.start_ns, e.volume) < (b.start_ns, b.volume)"
+        " ORDER BY e.start_ns DESC, e.volume DESC LIMIT 1)"
+        " FROM segment b INDEXED BY segment_break WHERE b.camera = ?1 AND b.joined = 0"
+        " AND b.start_ns > ?2 AND b.start_ns < ?3 ORDER BY b.start_ns, b.volume LIMIT ?4",
         (number, found.from_ns - RUN_MOST_NS, found.to_ns, SPANS_MOST + 1),
     ).fetchall()
+    ends = [row[2] for row in breaks[1:]]
     if len(breaks) > SPANS_MOST:
         found.next_ns = breaks[-1][0]
-    limits = [row[:2] for row in breaks[1:]]
-    if found.next_ns is None:
-        limits.append((found.to_ns, 0))
-    for (start_ns, _volume, uuid), limit in zip(breaks, limits, strict=False):
-        end_ns = db.execute(
-            "SELECT start_ns + length_ns FROM segment WHERE camera = ?"
-            " AND (start_ns, volume) < (?, ?) ORDER BY start_ns DESC, volume DESC LIMIT 1",
-            (number, *limit),
-        ).fetchone()[0]
-        if end_ns > found.from_ns:
-            begin = max(start_ns, found.from_ns)
-            found.spans.append(Span(begin, min(end_ns, found.to_ns), uuid))
+    elif breaks:
+        ends.append(_last_end(db, number, found.to_ns))
+    from_ns, to_ns = found.from_ns, found.to_ns
+    found.spans = [
+        Span(max(start_ns, from_ns), min(end_ns, to_ns), uuids[volume])
+        for (start_ns, volume, _), end_ns in zip(breaks, ends, strict=False)
+        if end_ns > from_ns
+    ]
 
 
-def _told_gaps(db: sqlite3.Connection, number: int, found: Timeline) -> list[Gap]:
+def _told_gaps(db: sqlite3.Connection, number: int, found: Timeline) -> list[_Hole]:
+    """What is noted of holes, cut to what is asked for, by their beginning; neighbours as one."""
     rows = db.execute(
-        "SELECT from_ns, to_ns, reason FROM gap WHERE camera = ? AND from_ns > ? AND from_ns < ?"
-        " AND to_ns > ? ORDER BY from_ns LIMIT ?",
-        (number, found.from_ns - names.DAY_NS, found.to_ns, found.from_ns, SPANS_MOST + 1),
+        "SELECT max(from_ns, ?2), min(to_ns, ?3), reason, from_ns FROM gap WHERE camera = ?1"
+        " AND from_ns > ?2 - ?4 AND from_ns < ?3 AND to_ns > ?2 ORDER BY from_ns LIMIT ?5",
+        (number, found.from_ns, found.to_ns, names.DAY_NS, SPANS_MOST + 1),
     ).fetchall()
     if len(rows) > SPANS_MOST:
-        last = rows.pop()
-        found.next_ns = min(last[0], found.next_ns or last[0])
-        found.spans = [span for span in found.spans if span.start_ns < last[0]]
-    merged: list[Gap] = []
-    for from_ns, to_ns, reason in rows:
-        from_ns, to_ns = max(from_ns, found.from_ns), min(to_ns, found.to_ns)  # noqa: PLW2901
-        if merged and merged[-1].to_ns == from_ns and merged[-1].reason == reason:
-            merged[-1] = Gap(merged[-1].from_ns, to_ns, reason)
+        last_ns = rows.pop()[3]
+        found.next_ns = min(last_ns, found.next_ns or last_ns)
+        found.spans = [span for span in found.spans if span.start_ns < last_ns]
+    merged: list[_Hole] = []
+    for from_ns, to_ns, reason, _ in rows:
+        if merged and merged[-1][1] == from_ns and merged[-1][2] == reason:
+            merged[-1] = (merged[-1][0], to_ns, reason)
         else:
-            merged.append(Gap(from_ns, to_ns, reason))
+            merged.append((from_ns, to_ns, reason))
     return merged
+
+
+def _last_end(db: sqlite3.Connection, number: int, before_ns: int) -> int:
+    """Where the last segment that begins before a time ends; there is one."""
+    row = db.execute(
+        "SELECT start_ns + length_ns FROM segment WHERE camera = ? AND start_ns < ?"
+        " ORDER BY start_ns DESC, volume DESC LIMIT 1",
+        (number, before_ns),
+    ).fetchone()
+    return int(row[0])
 
 
 def _newest_end(db: sqlite3.Connection, number: int) -> int:
@@ -167,32 +187,34 @@ def _holes(spans: list[Span], from_ns: int, to_ns: int) -> list[tuple[int, int]]
     return [hole for hole in holes if hole[0] < hole[1]]
 
 
-def _explained(hole: tuple[int, int], told: list[Gap], first: int, newest_ns: int) -> list[Gap]:
-    """The hole cut where reasons begin and end; what has none is unknown.
+def _explain(
+    hole: tuple[int, int], told: list[_Hole], first: int, newest_ns: int, gaps: set[_Hole]
+) -> None:
+    """Add the hole, cut where reasons begin and end; what has none is unknown.
 
     told  by their beginning; those before first are over
     """
     at, end = hole
-    parts: list[Gap] = []
     for place in range(first, len(told)):
-        gap = told[place]
-        if gap.from_ns >= end:
+        from_ns, to_ns, reason = told[place]
+        if from_ns >= end:
             break
-        if gap.to_ns <= at:
+        if to_ns <= at:
             continue
-        if gap.from_ns > at:
-            parts.append(Gap(at, gap.from_ns, UNKNOWN))
-        parts.append(Gap(max(at, gap.from_ns), min(end, gap.to_ns), gap.reason))
-        at = min(end, gap.to_ns)
+        if from_ns > at:
+            gaps.add((at, from_ns, UNKNOWN))
+            at = from_ns
+        upto = min(end, to_ns)
+        gaps.add((at, upto, reason))
+        at = upto
     if at < end:
-        parts.append(Gap(at, end, NOTHING_YET if at >= newest_ns else UNKNOWN))
-    return parts
+        gaps.add((at, end, NOTHING_YET if at >= newest_ns else UNKNOWN))
 
 
-def _within(gap: Gap, holes: list[tuple[int, int]], begins: list[int]) -> bool:
+def _within(gap: _Hole, holes: list[tuple[int, int]], begins: list[int]) -> bool:
     """Whether a hole holds all of it; holes are sorted and do not meet."""
-    place = bisect_right(begins, gap.from_ns) - 1
-    return place >= 0 and gap.to_ns <= holes[place][1]
+    place = bisect_right(begins, gap[0]) - 1
+    return place >= 0 and gap[1] <= holes[place][1]
 
 
 def segments(
