@@ -26,7 +26,9 @@ _LINE_COLUMN: Final = re.compile(r"line (\d+), column (\d+)")
 def read_toml(path: Path, inspection: Inspection) -> dict[str, Any] | None:
     """Return the tables of one file; None when it cannot be read, and the fault is noted."""
     spot = Spot(str(path))
-    raw = _read(path, spot, MAX_TOML_BYTES, inspection)
+    raw = inspection.instead.get(path)
+    if raw is None:
+        raw = _read(path, spot, MAX_TOML_BYTES, inspection)
     if raw is None:
         return None
     try:

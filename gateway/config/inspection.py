@@ -103,11 +103,13 @@ class Spot:
 class Inspection:
     """Everything wrong that was found so far in one configuration folder.
 
-    folder  the configuration folder; relative paths in the files are relative to it
+    folder   the configuration folder; relative paths in the files are relative to it
+    instead  what files would hold, by their path: looked at instead of the disk (edit.py)
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, instead: Mapping[Path, bytes] | None = None) -> None:
         self.folder = folder
+        self.instead = instead or {}
         self.faults: list[ConfigFault] = []
 
     def fault(self, spot: Spot, problem: str, expected: str) -> None:

@@ -7,7 +7,7 @@ Keeps   1. Nothing is started from a configuration with a fault (promise 11): Co
         2. Cost: linear; 10,000 devices in under 3 s.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -55,15 +55,18 @@ from gateway.profile import Shelf, shipped_folder
 MAX_DEVICE_FILES: Final = 1000
 
 
-def load_config(folder: Path, *, untried: bool = False) -> Config:
+def load_config(
+    folder: Path, *, untried: bool = False, instead: Mapping[Path, bytes] | None = None
+) -> Config:
     """Return the checked configuration of a folder.
 
     folder  holds gateway.toml, devices.toml and/or devices.d/*.toml, and optionally profiles/,
             whose files override shipped profiles of the same id
     untried  let profiles of doubtful origin pass: only for what looks and never raises an alarm
+    instead  what some of its files would hold, by path: judged as if they were written (edit.py)
     raises  ConfigError with every fault that was found in all files
     """
-    inspection = Inspection(folder)
+    inspection = Inspection(folder, instead)
     if not folder.is_dir():
         inspection.fault(
             Spot(str(folder)),
@@ -78,7 +81,7 @@ def load_config(folder: Path, *, untried: bool = False) -> Config:
         head.read()
     links = head.link_kinds if gateway is not None else None
     check = DeviceCheck(shelf, links, head.camera_ids, inspection, untried=untried)
-    for file in _device_files(folder, inspection):
+    for file in device_files(folder, inspection):
         tables = read_toml(file, inspection)
         if tables is not None:
             check.read(tables, str(file))
@@ -326,10 +329,13 @@ def _shelf(folder: Path, inspection: Inspection) -> Shelf:
         )  # so that the devices are looked at all the same
 
 
-def _device_files(folder: Path, inspection: Inspection) -> Iterable[Path]:
+def device_files(folder: Path, inspection: Inspection) -> list[Path]:
+    """Return the files with devices, in the order in which they are read."""
     single, many = folder / "devices.toml", folder / "devices.d"
-    files = [single] if single.exists() else []
-    files += sorted(path for path in many.glob("*.toml")) if many.is_dir() else []
+    files = [single] if single.exists() or single in inspection.instead else []
+    more = set(many.glob("*.toml")) if many.is_dir() else set()
+    more |= {path for path in inspection.instead if path.parent == many}
+    files += sorted(more)
     if not files:
         inspection.fault(
             Spot(str(single)),
