@@ -354,6 +354,7 @@ class _House:
 
         async with asyncio.TaskGroup() as group:
             group.create_task(self._keep("board", app.state.board.run))
+            group.create_task(self._keep("sign_on", app.state.sign_on.run))
             group.create_task(self._keep("console", part))
 
     async def _take_later(self) -> None:

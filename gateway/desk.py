@@ -193,6 +193,7 @@ class FrontDesk:
                     "id": record["id"],
                     "seq": seq,
                     "type": record["type"],
+                    "kind": record["data"].get("kind") or "",
                     "receiver": worker.name if worker else f"({receiver})",
                     "state": STATES[code],
                     "attempts": attempts,
@@ -314,6 +315,21 @@ class FrontDesk:
     async def audit(self, entry: Entry) -> int:
         """See Desk."""
         return await self._intake.audit(entry)
+
+    async def sign_on(self, entry: Entry, who: Identity, *, is_duress: bool) -> int:
+        """See Desk."""
+
+        def work(ledger: Ledger) -> int:
+            if is_duress:
+                self._intake.judge.duress(ledger, who.name, entry.from_address)
+            return ledger.audit(entry).seq
+
+        seq: int = await self._intake.command(work)
+        return seq
+
+    def fault(self, key: str, text: str, *, active: bool, attributes: dict[str, Scalar]) -> None:
+        """See Desk."""
+        self._intake.fault(key, text, active=active, attributes=attributes)
 
     async def trail(self, after: int, limit: int) -> tuple[list[bytes], int]:
         """See Desk."""

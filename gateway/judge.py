@@ -42,6 +42,9 @@ from gateway.store.journal import Subject
 READING_EVERY_NS: Final = 60_000_000_000
 MARK: Final = "@mark."
 """Before the name of what a driver keeps; no point's name begins like this."""
+DURESS_POINT: Final = "duress"
+GUARD_ROOM: Final = "值班室"
+"""Where somebody signs on under duress, beside the name of the site."""
 
 log = structlog.get_logger()
 
@@ -382,6 +385,27 @@ class Judge:
         )
         self.book.raised(ledger, self.subject(device, name), point, reading, group="gateway")
 
+    def duress(self, ledger: Ledger, person: str, address: str) -> None:
+        """Somebody signed on with the PIN that says he is threatened: an alarm of the gateway."""
+        point = Point(
+            name=DURESS_POINT,
+            kind=Kind.DURESS,
+            nature=Nature.STATE,
+            category=Category.ALARM,
+            priority=1,
+            text=f"{person} 在胁迫下登录值班台",
+            text_en="signed on under duress",
+        )
+        reading = Reading(
+            device_id=self._gateway.id,
+            point=DURESS_POINT,
+            received_ns=ledger.now_ns,
+            active=True,
+            attributes={"person": person, "from_address": address},
+        )
+        subject = self.subject(self._gateway.id, DURESS_POINT)
+        self.book.raised(ledger, subject, point, reading, group="gateway")
+
     def own_open(self) -> list[Alarm]:
         """The faults of the gateway itself that are open."""
         return self.book.open_of(self._gateway.id)
@@ -410,10 +434,13 @@ class Judge:
         if found is None:
             device = self._devices.get(device_id)
             cameras = device.cameras if device else ()
+            place = device.place if device else ""
+            if (device_id, point) == (self._gateway.id, DURESS_POINT):
+                place = f"{place} {GUARD_ROOM}".strip()
             found = Subject.of(
                 device_id=device_id,
                 name=device.name if device else device_id,
-                place=device.place if device else "",
+                place=place,
                 family=device.family if device else "",
                 point=point,
                 cameras=cameras,

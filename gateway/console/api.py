@@ -24,15 +24,19 @@ from starlette.responses import Response, StreamingResponse
 from gateway.clock import Clock
 from gateway.console import shapes
 from gateway.console.assets import Assets
-from gateway.console.board import Board
 from gateway.console.commands import CommandRoutes
 from gateway.console.desk import Desk, NoSuchAlarm, WrongState
+from gateway.console.discreet import Boards, Desks, may_know
 from gateway.console.evidence import EvidenceRoutes
 from gateway.console.feed import HEARTBEAT_S, Feed, Streams
 from gateway.console.gate import BODY_S, Door, Gate, cookie_of, is_page
+from gateway.console.holders import SignOnBooks
 from gateway.console.page import Page, Site
+from gateway.console.personnel import PeopleRoutes
 from gateway.console.problems import Problem, from_http, from_validation, inside
 from gateway.console.rights import Right, everybody, needs, refuse_undeclared
+from gateway.console.session import SessionRoutes
+from gateway.console.sign_on import SignOn
 from gateway.console.tokens import Identity, TokenBook
 from gateway.console.video import VideoRoutes
 from gateway.console.watch import Watch
@@ -66,6 +70,7 @@ def build_app(  # noqa: PLR0913 - each is a part of the console
     video: VideoRoutes | None = None,
     evidence: EvidenceRoutes | None = None,
     shown: Mapping[str, object] | None = None,
+    books: SignOnBooks | None = None,
     heartbeat_s: float = HEARTBEAT_S,
     body_s: float = BODY_S,
 ) -> FastAPI:
@@ -76,13 +81,16 @@ def build_app(  # noqa: PLR0913 - each is a part of the console
     video        cameras and recordings; without it there are no such paths
     evidence     packages of evidence, likewise
     shown        what consoles show besides rows: `phones` and `cameras`, lists of objects
+    books        what signing on goes by; without it those beside the tokens' file
     heartbeat_s  longest silence of a stream, seconds
     body_s       within which a request's body must have come, seconds
     The open streams are app.state.streams: whoever stops the server closes them first. The board
-    is app.state.board: whoever runs the server runs it too.
+    is app.state.board, and what signing on does in the background app.state.sign_on: whoever runs
+    the server runs them too.
     """
-    door = Door(tokens, clock)
-    page = Page(desk, door, site)
+    door = Door(tokens, books or SignOnBooks.in_folder(tokens.folder, clock), clock)
+    desks = Desks(desk)
+    sign_on = SignOn(door, desk)
     app = FastAPI(
         title="Campus gateway",
         description="校园安防网关 · alarms, devices, deliveries",
@@ -101,23 +109,34 @@ def build_app(  # noqa: PLR0913 - each is a part of the console
         "cameras": [],
         **(shown or {}),
     }
-    board = Board(desk, clock, fixed)
-    app.state.streams, app.state.board = streams, board
+    boards = Boards(desks, clock, fixed)
+    app.state.streams, app.state.board, app.state.sign_on = streams, boards, sign_on
     _Service(desk, metrics).join(app)
-    _Alarms(desk).join(app)
-    feed = Feed(desk, streams, heartbeat_s=heartbeat_s)
-    _Flow(desk, feed, Watch(board, desk, streams), door).join(app)
-    Assets().join(app)
+    _Alarms(desks).join(app)
+    feeds = {
+        knows: Feed(seen, streams, heartbeat_s=heartbeat_s)
+        for knows, seen in ((True, desks.open), (False, desks.discreet))
+    }
+    watches = {
+        True: Watch(boards.open, desks.open, streams),
+        False: Watch(boards.discreet, desks.discreet, streams),
+    }
+    _Flow(desks, feeds, watches, door).join(app)
+    assets = Assets()
+    assets.join(app)
+    SessionRoutes(sign_on, door).join(app)
+    PeopleRoutes(sign_on, desk).join(app)
     CommandRoutes(desk).join(app)
     if video is not None:
         video.join(app)
         door.addresses = video.addresses
     if evidence is not None:
         evidence.join(app)
+    page = Page(desks, sign_on, door, site, has_pages=bool(assets), phones=fixed["phones"])
     page.join(app)
 
     def refuse(request: Request, problem: Problem) -> Response:
-        return page.problem(problem) if is_page(request.url.path) else problem.as_json()
+        return page.problem(request, problem) if is_page(request.url.path) else problem.as_json()
 
     async def on_http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)  # noqa: S101 what it is registered for
@@ -187,8 +206,8 @@ class _Service:
 class _Alarms:
     """Alarms, faults, and what people decide about them."""
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, desks: Desks) -> None:
+        self._desks = desks
 
     def join(self, app: FastAPI) -> None:
         """Add the routes."""
@@ -198,31 +217,33 @@ class _Alarms:
         _post(app, f"{one}/acknowledge", self.acknowledge, shapes.Alarm)
         _post(app, f"{one}/close", self.close, shapes.Alarm)
 
-    async def alarms(
-        self, _who: Reader, state: Which = "open", limit: Limit = MAX_LIST
-    ) -> Response:
+    async def alarms(self, who: Reader, state: Which = "open", limit: Limit = MAX_LIST) -> Response:
         """Alarms that are open, or all."""
-        rows = await self._desk.alarms(open_only=state == "open", limit=min(limit, MAX_LIST))
+        rows = await self._desks.of(who).alarms(
+            open_only=state == "open", limit=min(limit, MAX_LIST)
+        )
         return _json({"alarms": rows})
 
-    async def faults(
-        self, _who: Reader, state: Which = "open", limit: Limit = MAX_LIST
-    ) -> Response:
+    async def faults(self, who: Reader, state: Which = "open", limit: Limit = MAX_LIST) -> Response:
         """Faults that are open, or all."""
-        rows = await self._desk.faults(open_only=state == "open", limit=min(limit, MAX_LIST))
+        rows = await self._desks.of(who).faults(
+            open_only=state == "open", limit=min(limit, MAX_LIST)
+        )
         return _json({"faults": rows})
 
     async def acknowledge(self, alarm_id: AlarmId, who: Actor) -> Response:
         """A person has seen it. It stays open until a person closes it."""
         try:
-            return _json(await self._desk.acknowledge(alarm_id, who))
+            return _json(await self._desks.of(who).acknowledge(alarm_id, who))
         except (NoSuchAlarm, WrongState) as error:
             raise alarm_problem(error) from error
 
     async def close(self, alarm_id: AlarmId, body: shapes.CloseIn, who: Actor) -> Response:
         """A person says how it ended."""
         try:
-            return _json(await self._desk.close(alarm_id, who, body.disposition, body.note))
+            return _json(
+                await self._desks.of(who).close(alarm_id, who, body.disposition, body.note)
+            )
         except (NoSuchAlarm, WrongState) as error:
             raise alarm_problem(error) from error
 
@@ -230,10 +251,13 @@ class _Alarms:
 class _Flow:
     """Records, devices, and how records travel."""
 
-    def __init__(self, desk: Desk, feed: Feed, watch: Watch, door: Door) -> None:
-        self._desk = desk
-        self._feed = feed
-        self._watch = watch
+    def __init__(
+        self, desks: Desks, feeds: Mapping[bool, Feed], watches: Mapping[bool, Watch], door: Door
+    ) -> None:
+        self._desks = desks
+        self._desk = desks.open
+        self._feeds = feeds  # by whether the reader may know of duress
+        self._watches = watches
         self._door = door
 
     def join(self, app: FastAPI) -> None:
@@ -248,7 +272,7 @@ class _Flow:
         _post(app, "/api/v1/receipts", self.receipt, shapes.Stored)
 
     async def events(
-        self, _who: Reader, after: After = 0, limit: Limit = DEFAULT_EVENTS
+        self, who: Reader, after: After = 0, limit: Limit = DEFAULT_EVENTS
     ) -> Response:
         """Frozen records, oldest first; ask again with after=next.
 
@@ -256,7 +280,7 @@ class _Flow:
         """
         if after > self._desk.head():
             return Response(b'{"events":[],"next":0}', media_type="application/json")
-        bodies, next_seq = await self._desk.events(after, min(limit, MAX_LIST))
+        bodies, next_seq = await self._desks.of(who).events(after, min(limit, MAX_LIST))
         return _frozen(bodies, next_seq)
 
     async def trail(
@@ -274,7 +298,8 @@ class _Flow:
     ) -> Response:
         """Frozen records as server-sent events, `id:` is the seq; honours Last-Event-ID."""
         resumed = _last_event(request)
-        return self._feed.open(after if resumed is None else resumed, self._allowed(request, who))
+        start = after if resumed is None else resumed
+        return self._feeds[may_know(who)].open(start, self._allowed(request, who))
 
     async def watch(self, request: Request, who: Reader) -> Response:
         """What consoles show: `snapshot`, then `alarm`, `fault`, `device`, `receivers`, `record`.
@@ -282,7 +307,7 @@ class _Flow:
         Rows as the lists of this API give them; each replaces what was known of it. `beat` comes
         every two seconds. Last-Event-ID brings the records that were missed behind the snapshot.
         """
-        return self._watch.open(_last_event(request), self._allowed(request, who))
+        return self._watches[may_know(who)].open(_last_event(request), self._allowed(request, who))
 
     def _allowed(self, request: Request, who: Identity) -> Callable[[], bool]:
         """Return what says, again and again, whether the reader of a stream may go on."""
@@ -292,22 +317,23 @@ class _Flow:
         def allowed() -> bool:
             if session is not None:
                 return self._door.sessions.find(cookie) is not None
-            return self._door.tokens.holder(who.id) is not None
+            return self._door.holders.holder(who.id) is not None
 
         return allowed
 
-    async def devices(self, _who: Reader) -> Response:
+    async def devices(self, who: Reader) -> Response:
         """Every configured device, with its points and how far they can be relied on."""
-        return _json({"devices": self._desk.devices()})
+        return _json({"devices": self._desks.of(who).devices()})
 
     async def deliveries(
         self,
-        _who: Reader,
+        who: Reader,
         state: Annotated[DeliveryState | None, Query()] = None,
         limit: Limit = MAX_LIST,
     ) -> Response:
         """How far records have got, newest first."""
-        return _json({"deliveries": await self._desk.deliveries(state, min(limit, MAX_LIST))})
+        rows = await self._desks.of(who).deliveries(state, min(limit, MAX_LIST))
+        return _json({"deliveries": rows})
 
     async def receivers(self, _who: Reader) -> Response:
         """Every receiver and what waits for it."""

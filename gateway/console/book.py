@@ -56,6 +56,11 @@ class Book(Generic[E]):
         stamp = self._stat()  # before reading: a change in between is then seen by the next look
         self._keep(self._read(), stamp)
 
+    @property
+    def folder(self) -> Path:
+        """Where the file lies, and what belongs to it."""
+        return self._path.parent
+
     def list(self) -> list[E]:
         """Return every entry, oldest first; no secret can be made from it."""
         self.look()

@@ -14,6 +14,7 @@ from typing import Any, Literal, Protocol
 
 from gateway.audit import Entry
 from gateway.console.tokens import Identity
+from gateway.events import Scalar
 
 Row = dict[str, Any]
 """One alarm, device … as the API shows it: values are JSON scalars, lists and objects."""
@@ -114,7 +115,7 @@ class Desk(Protocol):
     async def deliveries(self, state: str | None, limit: int) -> list[Row]:
         """Return at most `limit` deliveries, newest first; None means every state.
 
-        Members: id, seq, type, receiver, state, attempts, reference, reason, stored_at,
+        Members: id, seq, type, kind, receiver, state, attempts, reference, reason, stored_at,
         answered_at.
         """
 
@@ -129,6 +130,16 @@ class Desk(Protocol):
 
     async def audit(self, entry: Entry) -> int:
         """Write an entry into the audit trail; returns its number once it is on disk."""
+
+    async def sign_on(self, entry: Entry, who: Identity, *, is_duress: bool) -> int:
+        """Write down that `who` signed on; returns the entry's number once it is on disk.
+
+        is_duress  somebody makes them do it: an alarm of kind duress of the gateway itself is
+                   raised in the same commit, so that signing on takes as long as ever
+        """
+
+    def fault(self, key: str, text: str, *, active: bool, attributes: dict[str, Scalar]) -> None:
+        """Raise or end a fault of the gateway itself; repeating it changes nothing."""
 
     async def trail(self, after: int, limit: int) -> tuple[list[bytes], int]:
         """Return at most `limit` frozen entries newer than `after`, as events() does records.

@@ -1,7 +1,7 @@
 """Gate: the first to see a request; what it does not let in, no route ever sees.
 
 Owns    framing, body and time limits of requests, who is asking, the headers of every answer.
-Needs   gateway.clock, gateway.console.{limits,problems,sessions,tokens}.
+Needs   gateway.clock, gateway.console.{holders,limits,problems,sessions,tokens}.
 Keeps   1. Deny by default: a path that is not listed here as open needs an identity, known or not.
         2. A body is not read before its sender is known, and never beyond MAX_BODY_BYTES or BODY_S.
         3. Whoever changes something with a cookie proves that our page sent it (CSRF).
@@ -21,7 +21,8 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.clock import Clock
-from gateway.console.limits import FailureLimit, RateLimit
+from gateway.console.holders import Everybody, SignOnBooks
+from gateway.console.limits import FailureLimit, RateLimit, SignOnLimit
 from gateway.console.once import HEADER, Once
 from gateway.console.problems import Problem
 from gateway.console.sessions import COOKIE, Session, Sessions
@@ -33,8 +34,20 @@ MAX_BODY_BYTES: Final = 1024 * 1024
 BODY_S: Final = 15.0
 
 OPEN_PATHS: Final = frozenset(
-    {"/healthz", "/readyz", "/login", "/static/page.css", "/static/login.js"}
+    {
+        "/",
+        "/healthz",
+        "/readyz",
+        "/login",
+        "/basic/login",
+        "/static/page.css",
+        "/static/login.js",
+        "/api/v1/session/people",
+        "/api/v1/session/first",
+    }
 )
+OPEN_TO_POST: Final = frozenset({"/api/v1/session"})
+"""Signing on needs nobody; asking who is signed on does."""
 OPEN_FOLDER: Final = "/console/"
 """The pages themselves, which hold no data (assets.py)."""
 UNLIMITED_PATHS: Final = frozenset({"/api/v1/stream", "/api/v1/console/stream"})
@@ -54,17 +67,20 @@ Refuse = Callable[[Request, Problem], Response]
 
 def is_page(path: str) -> bool:
     """Whether a person's browser asks for this path, so that the answer is HTML."""
-    return path in {"/", "/login", "/logout"} or path.startswith("/alarms/")
+    return path in {"/", "/login", "/basic"} or path.startswith("/basic/")
 
 
 class Door:
-    """Everything that knows who is who; the gate and the sign-in page share one."""
+    """Everything that knows who is who; the gate and whoever signs people on share one."""
 
-    def __init__(self, tokens: TokenBook, clock: Clock) -> None:
+    def __init__(self, tokens: TokenBook, books: SignOnBooks, clock: Clock) -> None:
         self.tokens = tokens
+        self.books = books
         self.clock = clock
-        self.sessions = Sessions(tokens, clock)
+        self.holders = Everybody(tokens, books.people)
+        self.sessions = Sessions(self.holders, clock)
         self.failures = FailureLimit(clock)
+        self.sign_on = SignOnLimit(clock)
         self.rate = RateLimit(clock)
         self.addresses: Addresses | None = None
 
@@ -122,7 +138,9 @@ class Gate:
         path = request.url.path
         if path in OPEN_PATHS or path.startswith(OPEN_FOLDER):
             return
-        if path == "/metrics" and _is_local(request):
+        if path in OPEN_TO_POST and request.method == "POST":
+            return
+        if path == "/metrics" and is_local(request):
             return
         identity, session = self._who(request)
         if identity is not None:
@@ -171,7 +189,7 @@ class Gate:
             raise address_over() from error
         if who is None:
             return None
-        identity = self._door.tokens.holder(who)
+        identity = self._door.holders.holder(who)
         if identity is None:
             raise address_over()
         return identity
@@ -198,17 +216,17 @@ def same(secret: str, presented: str) -> bool:
     return hmac.compare_digest(secret.encode(), presented.encode(errors="replace"))
 
 
-def cookie_of(request: Request) -> str:
-    """Return the session cookie's value, "" when there is none."""
+def cookie_of(request: Request, name: str = COOKIE) -> str:
+    """Return a cookie's value, "" when there is none; without a name the session's."""
     jar: SimpleCookie = SimpleCookie()
     try:
         jar.load(request.headers.get("cookie", ""))
     except CookieError:
         return ""
-    return jar[COOKIE].value if COOKIE in jar else ""
+    return jar[name].value if name in jar else ""
 
 
-def _is_local(request: Request) -> bool:
+def is_local(request: Request) -> bool:
     """Whether the request was made on this machine, and not on behalf of another one.
 
     A proxy here names whom it speaks for in a header; a browser that was lured by a foreign

@@ -1,42 +1,46 @@
-"""Page: one plain page for people, drawn by the server, that works without any script.
+"""Page: /basic, one plain page for people, drawn by the server, that works without any script.
 
-Owns    signing in and out, the open alarms with their lamps, acknowledging and closing.
-Needs   gateway.console.{desk,gate,rights,sessions,view}, the templates beside it.
+Owns    the plain page: signing on and off, the open alarms with their lamps, acknowledging and
+        closing, the call card; and where "/" leads to.
+Needs   gateway.console.{discreet,gate,rights,sign_on,view}, the templates beside it.
 Keeps   1. Every form proves the session it was drawn for (CSRF).
-        2. Nothing is fetched from elsewhere; no script runs on a page that shows device texts.
+        2. Nothing is fetched from elsewhere; no script runs on a page that shows device texts: the
+           only one there is moves a token out of the address line of /login.
         3. A form in which somebody types never refreshes itself away.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import Annotated, Any, Final
 from urllib.parse import parse_qs
 
-import structlog
 from fastapi import FastAPI, Request
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.responses import RedirectResponse, Response
 
-from gateway.audit import Entry
 from gateway.console import view
-from gateway.console.desk import Desk, NoSuchAlarm, WrongState
-from gateway.console.gate import Door, cookie_of, peer, same
+from gateway.console.assets import ROOT
+from gateway.console.desk import NoSuchAlarm, WrongState
+from gateway.console.discreet import Desks
+from gateway.console.gate import Door, same
+from gateway.console.people import PASSWORD_CHARS
 from gateway.console.problems import Problem
-from gateway.console.rights import RIGHTS, Right, everybody, needs, require
-from gateway.console.sessions import COOKIE, SESSION_S, Session
+from gateway.console.rights import RIGHTS, Right, everybody, needs
+from gateway.console.sessions import Session
 from gateway.console.shapes import MAX_NOTE_CHARS, CloseIn
-from gateway.console.tokens import Identity
+from gateway.console.sign_on import SignOn, refuse_foreign
+from gateway.console.tokens import MAX_NAME_CHARS, Identity
 
-log = structlog.get_logger()
-
+HOME: Final = "/basic"
 REFRESH_S: Final = 5
 MAX_ALARMS: Final = 100
 MAX_FAULTS: Final = 100
 MAX_OPEN: Final = 1_000
 MAX_FORM_BYTES: Final = 8 * 1024
 MAX_FIELDS: Final = 8
+MAX_PHONES: Final = 12
 
 _HERE: Final = Path(__file__).parent
 _CSP: Final = (
@@ -60,12 +64,29 @@ class Site:
 
 
 class Page:
-    """The page's routes; `problem` draws what the gate refused."""
+    """The page's routes; `problem` draws what the gate refused.
 
-    def __init__(self, desk: Desk, door: Door, site: Site) -> None:
-        self._desk = desk
+    has_pages  whether the console's own pages are built: then "/" leads there
+    phones     whom to call, as the console shows them
+    """
+
+    def __init__(
+        self,
+        desks: Desks,
+        sign_on: SignOn,
+        door: Door,
+        site: Site,
+        *,
+        has_pages: bool,
+        phones: object,
+    ) -> None:
+        self._desks = desks
+        self._desk = desks.open
+        self._sign_on = sign_on
         self._door = door
         self._site = site
+        self._start = ROOT if has_pages else HOME
+        self._phones = view.phone_lines(phones, MAX_PHONES)
         self._templates = Environment(
             loader=FileSystemLoader(_HERE / "templates"),
             autoescape=True,
@@ -79,27 +100,38 @@ class Page:
     def join(self, app: FastAPI) -> None:
         """Add the routes."""
         for path, endpoint, method in (
-            ("/", self.duty, "GET"),
-            ("/login", self.login_form, "GET"),
-            ("/login", self.login, "POST"),
-            ("/logout", self.logout, "POST"),
-            ("/alarms/{alarm_id}", self.alarm, "GET"),
-            ("/alarms/{alarm_id}/acknowledge", self.acknowledge, "POST"),
-            ("/alarms/{alarm_id}/close", self.close, "POST"),
+            ("/", self.start, "GET"),
+            (HOME, self.duty, "GET"),
+            ("/login", self.token_form, "GET"),
+            ("/login", self.token_login, "POST"),
+            (f"{HOME}/login", self.login_form, "GET"),
+            (f"{HOME}/login", self.login, "POST"),
+            (f"{HOME}/logout", self.logout, "POST"),
+            (f"{HOME}/alarms/{{alarm_id}}", self.alarm, "GET"),
+            (f"{HOME}/alarms/{{alarm_id}}/acknowledge", self.acknowledge, "POST"),
+            (f"{HOME}/alarms/{{alarm_id}}/close", self.close, "POST"),
             ("/static/page.css", self.css, "GET"),
             ("/static/login.js", self.login_js, "GET"),
         ):
             app.add_api_route(path, endpoint, methods=[method], include_in_schema=False)
 
+    @everybody
+    async def start(self) -> Response:
+        """Lead to the console, or here when its pages are not built."""
+        return RedirectResponse(self._start, 303)
+
     async def duty(self, request: Request, who: Reader) -> Response:
         """Draw the queue, the faults, the receivers, the devices and the clock."""
         now = self._now()
-        alarms = await self._desk.alarms(open_only=True, limit=MAX_OPEN)
-        faults = await self._desk.faults(open_only=True, limit=MAX_OPEN)
-        devices = self._desk.devices()
+        desk = self._desks.of(who)
+        alarms = await desk.alarms(open_only=True, limit=MAX_OPEN)
+        faults = await desk.faults(open_only=True, limit=MAX_OPEN)
+        devices = desk.devices()
         ready, reasons = self._desk.ready()
         if self._door.tokens.fault is not None:
             reasons = [*reasons, f"令牌文件损坏 token file damaged: {self._door.tokens.fault}"]
+        if self._sign_on.people.fault is not None:
+            reasons = [*reasons, f"人员文件损坏 people file damaged: {self._sign_on.people.fault}"]
         return self._draw(
             "duty.html",
             who=who,
@@ -112,6 +144,7 @@ class Page:
             receivers=[view.receiver_mark(row, now) for row in self._desk.receivers()],
             devices=view.device_lines(devices, now),
             device_count=len(devices),
+            phones=self._phones,
             ready=ready,
             reasons=[view.plain(reason, 200) for reason in reasons],
             now=now,
@@ -120,9 +153,10 @@ class Page:
 
     async def alarm(self, request: Request, alarm_id: str, who: Reader) -> Response:
         """Draw one open alarm with the form that closes it; this page does not refresh itself."""
+        desk = self._desks.of(who)
         rows = [
-            *await self._desk.alarms(open_only=True, limit=MAX_OPEN),
-            *await self._desk.faults(open_only=True, limit=MAX_OPEN),
+            *await desk.alarms(open_only=True, limit=MAX_OPEN),
+            *await desk.faults(open_only=True, limit=MAX_OPEN),
         ]
         found = next((row for row in rows if row.get("alarm_id") == alarm_id), None)
         if found is None:
@@ -143,7 +177,7 @@ class Page:
         """A guard has seen it."""
         await self._form(request)
         try:
-            await self._desk.acknowledge(alarm_id, who)
+            await self._desks.of(who).acknowledge(alarm_id, who)
         except (NoSuchAlarm, WrongState) as error:
             raise _gone() from error
         return _to_duty()
@@ -165,50 +199,55 @@ class Page:
                 "go back and correct it",
             ) from error
         try:
-            await self._desk.close(alarm_id, who, body.disposition, body.note)
+            await self._desks.of(who).close(alarm_id, who, body.disposition, body.note)
         except (NoSuchAlarm, WrongState) as error:
             raise _gone() from error
         return _to_duty()
 
     @everybody
-    async def login_form(self) -> Response:
-        """Draw the sign-in form; a link with #token=… fills it in (static/login.js)."""
-        return self._login_page("", 200)
+    async def login_form(self, request: Request) -> Response:
+        """Draw the form for a name and a PIN, and the one for a token; no script."""
+        return self._login_page(request, "", 200)
+
+    @everybody
+    async def token_form(self, request: Request) -> Response:
+        """Draw the same; a link with #token=… fills it in (static/login.js)."""
+        return self._login_page(request, "", 200, with_script=True)
 
     @everybody
     async def login(self, request: Request) -> Response:
-        """Exchange a token for a session cookie."""
-        if request.headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"}:
-            raise _no_proof()
+        """Sign on with a name and a PIN, or with a token, and stay here."""
+        return await self._signed_on(request, HOME)
+
+    @everybody
+    async def token_login(self, request: Request) -> Response:
+        """Sign on with a token and go to the console."""
+        return await self._signed_on(request, "/")
+
+    async def _signed_on(self, request: Request, then: str) -> Response:
+        refuse_foreign(request)
         fields = await _fields(request)
-        identity = self._door.tokens.check(fields.get("token", "").strip())
-        if identity is None:
-            wait_s = self._door.failures.failed(peer(request))
-            if wait_s > 0:
-                raise Problem.too_often(wait_s)
-            await self._note(request, None, "sign_in.refused")
-            return self._login_page("令牌无效 · the token is not valid", 401)
-        require(identity, Right.SIGN_IN)
-        await self._note(request, identity, "sign_in")
-        log.info("signed in", name=identity.name, role=identity.role, address=peer(request))
-        answer = _to_duty()
-        answer.set_cookie(
-            COOKIE,
-            self._door.sessions.open(identity),
-            max_age=SESSION_S,
-            secure=request.url.scheme == "https",
-            httponly=True,
-            samesite="strict",
-        )
+        try:
+            if fields.get("token"):
+                who = await self._sign_on.with_token(request, fields["token"])
+            else:
+                name, secret = fields.get("name", "").strip(), fields.get("secret", "").strip()
+                if len(name) > MAX_NAME_CHARS or len(secret) >= PASSWORD_CHARS.stop:
+                    raise Problem.too_large(PASSWORD_CHARS.stop)
+                who = await self._sign_on.with_pin(request, name, secret)
+        except Problem as problem:
+            if problem.status_code != 401:
+                raise
+            return self._login_page(request, f"{problem.zh} · {problem.detail}", 401)
+        answer = RedirectResponse(then, 303)
+        self._sign_on.dress(request, answer, who)
         return answer
 
     async def logout(self, request: Request, who: Reader) -> Response:
         """End the session here, whatever the browser does with its cookie."""
         await self._form(request)
-        self._door.sessions.close(cookie_of(request))
-        await self._note(request, who, "sign_out")
-        answer = RedirectResponse("/login", 303)
-        answer.delete_cookie(COOKIE, httponly=True, samesite="strict")
+        answer = RedirectResponse(f"{HOME}/login", 303)
+        await self._sign_on.off(request, who, answer)
         return answer
 
     @everybody
@@ -221,31 +260,38 @@ class Page:
         """Return the one script: it moves a token from the address line into the form."""
         return Response(self._login_js, media_type="text/javascript")
 
-    def problem(self, problem: Problem) -> Response:
-        """Draw a refusal: the sign-in form when nobody is signed in, otherwise what to do next."""
+    def problem(self, request: Request, problem: Problem) -> Response:
+        """Draw a refusal: the sign-on form when nobody is signed on, otherwise what to do next."""
         if problem.code == "no_token":
-            return self._login_page("", problem.status_code, problem.headers)
+            return self._login_page(request, "", problem.status_code, problem.headers)
         return self._draw(
             "problem.html", problem.status_code, problem.headers, problem=problem, now=self._now()
         )
 
-    async def _note(self, request: Request, who: Identity | None, action: str) -> None:
-        await self._desk.audit(
-            Entry(
-                who="" if who is None else who.name,
-                role="" if who is None else str(who.role),
-                from_address=peer(request),
-                action=action,
-                subject="console",
-            )
-        )
-
     def _login_page(
-        self, said: str, status: int, headers: Mapping[str, str] | None = None
+        self,
+        request: Request,
+        said: str,
+        status: int,
+        headers: Mapping[str, str] | None = None,
+        *,
+        with_script: bool = False,
     ) -> Response:
-        csp = {"Content-Security-Policy": _CSP_LOGIN}
+        names: Sequence[str] = ()
+        if self._sign_on.caller(request).console:
+            names = sorted(person.name for person in self._sign_on.people.list())
+        csp = {"Content-Security-Policy": _CSP_LOGIN} if with_script else {}
         return self._draw(
-            "login.html", status, {**(headers or {}), **csp}, said=said, now=self._now()
+            "login.html",
+            status,
+            {**(headers or {}), **csp},
+            said=said,
+            names=names,
+            is_first=self._sign_on.is_first(),
+            has_pages=self._start == ROOT,
+            action="/login" if with_script else f"{HOME}/login",
+            with_script=with_script,
+            now=self._now(),
         )
 
     def _draw(
@@ -293,7 +339,7 @@ async def _fields(request: Request) -> dict[str, str]:
 
 
 def _to_duty() -> RedirectResponse:
-    return RedirectResponse("/", 303)
+    return RedirectResponse(HOME, 303)
 
 
 def _no_proof() -> Problem:

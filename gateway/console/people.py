@@ -10,6 +10,7 @@ Keeps   1. A secret is kept as its argon2id hash only, and looks the same in a l
 Bound   PEOPLE_MOST. A check takes some 30 ms of one core and 19 MiB: callers are counted and wait.
 """
 
+import hashlib
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -23,6 +24,7 @@ from gateway.clock import Clock
 from gateway.console.book import Book
 from gateway.console.tokens import Identity, Role, check_name, today
 
+PERSON_ID: Final = "p-"
 PEOPLE_MOST: Final = 500
 PIN_LENGTHS: Final = range(4, 7)
 PASSWORD_CHARS: Final = range(8, 129)
@@ -59,6 +61,14 @@ class WeakSecret(ValueError):
     """A PIN or password that anybody would try first: nothing was changed, choose another."""
 
 
+class NotFirst(Exception):
+    """Somebody is there already: whoever comes now is made by an admin."""
+
+
+class LastAdmin(Exception):
+    """Without this one nobody could add people any more: nothing was changed."""
+
+
 class PeopleBook(Book[Person]):
     """The people of one gateway."""
 
@@ -67,17 +77,21 @@ class PeopleBook(Book[Person]):
         self._nobody = HASHER.hash(secrets.token_hex(8))
         super().__init__(path, "people", _person)
 
-    def add(self, name: str, role: Role, secret: str, duress: str = "") -> Identity:
+    def add(
+        self, name: str, role: Role, secret: str, duress: str = "", *, is_first: bool = False
+    ) -> Identity:
         """Make a person; returns who it is. Slow on purpose: call it in a thread.
 
-        raises  WeakSecret, ValueError (the name is taken or no name, a role for machines, too many)
+        is_first  only while there is nobody else
+        raises    NotFirst, WeakSecret, ValueError (the name is taken or no name, a role for
+                  machines, too many)
         """
         check_name(name)
         if role is Role.PLATFORM:
             raise ValueError("a platform is a machine: it gets a token")
         check_secret(secret, duress)
         person = Person(
-            id=f"p-{secrets.token_hex(6)}",
+            id=f"{PERSON_ID}{secrets.token_hex(6)}",
             name=name,
             role=role,
             secret=HASHER.hash(secret),
@@ -86,6 +100,8 @@ class PeopleBook(Book[Person]):
         )
 
         def added(people: Sequence[Person]) -> list[Person]:
+            if is_first and people:
+                raise NotFirst
             if any(each.name == name for each in people):
                 raise ValueError(f"{name} is there already")
             if len(people) >= PEOPLE_MOST:
@@ -112,6 +128,22 @@ class PeopleBook(Book[Person]):
         self.change(changed)
         return found
 
+    def part_with(self, person_id: str) -> Person | None:
+        """Remove a person and return who it was, None when there was none. Raises LastAdmin."""
+        gone: Person | None = None
+
+        def without(people: Sequence[Person]) -> list[Person]:
+            nonlocal gone
+            gone = next((each for each in people if each.id == person_id), None)
+            rest = [each for each in people if each.id != person_id]
+            had_admin = gone is not None and gone.role is Role.ADMIN
+            if had_admin and rest and all(each.role is not Role.ADMIN for each in rest):
+                raise LastAdmin
+            return rest
+
+        self.change(without)
+        return gone
+
     def named(self, name: str) -> Person | None:
         """Return the person of that name."""
         return next((each for each in self.list() if each.name == name), None)
@@ -119,8 +151,8 @@ class PeopleBook(Book[Person]):
     def check(self, name: str, secret: str) -> SignedOn | None:
         """Return who signs on with this secret, or None. Slow on purpose: call it in a thread."""
         person = self.named(name)
-        usual = _is(person.secret if person else self._nobody, secret)
-        forced = _is(person.duress if person and person.duress else self._nobody, secret)
+        usual = is_secret(person.secret if person else self._nobody, secret)
+        forced = is_secret(person.duress if person and person.duress else self._nobody, secret)
         if person is None or not (usual or forced):
             return None
         return SignedOn(identity=_identity(person), is_duress=forced)
@@ -129,6 +161,13 @@ class PeopleBook(Book[Person]):
         """Return who has this id, None once the person is removed."""
         person = self.entry(person_id)
         return None if person is None else _identity(person)
+
+    def stamp(self, person_id: str) -> str:
+        """See sessions.Holders: every new PIN brings another one, which ends the old sessions."""
+        person = self.entry(person_id)
+        if person is None:
+            return ""
+        return hashlib.sha256(f"{person.secret} {person.duress}".encode()).hexdigest()
 
 
 def check_secret(secret: str, duress: str = "") -> None:
@@ -150,7 +189,7 @@ def check_secret(secret: str, duress: str = "") -> None:
 
 
 def _is_weak(text: str) -> bool:
-    if not text.isprintable():
+    if not text.isprintable() or text != text.strip():
         return True
     if text.isascii() and text.isdecimal() and len(text) < PASSWORD_CHARS.start:
         is_row = any(text in row for row in WEAK)
@@ -162,7 +201,8 @@ def _keys_apart(one: str, other: str) -> int:
     return sum(a != b for a, b in zip(one, other, strict=True))
 
 
-def _is(hashed: str, secret: str) -> bool:
+def is_secret(hashed: str, secret: str) -> bool:
+    """Whether this is what was hashed; as slow for a wrong one as for a right one."""
     try:
         return HASHER.verify(hashed, secret)
     except (VerificationError, InvalidHashError):

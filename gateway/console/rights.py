@@ -26,6 +26,7 @@ class Right(StrEnum):
     EXPORT = "export"
     VIDEO = "video"
     PEOPLE = "people"
+    DURESS = "duress"
 
 
 RIGHTS: Final[dict[Role, frozenset[Right]]] = {
@@ -34,12 +35,13 @@ RIGHTS: Final[dict[Role, frozenset[Right]]] = {
     Role.INSTALLER: frozenset(set(Right) - {Right.RECEIPT, Right.PEOPLE}),
     Role.ADMIN: frozenset(set(Right) - {Right.RECEIPT}),
     Role.VIEWER: frozenset({Right.READ, Right.SIGN_IN}),
-    Role.PLATFORM: frozenset({Right.READ, Right.RECEIPT}),
-    Role.AUDITOR: frozenset({Right.READ, Right.SIGN_IN, Right.AUDIT}),
+    Role.PLATFORM: frozenset({Right.READ, Right.RECEIPT, Right.DURESS}),
+    Role.AUDITOR: frozenset({Right.READ, Right.SIGN_IN, Right.AUDIT, Right.DURESS}),
 }
 """Closing an alarm is for people who can look at the place; a platform only reports receipts. An
 auditor sees who looked at video and who took evidence away, and does neither. A platform is given a
-view by somebody here: with a signed address, or as evidence."""
+view by somebody here: with a signed address, or as evidence. Who has no Right.DURESS is never told
+that somebody is threatened (discreet.py): whoever threatens a guard looks at the guard's screen."""
 
 RANK: Final = {Role.GUARD: 0, Role.LEADER: 1, Role.INSTALLER: 2, Role.ADMIN: 2}
 """Who may send commands, by what a profile calls `permission`; other roles send none."""

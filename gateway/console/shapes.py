@@ -14,7 +14,7 @@ MAX_REFERENCE_CHARS: Final = 128
 MAX_REASON_CHARS: Final = 200
 
 
-def _clean(text: str) -> str:
+def clean(text: str) -> str:
     """Refuse control, format (text direction), private and unpaired surrogate characters."""
     for char in text:
         if unicodedata.category(char) in {"Cc", "Cf", "Co", "Cs", "Zl", "Zp"}:
@@ -22,31 +22,33 @@ def _clean(text: str) -> str:
     return text
 
 
-class _In(BaseModel):
+class In(BaseModel):
+    """What every body has in common."""
+
     model_config = ConfigDict(
         extra="forbid", strict=True, allow_inf_nan=False, str_strip_whitespace=True
     )
 
 
-class CloseIn(_In):
+class CloseIn(In):
     """How an alarm ended."""
 
     disposition: Literal["real", "accidental", "fault", "test", "malicious"]
-    note: Annotated[str, Field(max_length=MAX_NOTE_CHARS), AfterValidator(_clean)] = ""
+    note: Annotated[str, Field(max_length=MAX_NOTE_CHARS), AfterValidator(clean)] = ""
 
 
-class CommandBody(_In):
+class CommandBody(In):
     """Why a person wants a device told something; it goes into the record."""
 
-    reason: Annotated[str, Field(min_length=1, max_length=MAX_REASON_CHARS), AfterValidator(_clean)]
+    reason: Annotated[str, Field(min_length=1, max_length=MAX_REASON_CHARS), AfterValidator(clean)]
 
 
-class ReceiptIn(_In):
+class ReceiptIn(In):
     """What a receiver says of a record, later than its answer to the delivery."""
 
     id: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._:-]+$")]
     state: Literal["received", "accepted", "rejected", "dispatched", "on_scene", "closed"]
-    receipt: Annotated[str, Field(max_length=MAX_REFERENCE_CHARS), AfterValidator(_clean)] = ""
+    receipt: Annotated[str, Field(max_length=MAX_REFERENCE_CHARS), AfterValidator(clean)] = ""
 
 
 class Health(BaseModel):
@@ -194,6 +196,7 @@ class Delivery(BaseModel):
     id: str
     seq: int
     type: str
+    kind: str = ""
     receiver: str
     state: str
     attempts: int
@@ -226,6 +229,38 @@ class ReceiverList(BaseModel):
     receivers: list[ReceiverState]
 
 
+class Me(BaseModel):
+    """Who is signed on; csrf goes into X-CSRF-Token of whatever changes something."""
+
+    name: str
+    role: str
+    csrf: str
+    rights: list[str]
+
+
+class DoorPlate(BaseModel):
+    """What a sign-on screen shows. people: empty for a browser nobody signed on in before."""
+
+    people: list[str]
+    is_first: bool
+    fingerprint: str
+
+
+class PersonRow(BaseModel):
+    """Somebody who may sign on; nothing of his secrets."""
+
+    id: str
+    name: str
+    role: str
+    created_at: str
+
+
+class PeopleList(BaseModel):
+    """Everybody who may sign on."""
+
+    people: list[PersonRow]
+
+
 class Stored(BaseModel):
     """The receipt is on disk."""
 
@@ -248,10 +283,10 @@ class Error(BaseModel):
     detail: str
 
 
-Text = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_clean)]
+Text = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(clean)]
 
 
-class AddressWanted(_In):
+class AddressWanted(In):
     """Which medium an address is wanted for, and why; times as in the medium's own query."""
 
     media: Literal["video.mp4", "live.mp4", "snapshot.jpg"]
@@ -260,7 +295,7 @@ class AddressWanted(_In):
     at: Text | None = None
     width: Annotated[int | None, Field(ge=16, le=7680)] = None
     stream: Literal["main", "sub"] = "main"
-    reason: Annotated[str, Field(min_length=1, max_length=MAX_REASON_CHARS), AfterValidator(_clean)]
+    reason: Annotated[str, Field(min_length=1, max_length=MAX_REASON_CHARS), AfterValidator(clean)]
 
 
 class MediaAddress(BaseModel):

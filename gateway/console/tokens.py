@@ -114,6 +114,10 @@ class TokenBook(Book[TokenEntry]):
         """Return who holds the token with this id, None once it is revoked."""
         return _identity(self.entry(token_id))
 
+    def stamp(self, token_id: str) -> str:
+        """See sessions.Holders: a token never changes, it is revoked."""
+        return token_id if self.entry(token_id) is not None else ""
+
     def _keep(self, entries: Sequence[TokenEntry], stamp: Any) -> None:  # noqa: ANN401 its base's
         self._by_hash = {entry.sha256: entry for entry in entries}
         super()._keep(entries, stamp)

@@ -184,6 +184,24 @@ def alarm_line(row: Mapping[str, Any], now: datetime) -> Line:
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Phone:
+    """Whom to call."""
+
+    name: str
+    number: str
+
+
+def phone_lines(phones: object, most: int) -> list[Phone]:
+    """Return the call card's lines from what consoles are shown: objects with name and number."""
+    rows = phones if isinstance(phones, list | tuple) else []
+    return [
+        Phone(name=plain(row.get("name"), 40), number=plain(row.get("number"), 32))
+        for row in rows[:most]
+        if isinstance(row, Mapping) and row.get("number")
+    ]
+
+
 def _level(row: Mapping[str, Any]) -> int:
     """Return the priority; one that nobody knows is taken as an emergency."""
     priority = row.get("priority")

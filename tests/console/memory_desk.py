@@ -50,6 +50,8 @@ class MemoryDesk:
         self.orders: list[tuple[str, str, str, str]] = []
         self.ordered = Ordered(state="done", code="done", why="position = closed")
         self.audited = Trail()
+        self.forced: list[str] = []
+        self.own_faults: dict[str, bool] = {}
         self.lines: list[Line] = []
         self.loops: dict[str, Any] = {"intake": True}
         self.waiting = 0
@@ -127,6 +129,14 @@ class MemoryDesk:
     async def audit(self, entry: Entry) -> int:
         self.lines.append(self.audited.seal(entry, self.clock.utc_ns(), "trusted"))
         return len(self.lines)
+
+    async def sign_on(self, entry: Entry, who: Identity, *, is_duress: bool) -> int:
+        if is_duress:
+            self.forced.append(who.name)
+        return await self.audit(entry)
+
+    def fault(self, key: str, text: str, *, active: bool, attributes: Mapping[str, Any]) -> None:
+        self.own_faults[key] = active
 
     async def trail(self, after: int, limit: int) -> tuple[list[bytes], int]:
         found = [line.body for line in self.lines[after : after + limit]]

@@ -13,7 +13,16 @@ from gateway.console.tokens import Role
 from tests.console.conftest import Console
 from tests.console.memory_desk import alarm, delivery, device
 
-OPEN = {"/healthz", "/readyz", "/login", "/static/page.css", "/static/login.js"}
+OPEN = {
+    "/healthz",
+    "/readyz",
+    "/login",
+    "/basic/login",
+    "/static/page.css",
+    "/static/login.js",
+    "/api/v1/session/people",
+}
+SIGNING_ON = {("POST", "/api/v1/session"), ("POST", "/api/v1/session/first")}
 
 
 def routes(app: FastAPI) -> list[tuple[str, str]]:
@@ -33,6 +42,10 @@ async def test_every_route_refuses_whoever_brings_no_token(console: Console) -> 
         answer = await console.ask(method, path, None, headers=headers)
         if path in OPEN:
             assert answer.status in {200, 401}, path
+        elif path == "/":
+            assert (answer.status, answer.headers["Location"][0]) == (303, "/")
+        elif (method, path) in SIGNING_ON:
+            assert answer.status == 422, path
         elif path.startswith("/console/"):  # the pages, which hold no data
             assert answer.status == 404, path
         else:
@@ -376,7 +389,7 @@ async def test_a_session_works_for_the_api_and_changes_nothing_without_proof(
     path = "/api/v1/alarms/a-1/acknowledge"
     refused = await console.post(path, None, headers=cookie)
     assert (refused.status, refused.json()["error"]["code"]) == (403, "no_csrf_proof")
-    page = await console.get("/", None, headers=cookie)
+    page = await console.get("/basic", None, headers=cookie)
     proof = re.search(r'name="csrf" value="([^"]+)"', page.text)
     assert proof is not None
     passed = await console.post(path, None, headers=cookie | {"X-CSRF-Token": proof[1]})

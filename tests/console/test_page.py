@@ -40,7 +40,7 @@ class Browser:
         self.console = console
         self.cookie = ""
 
-    async def open(self, path: str = "/") -> Answer:
+    async def open(self, path: str = "/basic") -> Answer:
         return await self.console.get(path, None, headers=self._headers())
 
     async def send(self, path: str, fields: dict[str, str], **headers: str) -> Answer:
@@ -50,8 +50,8 @@ class Browser:
         return answer
 
     async def sign_in(self, role: Role = Role.GUARD) -> "Browser":
-        answer = await self.send("/login", {"token": self.console.tokens[role]})
-        assert (answer.status, answer.headers["Location"]) == (303, "/")
+        answer = await self.send("/basic/login", {"token": self.console.tokens[role]})
+        assert (answer.status, answer.headers["Location"]) == (303, "/basic")
         return self
 
     async def proof(self) -> str:
@@ -70,7 +70,7 @@ async def test_a_stranger_gets_the_sign_in_form_and_nothing_else(console: Consol
     assert answer.headers["Content-Type"].startswith("text/html")
     assert "西门门卫室" not in answer.text
     assert Elements(answer.text).all("form") == [
-        {"id": "login", "method": "post", "action": "/login"}
+        {"id": name, "method": "post", "action": "/basic/login"} for name in ("person", "login")
     ]
 
 
@@ -87,11 +87,11 @@ async def test_a_guard_signs_in_sees_the_alarm_acknowledges_and_closes_it(
     assert {"http-equiv": "refresh", "content": "5"} in page.all("meta")
 
     csrf = await browser.proof()
-    answer = await browser.send("/alarms/a-1/acknowledge", {"csrf": csrf})
-    assert (answer.status, answer.headers["Location"]) == (303, "/")
+    answer = await browser.send("/basic/alarms/a-1/acknowledge", {"csrf": csrf})
+    assert (answer.status, answer.headers["Location"]) == (303, "/basic")
     assert console.desk.rows[0]["acknowledged_by"] == "某guard"
 
-    form = Elements((await browser.open("/alarms/a-1")).text)
+    form = Elements((await browser.open("/basic/alarms/a-1")).text)
     assert [option["value"] for option in form.all("option")] == [
         "",
         "real",
@@ -102,7 +102,7 @@ async def test_a_guard_signs_in_sees_the_alarm_acknowledges_and_closes_it(
     ]
     assert all(meta.get("http-equiv") != "refresh" for meta in form.all("meta"))
     fields = {"csrf": csrf, "disposition": "accidental", "note": "学生误按\r\n已告知"}
-    assert (await browser.send("/alarms/a-1/close", fields)).status == 303
+    assert (await browser.send("/basic/alarms/a-1/close", fields)).status == 303
     assert console.desk.rows[0]["note"] == "学生误按 已告知"
     assert "无未处置警情" in (await browser.open()).text
 
@@ -115,7 +115,7 @@ async def test_a_form_that_our_page_did_not_draw_changes_nothing(
     console.desk.rows.append(alarm())
     browser = await Browser(console).sign_in()
     fields = {"disposition": "real"} | ({} if proof is None else {"csrf": proof})
-    assert (await browser.send(f"/alarms/a-1/{path}", fields)).status == 403
+    assert (await browser.send(f"/basic/alarms/a-1/{path}", fields)).status == 403
     assert console.desk.rows[0]["state"] == "unack_active"
 
 
@@ -123,8 +123,8 @@ async def test_the_proof_of_one_session_does_not_serve_another(console: Console)
     console.desk.rows.append(alarm())
     one, two = await Browser(console).sign_in(), await Browser(console).sign_in()
     fields = {"csrf": await one.proof()}
-    assert (await two.send("/alarms/a-1/acknowledge", fields)).status == 403
-    assert (await one.send("/alarms/a-1/acknowledge", fields)).status == 303
+    assert (await two.send("/basic/alarms/a-1/acknowledge", fields)).status == 403
+    assert (await one.send("/basic/alarms/a-1/acknowledge", fields)).status == 303
 
 
 async def test_an_auditor_sees_everything_and_can_change_nothing(console: Console) -> None:
@@ -132,10 +132,10 @@ async def test_an_auditor_sees_everything_and_can_change_nothing(console: Consol
     browser = await Browser(console).sign_in(Role.AUDITOR)
     page = Elements((await browser.open()).text)
     assert "西门门卫室" in page.text
-    assert [form["action"] for form in page.all("form")] == ["/logout"]
+    assert [form["action"] for form in page.all("form")] == ["/basic/logout"]
     fields = {"csrf": await browser.proof(), "disposition": "real"}
     for path in ("acknowledge", "close"):
-        assert (await browser.send(f"/alarms/a-1/{path}", fields)).status == 403
+        assert (await browser.send(f"/basic/alarms/a-1/{path}", fields)).status == 403
     assert console.desk.rows[0]["state"] == "unack_active"
 
 
@@ -144,7 +144,7 @@ async def test_a_platforms_token_does_not_sign_a_person_in(console: Console) -> 
     answer = await browser.send("/login", {"token": console.tokens[Role.PLATFORM]})
     assert answer.status == 403
     assert browser.cookie == ""
-    assert (await console.get("/", Role.PLATFORM)).status == 403
+    assert (await console.get("/basic", Role.PLATFORM)).status == 403
 
 
 async def test_the_cookie_is_out_of_reach_of_scripts_and_other_sites(console: Console) -> None:
@@ -159,9 +159,9 @@ async def test_the_cookie_is_out_of_reach_of_scripts_and_other_sites(console: Co
 async def test_signing_out_kills_the_session_even_for_a_copied_cookie(console: Console) -> None:
     browser = await Browser(console).sign_in()
     copied = browser.cookie
-    answer = await browser.send("/logout", {"csrf": await browser.proof()})
+    answer = await browser.send("/basic/logout", {"csrf": await browser.proof()})
     assert answer.status == 303
-    assert (await console.get("/", None, headers={"Cookie": copied})).status == 401
+    assert (await console.get("/basic", None, headers={"Cookie": copied})).status == 401
 
 
 async def test_a_session_ends_after_its_shift(console: Console) -> None:
@@ -201,7 +201,7 @@ async def test_no_text_of_a_device_becomes_markup(console: Console, hostile: str
     console.desk.receiver_rows.append({"name": hostile, "state": "ok"})
     console.desk.reasons.append(hostile)
     browser = await Browser(console).sign_in()
-    for path in ("/", "/alarms/a-1"):
+    for path in ("/basic", "/basic/alarms/a-1"):
         page = (await browser.open(path)).text
         elements = Elements(page)
         assert elements.all("script") == []
@@ -242,11 +242,11 @@ async def test_an_alarm_somebody_else_dealt_with_is_explained(console: Console) 
     console.desk.rows.append(alarm(state="ack_active"))
     browser = await Browser(console).sign_in()
     fields = {"csrf": await browser.proof(), "disposition": "real"}
-    for path in ("/alarms/a-1/acknowledge", "/alarms/nobody/close"):
+    for path in ("/basic/alarms/a-1/acknowledge", "/basic/alarms/nobody/close"):
         answer = await browser.send(path, fields)
         assert answer.status == 409
         assert "返回" in answer.text
-    assert (await browser.open("/alarms/nobody")).status == 409
+    assert (await browser.open("/basic/alarms/nobody")).status == 409
 
 
 @pytest.mark.parametrize(
@@ -264,7 +264,7 @@ async def test_a_form_that_is_not_filled_in_well_is_explained(
 ) -> None:
     console.desk.rows.append(alarm())
     browser = await Browser(console).sign_in()
-    answer = await browser.send("/alarms/a-1/close", {"csrf": await browser.proof()} | fields)
+    answer = await browser.send("/basic/alarms/a-1/close", {"csrf": await browser.proof()} | fields)
     assert (answer.status, "请选择处置结果" in answer.text) == (422, True)
     assert console.desk.rows[0]["state"] == "unack_active"
 
@@ -325,6 +325,6 @@ async def test_a_damaged_token_file_is_shown_to_the_guard(console: Console) -> N
 
 async def test_a_machine_with_a_token_reads_the_page_without_forms(console: Console) -> None:
     console.desk.rows.append(alarm())
-    answer = await console.get("/", Role.GUARD)
+    answer = await console.get("/basic", Role.GUARD)
     assert answer.status == 200
     assert Elements(answer.text).all("form") == []

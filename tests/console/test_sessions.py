@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.console.sessions import MAX_SESSIONS, SESSION_S, Sessions
+from gateway.console.sessions import EACH_MOST, MAX_SESSIONS, SESSION_S, Sessions
 from gateway.console.tokens import Identity, Role, TokenBook
 from tests.console.memory_desk import FakeClock
 
@@ -52,11 +52,25 @@ def test_a_revoked_token_ends_its_sessions(
     assert sessions.find(cookie) is None
 
 
-def test_the_oldest_session_makes_room(book: TokenBook, clock: FakeClock, guard: Identity) -> None:
+def test_the_oldest_session_makes_room(book: TokenBook, clock: FakeClock) -> None:
     sessions = Sessions(book, clock)
-    cookies = [sessions.open(guard) for _ in range(MAX_SESSIONS + 1)]
+    guards = [book.check(book.create(Role.GUARD, "张三")) for _ in range(MAX_SESSIONS + 1)]
+    cookies = [sessions.open(guard) for guard in guards if guard is not None]
+    assert len(cookies) == MAX_SESSIONS + 1
     assert sessions.find(cookies[0]) is None
     assert all(sessions.find(cookie) is not None for cookie in cookies[1:])
+
+
+def test_nobody_crowds_others_out_with_sessions_of_his_own(
+    book: TokenBook, clock: FakeClock, guard: Identity
+) -> None:
+    sessions = Sessions(book, clock)
+    other = book.check(book.create(Role.GUARD, "李四"))
+    assert other is not None
+    kept = sessions.open(other)
+    cookies = [sessions.open(guard) for _ in range(MAX_SESSIONS + 1)]
+    assert sessions.find(kept) is not None
+    assert [sessions.find(cookie) is not None for cookie in cookies].count(True) == EACH_MOST
 
 
 def test_each_session_has_a_proof_of_its_own(
