@@ -110,8 +110,8 @@ class VideoRoutes:
         """Add the routes."""
         _list(app, CAMERAS, self.cameras, shapes.CameraList)
         _list(app, f"{ONE}/timeline", self.timeline, shapes.VideoTimeline)
-        _media(app, "video.mp4", self.video, "video/mp4", (404, 416, 503))
-        _media(app, "live.mp4", self.live, "video/mp4", (404, 503))
+        _media(app, "video.mp4", self.video, "video/mp4", (404, 416, 429, 503))
+        _media(app, "live.mp4", self.live, "video/mp4", (404, 429, 503))
         _media(app, "snapshot.jpg", self.snapshot, "image/jpeg", (404, 503))
         app.add_api_route(f"{ONE}/video.mp4", self.head, methods=["HEAD"], include_in_schema=False)
         app.add_api_route(
@@ -189,7 +189,7 @@ class VideoRoutes:
             return Response(status_code=304, headers={"ETag": plan.etag})
         begin, end = (0, plan.size_bytes) if part is None else part
         try:
-            place = self._playback.enter()
+            place = self._playback.enter(who.id)
         except PlaybackError as error:
             raise from_playback(error) from error
         try:
@@ -231,7 +231,7 @@ class VideoRoutes:
         """
         name = self._stream(camera_id, which)
         try:
-            place = self._playback.enter()
+            place = self._playback.enter(who.id)
         except PlaybackError as error:
             raise from_playback(error) from error
         stream = self._playback.live(name, place)

@@ -3,7 +3,7 @@
 from typing import Final
 
 from gateway.console.problems import Problem
-from gateway.playback import Busy, NothingThere, PlaybackError, TooMuch
+from gateway.playback import Busy, NothingThere, PlaybackError, TooMany, TooMuch
 
 RETRY_S: Final = "5"
 
@@ -19,6 +19,15 @@ def from_playback(error: PlaybackError) -> Problem:
             "一次最多播放 6 小时",
             "one answer is at most six hours",
             "ask for parts of at most six hours",
+        )
+    if isinstance(error, TooMany):
+        return Problem(
+            429,
+            "too_many_streams",
+            "同时打开的画面过多,请先关闭一些",
+            "you watch as many streams as one viewer may",
+            "end one of them, then ask again",
+            headers={"Retry-After": RETRY_S},
         )
     if isinstance(error, Busy):
         return Problem(

@@ -2,7 +2,15 @@
 
 from gateway.playback.address import Addresses, BadSignature, Expired
 from gateway.playback.bins import BINS_MOST
-from gateway.playback.errors import Busy, Gone, NothingThere, NotNow, PlaybackError, TooMuch
+from gateway.playback.errors import (
+    Busy,
+    Gone,
+    NothingThere,
+    NotNow,
+    PlaybackError,
+    TooMany,
+    TooMuch,
+)
 from gateway.playback.plan import Missing, Plan
 from gateway.playback.service import LiveStream, Place, Playback, Stream
 
@@ -22,5 +30,6 @@ __all__ = [
     "Playback",
     "PlaybackError",
     "Stream",
+    "TooMany",
     "TooMuch",
 ]

@@ -5,8 +5,10 @@ Needs   gateway.config's cameras, the index, the volumes' folders. No camera, no
 Keeps   1. Nothing here runs in the event loop for longer than a chunk's way to the socket.
         2. A place is given back when its stream is closed, however it ended.
         3. What cannot be read is an error or a short end, never other bytes.
-Bound   `most` streams at once; LIVE_SILENT_S without a picture ends a live stream; CHUNK_S for a
-        disk to give the next chunk.
+        4. Nobody takes all places: one viewer has `each` of them at most, so that a wall of
+           pictures somewhere never keeps whoever answers an alarm from looking.
+Bound   `most` streams at once, `each` of them for one viewer; LIVE_SILENT_S without a picture ends
+        a live stream; CHUNK_S for a disk to give the next chunk.
 """
 
 import asyncio
@@ -19,7 +21,7 @@ from gateway.config.settings import Camera
 from gateway.errors import StoreError
 from gateway.playback import bins, files, live, moments, overview, reading
 from gateway.playback.disks import Chunks, Disks
-from gateway.playback.errors import Busy, Gone, NothingThere, NotNow
+from gateway.playback.errors import Busy, Gone, NothingThere, NotNow, TooMany
 from gateway.playback.overview import Row
 from gateway.playback.pace import Pace
 from gateway.playback.plan import Missing, Plan
@@ -27,6 +29,7 @@ from gateway.playback.planner import Planner
 from gateway.store.video import VideoReader
 
 STREAMS_MOST: Final = 16
+STREAMS_EACH: Final = 8
 CHUNK_S: Final = 10.0
 LIVE_SILENT_S: Final = 15.0
 LIVE_BEGIN_S: Final = 12.0
@@ -40,7 +43,8 @@ ASKED_MOST: Final = 20
 class Place:
     """A viewer's place; leave() gives it back, once."""
 
-    def __init__(self, taken: set["Place"]) -> None:
+    def __init__(self, taken: set["Place"], who: str) -> None:
+        self.who = who
         self._taken = taken
         taken.add(self)
 
@@ -122,12 +126,14 @@ class Playback:
         clock: Clock,
         *,
         most: int = STREAMS_MOST,
+        each: int = STREAMS_EACH,
     ) -> None:
         self.cameras = {camera.id: camera for camera in cameras}
         self._volumes = tuple(volumes)
         self._store = store
         self._clock = clock
         self._most = most
+        self._each = each
         self._taken: set[Place] = set()
         self._reader = VideoReader(store)
         self._disks = Disks()
@@ -216,11 +222,13 @@ class Playback:
 
     # Streams.
 
-    def enter(self) -> Place:
-        """Take a place. Raises Busy."""
+    def enter(self, who: str) -> Place:
+        """Take a place for a viewer, by his id. Raises Busy, TooMany."""
+        if sum(place.who == who for place in self._taken) >= self._each:
+            raise TooMany(f"{self._each} streams")
         if len(self._taken) >= self._most:
             raise Busy(f"{self._most} streams")
-        return Place(self._taken)
+        return Place(self._taken, who)
 
     def open(self, plan: Plan, begin: int, end: int, place: Place) -> Stream:
         """The bytes of a plan from one to another; the place goes with the stream."""

@@ -4,6 +4,7 @@ import asyncio
 from pathlib import Path
 
 from gateway.console.tokens import Role
+from gateway.playback.service import STREAMS_EACH
 from tests.clocks import NOON, SECOND
 from tests.console.video_rig import ADDRESS, LIVE, SNAPSHOT, TIMELINE, TINY, VIDEO, Rig, rig
 from tests.playback.film import CAMERA, GROUP_NS, is_close, look
@@ -104,6 +105,17 @@ async def test_what_cannot_be_played_is_said_clearly(tmp_path: Path) -> None:
             answer = await it.ask(VIDEO, params=query)
             assert (answer.status, answer.json()["error"]["code"]) == (status, code), query
         assert it.trail == []
+
+
+async def test_the_whole_of_time_may_be_asked_for_and_nothing_behind_it(tmp_path: Path) -> None:
+    async with rig(tmp_path) as it:
+        await it.film.segments(1, groups=1)
+        whole = {"from": "0", "to": "9214646399000"}
+        row = (await it.ask(TIMELINE, params=whole)).json()
+        assert [span["from"] for span in row["spans"]] == ["2026-11-21T12:00:00.000Z"]
+        for query in ({"from": "0", "to": "9999-12-31T23:59:59Z"}, {"from": "0", "to": "9" * 14}):
+            assert (await it.ask(TIMELINE, params=query)).status == 422
+        assert (await it.ask(SNAPSHOT, params={"at": "9999-12-31T23:59:59Z"})).status == 422
 
 
 async def test_a_time_may_be_milliseconds_or_in_any_zone(tmp_path: Path) -> None:
@@ -223,13 +235,29 @@ async def test_more_viewers_than_places_are_asked_to_come_again(tmp_path: Path) 
     async with rig(tmp_path, most=1) as it:
         await it.film.segments(8)
         where = it.range(NOON, it.film.at_ns)
-        place = it.playback.enter()
+        place = it.playback.enter("somebody")
         answer = await it.ask(VIDEO, params=where)
         assert (answer.status, answer.json()["error"]["code"]) == (503, "too_many_viewers")
         assert answer.headers["Retry-After"]
         place.leave()
         assert (await it.ask(VIDEO, params=where)).status == 200
         await it.until_nobody_looks()
+
+
+async def test_one_viewer_leaves_places_for_the_others(tmp_path: Path) -> None:
+    async with rig(tmp_path) as it:
+        await it.film.segments(1)
+        where = it.range(NOON, it.film.at_ns)
+        guard = next(entry.id for entry in it.book.list() if entry.role is Role.GUARD)
+        places = [it.playback.enter(guard) for _ in range(STREAMS_EACH)]
+        for path, params in ((VIDEO, where), (LIVE, {})):
+            answer = await it.ask(path, params=params)
+            assert (answer.status, answer.json()["error"]["code"]) == (429, "too_many_streams")
+            assert answer.headers["Retry-After"]
+        assert it.trail == [], "nothing was seen"
+        assert (await it.ask(VIDEO, Role.LEADER, params=where)).status == 200
+        places.pop().leave()
+        assert (await it.ask(VIDEO, params=where)).status == 200
 
 
 async def test_a_viewer_who_leaves_gives_his_place_back(tmp_path: Path) -> None:

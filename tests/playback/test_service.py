@@ -40,10 +40,10 @@ async def test_a_stream_that_is_closed_while_it_reads_lets_go_of_its_place(tmp_p
             [camera_of()], [tmp_path / "disk"], tmp_path / "store", SystemClock(), most=2
         )
         plan = await playback.plan(CAMERA, NOON, film.at_ns, going_on=False)
-        one = playback.open(plan, 0, plan.size_bytes, playback.enter())
-        other = playback.open(plan, 0, plan.size_bytes, playback.enter())
+        one = playback.open(plan, 0, plan.size_bytes, playback.enter("one"))
+        other = playback.open(plan, 0, plan.size_bytes, playback.enter("other"))
         with pytest.raises(Busy):
-            playback.enter()
+            playback.enter("third")
         reading = asyncio.create_task(one.next())
         await asyncio.sleep(0)
         one.close()
