@@ -39,16 +39,34 @@ export async function post<T>(path: string, body: unknown, key: string = crypto.
   }
 }
 
+/** POST something that answers with a file, and have the browser keep it. No time limit: it is made while we wait. */
+export async function save(path: string, body: unknown): Promise<void> {
+  const answer = await asked("POST", path, body, undefined, undefined);
+  const name = /filename="([^"/\\]+)"/.exec(answer.headers.get("Content-Disposition") ?? "")?.[1] ?? "evidence.zip";
+  const url = URL.createObjectURL(await answer.blob());
+  const link = document.createElement("a");
+  link.href = url;
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(url), 60_000);
+}
+
 export async function remove(path: string): Promise<void> {
   await ask("DELETE", path, undefined, undefined);
 }
 
 async function ask<T>(method: string, path: string, body: unknown, key: string | undefined): Promise<T> {
+  const answer = await asked(method, path, body, key, AbortSignal.timeout(WAIT_MS));
+  return (answer.status === 204 ? null : await answer.json().catch(() => null)) as T;
+}
+
+async function asked(method: string, path: string, body: unknown, key: string | undefined, signal: AbortSignal | undefined): Promise<Response> {
   const headers: Record<string, string> = {};
   if (body !== undefined) headers["Content-Type"] = "application/json";
   if (key !== undefined) headers["Idempotency-Key"] = key;
   if (me.value !== null) headers["X-CSRF-Token"] = me.value.csrf;
-  const init: RequestInit = { method, headers, cache: "no-store", signal: AbortSignal.timeout(WAIT_MS) };
+  const init: RequestInit = { method, headers, cache: "no-store" };
+  if (signal !== undefined) init.signal = signal;
   if (body !== undefined) init.body = JSON.stringify(body);
   let answer: Response;
   try {
@@ -56,8 +74,8 @@ async function ask<T>(method: string, path: string, body: unknown, key: string |
   } catch {
     throw new Refused(0, "gone", "网关没有应答", "the gateway did not answer", "look at the red bar; telephone if it is urgent");
   }
-  const told: unknown = answer.status === 204 ? null : await answer.json().catch(() => null);
-  if (answer.ok) return told as T;
+  if (answer.ok) return answer;
+  const told: unknown = await answer.json().catch(() => null);
   const error = (told as { error?: { code?: string; message_zh?: string; message?: string; next?: string } } | null)?.error;
   throw new Refused(
     answer.status,

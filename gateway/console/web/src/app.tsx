@@ -1,63 +1,52 @@
-/** The console: who is here, which screen, and what must happen whatever screen it is. */
+/** The console: who is here, and which screen. */
 import { useEffect, useState } from "preact/hooks";
-import { get, me, post, remove, type Me } from "./api";
-import { trouble } from "./deeds";
-import { isWriting, onAct } from "./keys";
-import { Chip } from "./parts/chip";
+import { get, me, remove, type Me } from "./api";
+import { onAct } from "./keys";
 import { Frame } from "./parts/frame";
-import { go, route } from "./route";
+import { readPlans } from "./plans";
+import { go, route, tokenInAddress } from "./route";
 import { Duty } from "./screens/duty";
 import { HealthWall } from "./screens/health";
 import { Incident } from "./screens/incident";
 import { Log } from "./screens/log";
-import { SignOn } from "./screens/sign-on";
-import { wanted } from "./sound/patterns";
-import { canSound, follow, silence } from "./sound/player";
-import type { Alarm } from "./state/model";
-import { isAcknowledged, lines } from "./state/queue";
-import { again, gatewayNow, house, isLive, link, tick } from "./stream/page";
-import { either, t } from "./words";
+import { Phone } from "./screens/phone";
+import { SignOn, withToken } from "./screens/sign-on";
+import { wake } from "./sound/player";
+import { again, house, link } from "./stream/page";
 
 export function App() {
   const [isAsked, setAsked] = useState(false);
   useEffect(() => {
-    get<Me>("/api/v1/session")
-      .then((found) => (me.value = found))
+    void wake(); // a kiosk's browser allows it; others wait for the first touch
+    const token = tokenInAddress();
+    const found = token === "" ? get<Me>("/api/v1/session") : withToken(token);
+    found
+      .then((who) => {
+        me.value = who;
+        again();
+      })
       .catch(() => undefined) // nobody is signed on: the screen asks
       .finally(() => setAsked(true));
   }, []);
   if (!isAsked) return null;
-  if (me.value === null || link.value.signedOut) return <SignOn ready={(found) => (me.value = found)} />;
+  const isOut = link.value.signedOut;
+  if (me.value === null || isOut) return <SignOn isOut={isOut && me.value !== null} ready={(found) => (me.value = found)} />;
   return <Signed />;
 }
 
 function Signed() {
-  const open = [...house.value.alarms.values(), ...house.value.faults.values()];
-  useAlarms(open);
-  useSound(open);
-  useEffect(() => onAct((act) => (act === "silence" ? (silence(Date.now()), true) : act === "back" ? (go("duty"), true) : false)), []);
+  const epoch = house.value.epoch;
+  useEffect(() => void readPlans(), [epoch]);
+  useEffect(() => onAct((act) => (act === "back" || act === "map" ? (go("duty"), true) : false)), []);
   const signOff = (): void => {
-    void remove("/api/v1/session").then(() => {
+    const over = (): void => {
       me.value = null;
       again();
-    });
+    };
+    void remove("/api/v1/session").then(over, over);
   };
-  const urgent = lines(open).filter((line) => line.first.priority === 1 && !isAcknowledged(line.first));
-  return (
-    <Frame signOff={signOff}>
-      {urgent.length > 0 && route.value.screen !== "duty" ? <Top alarms={urgent.map((line) => line.first)} /> : null}
-      {trouble.value === null ? null : (
-        <section class="trouble" role="alert">
-          <strong>{t("error.title")}</strong> {either(trouble.value.zh, trouble.value.en)}
-          {trouble.value.next === "" ? null : <span>{t("error.next", { next: trouble.value.next })}</span>}
-          <button type="button" onClick={() => (trouble.value = null)}>
-            {t("act.confirm")}
-          </button>
-        </section>
-      )}
-      {screen()}
-    </Frame>
-  );
+  if (route.value.screen === "phone") return <Phone />;
+  return <Frame signOff={signOff}>{screen()}</Frame>;
 }
 
 function screen() {
@@ -71,53 +60,4 @@ function screen() {
     default:
       return <Duty />;
   }
-}
-
-/** Urgent alarms stand on top of every screen; none covers another. */
-function Top({ alarms }: { alarms: readonly Alarm[] }) {
-  return (
-    <section class="top" role="alert">
-      {alarms.map((alarm) => (
-        <button key={alarm.alarm_id} type="button" class={route.value.id === alarm.alarm_id ? "here" : ""} onClick={() => go("incident", alarm.alarm_id)}>
-          <Chip alarm={alarm} /> {alarm.device.place} · {alarm.device.name}
-        </button>
-      ))}
-    </section>
-  );
-}
-
-const opened = new Set<string>();
-const receipted = new Set<string>();
-
-/** A new urgent alarm opens by itself unless somebody is writing; that it was painted is told to the gateway. */
-function useAlarms(open: readonly Alarm[]): void {
-  const urgent = open.filter((alarm) => alarm.priority === 1 && !isAcknowledged(alarm) && alarm.kind !== "duress");
-  const key = urgent.map((alarm) => `${alarm.alarm_id}:${alarm.count}`).join();
-  useEffect(() => {
-    const fresh = urgent.filter((alarm) => !opened.has(alarm.alarm_id));
-    for (const alarm of fresh) opened.add(alarm.alarm_id);
-    const first = fresh[0];
-    const isFree = !isWriting(document.activeElement) && route.value.screen !== "incident";
-    if (first !== undefined && isFree && fresh.length === 1 && urgent.length === 1) go("incident", first.alarm_id);
-    requestAnimationFrame(() => requestAnimationFrame(() => void receipts(urgent)));
-  }, [key]);
-}
-
-/** Painted: two frames have gone by since the alarm was in the page. */
-async function receipts(alarms: readonly Alarm[]): Promise<void> {
-  if (document.visibilityState !== "visible") return;
-  const fresh = alarms.filter((alarm) => !receipted.has(`${alarm.alarm_id}:${canSound.value}`));
-  if (fresh.length === 0) return;
-  for (const alarm of fresh) receipted.add(`${alarm.alarm_id}:${canSound.value}`);
-  try {
-    await post("/api/v1/console/shown", { alarms: fresh.map((alarm) => alarm.alarm_id), sounding: canSound.value });
-  } catch {
-    for (const alarm of fresh) receipted.delete(`${alarm.alarm_id}:${canSound.value}`); // told again with the next one
-  }
-}
-
-function useSound(open: readonly Alarm[]): void {
-  useEffect(() => {
-    follow(wanted(open, isLive.value, gatewayNow.value), tick.value);
-  }, [tick.value, open.length]);
 }

@@ -1,8 +1,9 @@
 /** What a person decides. Each has one key for as long as it is tried; what was refused is shown until somebody has read it. */
 import { signal } from "@preact/signals";
-import { Refused, post } from "./api";
+import { Refused, me, post } from "./api";
 import type { Alarm } from "./state/model";
 import { isAcknowledged } from "./state/queue";
+import { isLive } from "./stream/page";
 import { t } from "./words";
 
 export interface Trouble {
@@ -11,32 +12,63 @@ export interface Trouble {
   next: string;
 }
 
+/** What was not done, and why. */
 export const trouble = signal<Trouble | null>(null);
+/** What was done by somebody else already: no trouble, but to be known. */
+export const news = signal("");
 
 export type Disposition = "real" | "accidental" | "fault" | "test" | "malicious";
 export const DISPOSITIONS: readonly Disposition[] = ["real", "accidental", "fault", "test", "malicious"];
+/** How many causes the catalogue offers for each (words disp.cause.HOW.N): a list that is short is used. */
+export const CAUSES: Record<Disposition, number> = { real: 0, accidental: 4, fault: 4, test: 3, malicious: 3 };
 
-async function done(work: () => Promise<unknown>): Promise<boolean> {
+/** Returns what the gateway answered, null when it refused: then `trouble` says why. */
+export async function tried<T>(work: () => Promise<T>): Promise<T | null> {
+  if (!isLive.value) {
+    trouble.value = { zh: "与网关断开，没有送出", en: "the gateway is not connected: nothing was sent", next: t("lost.telephone") };
+    return null;
+  }
   try {
-    await work();
-    return true;
+    return await work();
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
     trouble.value = { zh: error.zh, en: error.en, next: error.next };
-    return false;
+    return null;
   }
 }
 
-export async function acknowledge(alarm: Alarm): Promise<boolean> {
-  if (isAcknowledged(alarm)) return true;
-  return done(() => post(`/api/v1/alarms/${encodeURIComponent(alarm.alarm_id)}/acknowledge`, {}));
+function of(alarm: Alarm, what: string): string {
+  return `/api/v1/alarms/${encodeURIComponent(alarm.alarm_id)}/${what}`;
+}
+
+/** Of two who acknowledge at once the first one has it, and the second one is told who that is. */
+export async function acknowledge(alarm: Alarm): Promise<void> {
+  if (isAcknowledged(alarm)) return;
+  const row = await tried(() => post<Alarm>(of(alarm, "acknowledge"), {}));
+  const by = row?.acknowledged_by ?? null;
+  if (by !== null && by !== me.value?.name) news.value = t("alarm.raced", { name: by });
 }
 
 /** A cause is asked for where the alarm was no real one: false alarms that nobody explains come back. */
 export async function dispose(alarm: Alarm, disposition: Disposition, note: string): Promise<boolean> {
   if (disposition !== "real" && note.trim() === "") {
-    trouble.value = { zh: "请写原因", en: "A cause is needed", next: t("disp.cause") };
+    trouble.value = { zh: "请选择或写下原因", en: "A cause is needed", next: t("disp.cause") };
     return false;
   }
-  return done(() => post(`/api/v1/alarms/${encodeURIComponent(alarm.alarm_id)}/close`, { disposition, note }));
+  return (await tried(() => post<Alarm>(of(alarm, "close"), { disposition, note }))) !== null;
+}
+
+export async function tell(alarm: Alarm, text: string): Promise<boolean> {
+  return (await tried(() => post<unknown>(of(alarm, "notes"), { text }))) !== null;
+}
+
+/** reason: "" for a step that was done, why it was left out otherwise. */
+export async function step(alarm: Alarm, number: number, reason: string): Promise<boolean> {
+  const body = reason === "" ? { state: "done", reason: "" } : { state: "skipped", reason };
+  return (await tried(() => post<unknown>(of(alarm, `steps/${number}`), body))) !== null;
+}
+
+/** Somebody told a receiver by telephone what did not reach it. */
+export async function telephoned(alarm: Alarm, receiver: string): Promise<boolean> {
+  return (await tried(() => post<unknown>(of(alarm, "telephoned"), { receiver, note: "" }))) !== null;
 }

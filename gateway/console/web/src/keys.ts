@@ -1,5 +1,6 @@
 /** The keyboard of console.md section 5. Every key has a button as well; a key in a text field is the text's. */
-export type Act = "silence" | "ack" | "next" | "map" | "video" | "note" | "dispose" | "card" | "up" | "down" | "enter" | "back";
+export type Digit = "1" | "2" | "3" | "4" | "5";
+export type Act = "silence" | "ack" | "next" | "map" | "video" | "note" | "dispose" | "card" | "up" | "down" | "enter" | "back" | Digit;
 
 const KEYS: Record<string, Act> = {
   " ": "silence",
@@ -16,6 +17,11 @@ const KEYS: Record<string, Act> = {
   ArrowDown: "down",
   Enter: "enter",
   Escape: "back",
+  "1": "1",
+  "2": "2",
+  "3": "3",
+  "4": "4",
+  "5": "5",
 };
 const EVEN_WHILE_WRITING = new Set(["F2", "F3", "F4", "F6", "F7", "F8", "F9", "Escape"]);
 
@@ -31,6 +37,11 @@ export function onAct(handler: Handler): () => void {
   };
 }
 
+/** Do what a key does: for its button. Returns whether anybody took it. */
+export function perform(act: Act): boolean {
+  return [...handlers].some((handler) => handler(act));
+}
+
 export function isWriting(target: EventTarget | null): boolean {
   return target instanceof HTMLElement && (target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName));
 }
@@ -38,10 +49,16 @@ export function isWriting(target: EventTarget | null): boolean {
 export function listen(): void {
   addEventListener("keydown", (event) => {
     const act = KEYS[event.key];
-    if (act === undefined || event.ctrlKey || event.altKey || event.metaKey || event.repeat) return;
+    if (act === undefined || event.ctrlKey || event.altKey || event.metaKey) return;
     if (isWriting(event.target) && !EVEN_WHILE_WRITING.has(event.key)) return;
     // A button that has the focus is pressed with Enter and Space by the browser: that is what its owner expects.
     if ((event.key === "Enter" || event.key === " ") && event.target instanceof HTMLButtonElement) return;
-    if (handlers.some((handler) => handler(act))) event.preventDefault();
+    const isOurs = /^F\d$/.test(event.key); // the browser's own search or caret must not come up beside an alarm
+    const isTaken = !event.repeat && perform(act);
+    if (isOurs || isTaken) event.preventDefault();
+  });
+  // A button that was clicked gives the keyboard back: Space is for silence, not for the last button once more.
+  addEventListener("click", (event) => {
+    if (event.detail > 0 && event.target instanceof Element) event.target.closest("button")?.blur();
   });
 }

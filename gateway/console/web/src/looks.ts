@@ -1,20 +1,29 @@
 /** Day or night, and large type: by the hour until somebody chooses. */
-import { effect, signal } from "@preact/signals";
+import { computed, effect, signal } from "@preact/signals";
 
 export type Look = "day" | "night" | "auto";
 const KEPT_LOOK = "campus.look";
 const KEPT_LARGE = "campus.large";
 
-export const look = signal<Look>((localStorage.getItem(KEPT_LOOK) as Look | null) ?? "auto");
+export const look = signal<Look>(known(localStorage.getItem(KEPT_LOOK)));
 export const isLarge = signal(localStorage.getItem(KEPT_LARGE) === "1");
+const hour = signal(new Date().getHours());
+export const isNightNow = computed(() => isNight(look.value, hour.value));
 
-export function isNight(chosen: Look, hour: number): boolean {
-  return chosen === "auto" ? hour < 6 || hour >= 19 : chosen === "night";
+function known(kept: string | null): Look {
+  return kept === "day" || kept === "night" ? kept : "auto";
 }
 
-export function follow(hour: () => number): void {
+export function isNight(chosen: Look, atHour: number): boolean {
+  return chosen === "auto" ? atHour < 6 || atHour >= 19 : chosen === "night";
+}
+
+export function follow(now: () => number): void {
   effect(() => {
-    document.documentElement.dataset["look"] = isNight(look.value, hour()) ? "night" : "day";
+    hour.value = new Date(now()).getHours();
+  });
+  effect(() => {
+    document.documentElement.dataset["look"] = isNightNow.value ? "night" : "day";
     document.documentElement.dataset["large"] = isLarge.value ? "yes" : "no";
     localStorage.setItem(KEPT_LOOK, look.value);
     localStorage.setItem(KEPT_LARGE, isLarge.value ? "1" : "0");

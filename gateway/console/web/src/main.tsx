@@ -1,12 +1,16 @@
 import { render } from "preact";
+import { watch } from "./alarms";
 import { App } from "./app";
 import { listen } from "./keys";
 import { follow } from "./looks";
+import { wakeOnGesture } from "./sound/player";
 import { start, tick } from "./stream/page";
 import "./style/page.css";
 
-follow(() => new Date(tick.value).getHours());
+follow(() => tick.value);
 listen();
+wakeOnGesture();
 start();
+watch();
 const box = document.getElementById("house");
 if (box !== null) render(<App />, box);

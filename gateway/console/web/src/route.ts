@@ -1,8 +1,8 @@
 /** Where the page is: in the address, so that reload and back do what people expect. */
 import { computed, signal } from "@preact/signals";
 
-export type Screen = "duty" | "incident" | "health" | "playback" | "log" | "setup";
-const SCREENS: readonly Screen[] = ["duty", "incident", "health", "playback", "log", "setup"];
+export type Screen = "duty" | "incident" | "health" | "playback" | "log" | "setup" | "phone";
+const SCREENS: readonly Screen[] = ["duty", "incident", "health", "playback", "log", "setup", "phone"];
 
 const hash = signal(typeof location === "undefined" ? "" : location.hash);
 if (typeof addEventListener === "function") addEventListener("hashchange", () => (hash.value = location.hash));
@@ -18,4 +18,13 @@ export const route = computed(() => {
 export function go(screen: Screen, id = "", query: Record<string, string> = {}): void {
   const asked = new URLSearchParams(query).toString();
   location.hash = `#/${screen}${id === "" ? "" : `/${encodeURIComponent(id)}`}${asked === "" ? "" : `?${asked}`}`;
+}
+
+/** The token of a link that signs on (#token=…), "" for none; it leaves the address at once, and with it the history. */
+export function tokenInAddress(): string {
+  const found = /^#token=([A-Za-z0-9._~%-]{1,200})$/.exec(location.hash)?.[1];
+  if (found === undefined) return "";
+  history.replaceState(null, "", `${location.pathname}${location.search}#/duty`);
+  hash.value = location.hash;
+  return decodeURIComponent(found);
 }

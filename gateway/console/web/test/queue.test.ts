@@ -1,8 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { lampOf } from "../src/state/lamps";
 import { lines } from "../src/state/queue";
-import { wanted } from "../src/sound/patterns";
+import { TURN_MS, wanted } from "../src/sound/patterns";
 import { clock, elapsed } from "../src/state/time";
+import type { Alarm } from "../src/state/model";
 import { T0, alarm, at, delivery } from "./rows";
 
 const ids = (found: ReturnType<typeof lines>): string[] => found.map((line) => line.first.alarm_id);
@@ -29,6 +30,16 @@ describe("the queue", () => {
   it("does not fold what came slowly", () => {
     const slow = Array.from({ length: 12 }, (_, n) => alarm(`s${n}`, { priority: 2, kind: "smoke", raised_at: at(n * 120) }));
     expect(lines(slow)).toHaveLength(12);
+  });
+
+  it("folds a flood that comes from everywhere, and still no priority 1", () => {
+    const from = (n: number): Partial<Alarm> => ({ raised_at: at(n / 10), device: { id: `d${n}`, name: `${n}`, place: `room ${n}`, family: "smoke" } });
+    const flood = Array.from({ length: 480 }, (_, n) => alarm(`s${n}`, { priority: 2, kind: "smoke", ...from(n) }));
+    const presses = Array.from({ length: 20 }, (_, n) => alarm(`p${n}`, from(n)));
+    const found = lines([...flood, ...presses]);
+    expect(found).toHaveLength(21);
+    expect(found.slice(0, 20).every((line) => line.first.priority === 1 && line.all.length === 1)).toBe(true);
+    expect(found.at(-1)?.all).toHaveLength(480);
   });
 
   it("shows nothing of a duress", () => {
@@ -68,6 +79,22 @@ describe("the loudspeaker", () => {
     expect(wanted([left], true, T0 + 20_000)?.sound).toBe("undelivered");
     const taken = { ...left, deliveries: [...left.deliveries, delivery("received", { receiver: "bureau" })] };
     expect(wanted([taken], true, T0 + 20_000)).toBeNull();
+  });
+
+  it("speaks the place of a live alarm and never of a drill, and lets several have their turn", () => {
+    expect(wanted([alarm("a b")], true, T0)?.spoken).toBe("/api/v1/speech/btn-a%20b/button");
+    expect(wanted([alarm("a", { mode: "drill" })], true, T0)?.spoken).toBe("");
+    const heard = new Set(Array.from({ length: 4 }, (_, n) => wanted([alarm("a"), alarm("b")], true, T0 + n * TURN_MS)?.alarm));
+    expect([...heard].sort()).toEqual(["a", "b"]);
+  });
+
+  it("lets an emergency of a drill wait behind a live one, and keeps the fire's own rhythm", () => {
+    expect(wanted([alarm("d", { mode: "drill" }), alarm("f", { kind: "fire" })], true, T0)).toMatchObject({ sound: "fire", isDrill: false });
+    expect(wanted([alarm("d", { mode: "drill" })], true, T0)).toMatchObject({ sound: "urgent", isDrill: true });
+  });
+
+  it("says nothing of what was only written down late", () => {
+    expect(wanted([alarm("h", { mode: "historical" }), alarm("l", { priority: 4 })], true, T0)).toBeNull();
   });
 
   it("is silent about a duress, and knocks when the gateway is gone", () => {

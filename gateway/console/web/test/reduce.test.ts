@@ -1,10 +1,17 @@
 import { describe, expect, it } from "vitest";
-import { EMPTY, LOG_MOST, reduce, type House } from "../src/state/reduce";
+import { found, newest } from "../src/state/log";
+import { EMPTY, LOG_MOST, MISSED_MOST, reduce, type House } from "../src/state/reduce";
 import type { News } from "../src/state/model";
 import { alarm, at, entry, snapshot } from "./rows";
 
 function after(...news: News[]): House {
   return news.reduce(reduce, EMPTY);
+}
+
+function seqs(house: House): number[] {
+  return found(house.log, () => true)
+    .map((each) => each.seq)
+    .reverse();
 }
 
 describe("the house", () => {
@@ -42,7 +49,7 @@ describe("the house", () => {
       { type: "record", data: entry(2) },
       { type: "record", data: entry(3) },
     );
-    expect(house.log.map((each) => each.seq)).toEqual([1, 2, 3]);
+    expect(seqs(house)).toEqual([1, 2, 3]);
     expect(house.seq).toBe(3);
   });
 
@@ -53,14 +60,17 @@ describe("the house", () => {
       { type: "snapshot", data: snapshot({ epoch: "life-2", seq: 2 }) },
       { type: "record", data: entry(3) },
     );
-    expect(house.log.map((each) => each.seq)).toEqual([3]);
+    expect(seqs(house)).toEqual([3]);
   });
 
   it("holds a bounded log", () => {
     let house = after({ type: "snapshot", data: snapshot() });
     for (let seq = 1; seq <= LOG_MOST + 50; seq += 1) house = reduce(house, { type: "record", data: entry(seq) });
-    expect(house.log).toHaveLength(LOG_MOST);
-    expect(house.log[0]?.seq).toBe(51);
+    expect(house.log.count).toBeLessThanOrEqual(LOG_MOST);
+    expect(house.log.count).toBeGreaterThan(LOG_MOST - 300);
+    expect(newest(house.log, 0)?.seq).toBe(LOG_MOST + 50);
+    expect(newest(house.log, house.log.count - 1)?.seq).toBe(LOG_MOST + 51 - house.log.count);
+    expect(newest(house.log, house.log.count)).toBeUndefined();
   });
 
   it("changes nothing it was given", () => {
@@ -68,5 +78,30 @@ describe("the house", () => {
     const frozen = JSON.stringify([...before.alarms]);
     reduce(before, { type: "alarm", data: alarm("b") });
     expect(JSON.stringify([...before.alarms])).toBe(frozen);
+  });
+
+  it("begins a new log when more was missed than the gateway tells again: no log has a hole", () => {
+    const before = after({ type: "snapshot", data: snapshot({ seq: 1 }) }, { type: "record", data: entry(1) });
+    const back = (seq: number): House => [{ type: "snapshot", data: snapshot({ seq }) } as const, { type: "record", data: entry(seq) } as const].reduce<House>(reduce, before);
+    expect(seqs(back(1 + MISSED_MOST))).toEqual([1, 1 + MISSED_MOST]);
+    expect(seqs(back(2 + MISSED_MOST))).toEqual([2 + MISSED_MOST]);
+  });
+
+  it("bears what a newer gateway says", () => {
+    const house = after({ type: "snapshot", data: snapshot({ alarms: [alarm("a")] }) });
+    expect(reduce(house, { type: "weather", data: {} } as unknown as News)).toBe(house);
+  });
+
+  it("comes to the same picture of a recorded day, whatever was told twice", () => {
+    const day: News[] = [{ type: "snapshot", data: snapshot() }];
+    for (let n = 1; n <= 300; n += 1) {
+      const row = alarm(`a${n % 40}`, { count: n });
+      day.push({ type: "alarm", data: n % 7 === 0 ? { ...row, state: "closed", closed_at: at(n) } : row }, { type: "record", data: entry(n) });
+    }
+    const stuttered = day.flatMap((news, n) => (n % 3 === 0 ? [news, news] : [news]));
+    const [once, twice] = [after(...day), after(...stuttered)];
+    expect([...twice.alarms]).toEqual([...once.alarms]);
+    expect(twice.closed).toEqual(once.closed);
+    expect(seqs(twice)).toEqual(seqs(once));
   });
 });

@@ -1,26 +1,32 @@
-/** What is around every screen: head, the bar that says when nothing here can be believed, keys. */
+/** What is around every screen: head, the bars that say what cannot be relied on, the keys as buttons. */
 import type { ComponentChildren } from "preact";
+import { isDrill, urgent } from "../alarms";
 import { me } from "../api";
-import { isLarge, look } from "../looks";
+import { news, trouble } from "../deeds";
+import { perform, type Act } from "../keys";
+import { isLarge, isNightNow, look } from "../looks";
 import { go, route, type Screen } from "../route";
 import { canSound, silentUntilMs, wake } from "../sound/player";
-import { clock, elapsed } from "../state/time";
-import { gatewayNow, heardMs, house, isLive, phones, tick } from "../stream/page";
-import { language, named, speak, t } from "../words";
+import { heardMs, house, isLive, phones, tick } from "../stream/page";
+import { either, language, named, speak, t } from "../words";
+import { Chip } from "./chip";
+import { Now, SinceHere } from "./time";
+import { Told, Where } from "./where";
 
 const PLACES: readonly Screen[] = ["duty", "health", "playback", "log"];
+const TABS_MOST = 6;
 
 export function Frame({ children, signOff }: { children: ComponentChildren; signOff: () => void }) {
+  const mode = urgent.value.length > 0 ? " urgent" : isDrill.value ? " in-drill" : "";
   return (
-    <div class={`frame${isLive.value ? "" : " stale"}`}>
+    <div class={`frame${isLive.value ? "" : " stale"}${mode}`}>
       <Head signOff={signOff} />
       <Lost />
-      {canSound.value ? null : (
-        <button type="button" class="bar mute" onClick={() => void wake()}>
-          {t("sound.none")}
-        </button>
-      )}
-      <main>{children}</main>
+      <Mute />
+      {isDrill.value ? <Drill /> : null}
+      <Top />
+      <Said />
+      <main id="main">{children}</main>
       <Foot />
     </div>
   );
@@ -29,50 +35,135 @@ export function Frame({ children, signOff }: { children: ComponentChildren; sign
 function Head({ signOff }: { signOff: () => void }) {
   return (
     <header>
-      <time class="now">{clock(gatewayNow.value)}</time>
-      <strong class="site">{house.value.site.name}</strong>
-      <nav>
+      <Now />
+      <strong class="site">
+        <Told text={house.value.site.name} most={30} />
+      </strong>
+      <nav aria-label={t("nav.title")}>
         {PLACES.map((screen) => (
           <button key={screen} type="button" aria-current={route.value.screen === screen ? "page" : undefined} onClick={() => go(screen)}>
             {t(`nav.${screen}` as "nav.duty")}
           </button>
         ))}
       </nav>
-      <ul class="receivers">
-        {house.value.receivers.map((receiver) => (
-          <li key={receiver.name} class={isLive.value ? receiver.state : "unknown"}>
-            {named("receiver.name", receiver.name)} {isLive.value ? t(`receiver.${receiver.state}`) : t("state.unknown")}
-            {receiver.queue_depth > 0 ? ` · ${t("receiver.waiting", { count: receiver.queue_depth })}` : ""}
-          </li>
-        ))}
-      </ul>
-      <span class="who">{me.value?.name ?? ""}</span>
-      <button type="button" onClick={() => (look.value = document.documentElement.dataset["look"] === "night" ? "day" : "night")}>
-        {t(document.documentElement.dataset["look"] === "night" ? "look.day" : "look.night")}
-      </button>
-      <button type="button" aria-pressed={isLarge.value} onClick={() => (isLarge.value = !isLarge.value)}>
-        {t("look.large")}
-      </button>
-      <button type="button" onClick={() => speak(language.value === "zh" ? "en" : "zh")}>
-        {t("look.language")}
-      </button>
-      <button type="button" onClick={signOff}>
-        {t("sign.off")}
-      </button>
+      <Receivers />
+      <span class="tools">
+        <span class="who">
+          <Told text={me.value?.name ?? ""} most={20} />
+        </span>
+        <button type="button" onClick={() => (look.value = isNightNow.value ? "day" : "night")}>
+          {t(isNightNow.value ? "look.day" : "look.night")}
+        </button>
+        <button type="button" aria-pressed={isLarge.value} onClick={() => (isLarge.value = !isLarge.value)}>
+          {t("look.large")}
+        </button>
+        <button type="button" onClick={() => speak(language.value === "zh" ? "en" : "zh")}>
+          {t("look.language")}
+        </button>
+        <button type="button" onClick={signOff}>
+          {t("sign.off")}
+        </button>
+      </span>
     </header>
   );
 }
 
+const SIGNS = { ok: "●", failing: "✖", down: "✖" } as const;
+
+function Receivers() {
+  return (
+    <ul class="receivers" aria-label={t("receiver.title")}>
+      {house.value.receivers.map((receiver) => {
+        const state = isLive.value ? receiver.state : "unknown";
+        return (
+          <li key={receiver.name} class={`receiver ${state}`}>
+            <span aria-hidden="true">{state === "unknown" ? "?" : (SIGNS[state] ?? "?")}</span> {named("receiver.name", receiver.name)}{" "}
+            {state === "ok" ? null : state === "unknown" ? t("state.unknown") : t(`receiver.${state}`)}
+            {receiver.queue_depth > 0 && state !== "unknown" ? ` · ${t("receiver.waiting", { count: receiver.queue_depth })}` : ""}
+          </li>
+        );
+      })}
+    </ul>
+  );
+}
+
 /** The whole width, and no button that pretends to work: what the page knows is old. */
-function Lost() {
+export function Lost() {
   if (isLive.value) return null;
-  const age = heardMs.value === 0 ? null : elapsed(heardMs.value, tick.value);
   return (
     <section class="bar lost" role="alert">
-      <strong>{age === null ? t("lost.never") : t("lost.title", { age })}</strong>
+      <strong>
+        {heardMs.value === 0 ? t("lost.never") : t("lost.title")} {heardMs.value === 0 ? null : <SinceHere atMs={heardMs.value} />}
+      </strong>
       <span>{t("lost.hint")}</span>
       <Phones />
     </section>
+  );
+}
+
+/** This browser is not heard: whoever is on duty must know, and the gateway's own siren stands in. */
+function Mute() {
+  if (canSound.value) return null;
+  return (
+    <button type="button" class="bar mute" onClick={() => void wake()}>
+      {t("sound.none")}
+    </button>
+  );
+}
+
+/** A drill looks different from across the room; what is real breaks through it. */
+function Drill() {
+  const isReal = urgent.value.length > 0;
+  return (
+    <section class={`bar ${isReal ? "real" : "drill"}`} role="status">
+      <strong>{t(isReal ? "drill.real" : "drill.on")}</strong>
+    </section>
+  );
+}
+
+/** Urgent alarms stand on top of every screen but the queue; none covers another, the newest is never before an older one. */
+function Top() {
+  const found = urgent.value;
+  if (found.length === 0 || route.value.screen === "duty") return null;
+  const rest = found.length - TABS_MOST;
+  return (
+    <section class="top" role="alert" aria-label={t("priority.1")}>
+      {found.slice(0, TABS_MOST).map((alarm) => (
+        <button key={alarm.alarm_id} type="button" data-alarm={alarm.alarm_id} class={route.value.id === alarm.alarm_id ? "here" : ""} onClick={() => go("incident", alarm.alarm_id)}>
+          <Chip alarm={alarm} /> <Where place={alarm.device.place} name={alarm.device.name} />
+        </button>
+      ))}
+      {rest > 0 ? (
+        <button type="button" onClick={() => go("duty")}>
+          {t("top.rest", { count: rest })}
+        </button>
+      ) : null}
+    </section>
+  );
+}
+
+/** What the gateway refused, and what others did first; it stays until somebody has read it. */
+function Said() {
+  return (
+    <>
+      {trouble.value === null ? null : (
+        <section class="trouble" role="alert">
+          <strong>{t("error.title")}</strong> <span>{either(trouble.value.zh, trouble.value.en)}</span>
+          {trouble.value.next === "" || language.value === "zh" ? null : <span>{t("error.next", { next: trouble.value.next })}</span>}
+          <button type="button" onClick={() => (trouble.value = null)}>
+            {t("act.confirm")}
+          </button>
+        </section>
+      )}
+      {news.value === "" ? null : (
+        <section class="trouble news" role="status">
+          <strong>{news.value}</strong>
+          <button type="button" onClick={() => (news.value = "")}>
+            {t("act.confirm")}
+          </button>
+        </section>
+      )}
+    </>
   );
 }
 
@@ -82,21 +173,46 @@ export function Phones() {
   return (
     <ul class="phones" aria-label={t("phones.title")}>
       {found.map((phone) => (
-        <li key={phone.number}>
-          {phone.name} <b>{phone.number}</b>
+        <li key={`${phone.name}${phone.number}`}>
+          <Told text={phone.name} most={20} />{" "}
+          <a class="number" href={`tel:${phone.number.replace(/[^\d+*#]/g, "")}`}>
+            {phone.number}
+          </a>
         </li>
       ))}
     </ul>
   );
 }
 
+const KEYS: readonly [string, Act, "alarm.ack"][] = [
+  ["F2", "ack", "alarm.ack"],
+  ["F3", "next", "alarm.next" as "alarm.ack"],
+  ["F4", "map", "alarm.map" as "alarm.ack"],
+  ["F6", "video", "alarm.video" as "alarm.ack"],
+  ["F7", "note", "alarm.note" as "alarm.ack"],
+  ["F8", "dispose", "alarm.dispose" as "alarm.ack"],
+  ["F9", "card", "alarm.card" as "alarm.ack"],
+];
+
 function Foot() {
-  const silentS = Math.ceil((silentUntilMs.value - tick.value) / 1000);
   return (
     <footer>
-      <span>{t("keys.footer")}</span>
-      {silentS > 0 ? <strong>{t("alarm.silenced", { seconds: silentS })}</strong> : null}
+      {KEYS.map(([key, act, words]) => (
+        <button key={key} type="button" onClick={() => perform(act)}>
+          <kbd>{key}</kbd> {t(words)}
+        </button>
+      ))}
+      <Silence />
       <a href="/basic">{t("nav.basic")}</a>
     </footer>
+  );
+}
+
+function Silence() {
+  const silentS = Math.ceil((silentUntilMs.value - tick.value) / 1000);
+  return (
+    <button type="button" class="silence" onClick={() => perform("silence")}>
+      <kbd>{t("key.space")}</kbd> {silentS > 0 ? t("alarm.silenced", { seconds: silentS }) : t("alarm.silence")}
+    </button>
   );
 }

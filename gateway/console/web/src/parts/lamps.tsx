@@ -1,34 +1,54 @@
 /** One line for each receiver: how far the alarm is with it, since when, and what to do when it is not. */
-import type { Alarm } from "../state/model";
-import { MARKS, lampOf } from "../state/lamps";
+import { telephoned } from "../deeds";
+import type { Alarm, Delivery } from "../state/model";
+import { MARKS, lampOf, type LampState } from "../state/lamps";
 import { clock } from "../state/time";
-import { gatewayNow, phones } from "../stream/page";
+import { gatewayNow, isLive, phones } from "../stream/page";
 import { named, t } from "../words";
+import { Told } from "./where";
 
 export function Lamps({ alarm }: { alarm: Alarm }) {
   const raisedMs = Date.parse(alarm.raised_at);
-  const numbers = phones();
   return (
     <section class="lamps" aria-label={t("lamp.title")}>
       <h2>{t("lamp.title")}</h2>
+      {alarm.deliveries.length === 0 ? <p class="quiet">{t("lamp.nobody")}</p> : null}
       <ul>
-        {alarm.deliveries.map((delivery) => {
-          const lamp = lampOf(delivery, raisedMs, gatewayNow.value);
-          const failed = lamp === "failed" || lamp === "rejected";
-          return (
-            <li key={delivery.receiver} class={`lamp ${lamp}`}>
-              <span class="mark" aria-hidden="true">{MARKS[lamp]}</span>
-              <strong>{named("receiver.name", delivery.receiver)}</strong>
-              <span>
-                {t(`lamp.${lamp}`)} {clock(delivery.at)}
-                {delivery.reference !== "" ? ` · ${t("lamp.reference", { number: delivery.reference })}` : ""}
-                {delivery.reason !== "" && failed ? ` · ${delivery.reason}` : ""}
-              </span>
-              {failed && numbers[0] !== undefined ? <b class="number">{numbers[0].number}</b> : null}
-            </li>
-          );
-        })}
+        {alarm.deliveries.map((delivery) => (
+          <Lamp key={delivery.receiver} alarm={alarm} delivery={delivery} lamp={isLive.value ? lampOf(delivery, raisedMs, gatewayNow.value) : "unknown"} />
+        ))}
       </ul>
     </section>
+  );
+}
+
+function Lamp({ alarm, delivery, lamp }: { alarm: Alarm; delivery: Delivery; lamp: LampState | "unknown" }) {
+  const failed = lamp === "failed" || lamp === "rejected";
+  const number = phones()[0]?.number;
+  return (
+    <li class={`lamp ${lamp}`}>
+      <span class="mark" aria-hidden="true">
+        {lamp === "unknown" ? "?" : MARKS[lamp]}
+      </span>
+      <strong>{named("receiver.name", delivery.receiver)}</strong>
+      <span class="how">
+        {lamp === "unknown" ? t("state.unknown") : t(`lamp.${lamp}`)} {clock(delivery.at)}
+        {delivery.reference ? ` · ${t("lamp.reference", { number: delivery.reference.slice(0, 40) })}` : ""}
+        {failed && delivery.reason ? (
+          <>
+            {" · "}
+            <Told text={delivery.reason} most={60} />
+          </>
+        ) : null}
+      </span>
+      {failed ? (
+        <span class="instead">
+          {number === undefined ? null : <b class="number">{number}</b>}
+          <button type="button" onClick={() => void telephoned(alarm, delivery.receiver)}>
+            {t("lamp.telephoned")}
+          </button>
+        </span>
+      ) : null}
+    </li>
   );
 }

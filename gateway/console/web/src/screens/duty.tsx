@@ -1,54 +1,64 @@
 /** G1: what waits, where it is, and whether everything else can be believed. */
 import { useEffect, useState } from "preact/hooks";
+import { queue } from "../alarms";
 import { acknowledge } from "../deeds";
 import { onAct } from "../keys";
+import { Still } from "../parts/camera";
+import { Card } from "../parts/card";
 import { Queue } from "../parts/queue";
 import { go } from "../route";
-import { isAcknowledged, lines, type Line } from "../state/queue";
+import type { Alarm } from "../state/model";
+import { isAcknowledged } from "../state/queue";
 import { house, isLive } from "../stream/page";
 import { t } from "../words";
-import { Still } from "../parts/camera";
 
+/** Of more pictures than four at once people see less (console.md, G1). */
 const PICTURES_MOST = 4;
+const STILL_MS = 15_000;
 
 export function Duty() {
-  const found = lines([...house.value.alarms.values(), ...house.value.faults.values()]);
+  const found = queue.value;
   const [chosen, setChosen] = useState(0);
+  const [isCard, setCard] = useState(false);
   const at = Math.min(chosen, Math.max(found.length - 1, 0));
-  const open = (line: Line): void => go("incident", line.first.alarm_id);
+  const open = (alarm: Alarm): void => go("incident", alarm.alarm_id);
   useEffect(
     () =>
       onAct((act) => {
         const line = found[at];
         if (act === "up") setChosen(Math.max(0, at - 1));
         else if (act === "down") setChosen(Math.min(found.length - 1, at + 1));
-        else if (act === "enter" && line !== undefined) open(line);
-        else if (act === "ack") void topmost(found);
+        else if (act === "enter" && line !== undefined) open(line.first);
+        else if (act === "ack") void topmost();
+        else if (act === "card") setCard(!isCard);
+        else if (act === "back" && isCard) setCard(false);
+        else if (["next", "note", "dispose", "video"].includes(act) && line !== undefined) open(line.first);
         else return false;
         return true;
       }),
-    [found, at],
+    [found, at, isCard],
   );
   return (
     <div class="duty">
       <section class="waiting">
         <h1>
-          {t("queue.title", { count: found.length })} <small>{isLive.value ? "" : t("state.unknown")}</small>
+          {t("queue.title", { count: found.reduce((sum, line) => sum + line.all.length, 0) })}
+          {isLive.value ? null : <small> {t("state.unknown")}</small>}
         </h1>
+        {isCard ? <Card alarm={found[at]?.first} /> : null}
         <Queue found={found} chosen={at} open={open} />
       </section>
-      <section class="pictures">
+      <section class="pictures" aria-label={t("video.title")}>
         {house.value.cameras.slice(0, PICTURES_MOST).map((camera) => (
-          <Still key={camera.id} camera={camera.id} name={`${camera.place} ${camera.name}`.trim()} everyMs={5_000} />
+          <Still key={camera.id} camera={camera.id} name={`${camera.place} ${camera.name}`.trim()} reason="duty" everyMs={STILL_MS} />
         ))}
       </section>
     </div>
   );
 }
 
-/** F2: what is on top and not acknowledged yet. */
-async function topmost(found: readonly Line[]): Promise<void> {
-  const line = found.find((each) => !isAcknowledged(each.first));
-  if (line === undefined) return;
-  for (const alarm of line.all) await acknowledge(alarm);
+/** F2: what is on top and not acknowledged yet; of a group all that is in it. */
+async function topmost(): Promise<void> {
+  const line = queue.peek().find((each) => !isAcknowledged(each.first));
+  for (const alarm of line?.all ?? []) await acknowledge(alarm);
 }

@@ -1,11 +1,13 @@
 /** G3: every device, the worst first; what is not known is hatched and never green. */
 import { useState } from "preact/hooks";
-import type { Device } from "../state/model";
-import { elapsed } from "../state/time";
-import { gatewayNow, house, isLive } from "../stream/page";
+import type { Device, Point } from "../state/model";
+import { Since } from "../parts/time";
+import { house, isLive } from "../stream/page";
+import { Told } from "../parts/where";
 import { named, t } from "../words";
 
 export type Health = "offline" | "fault" | "unknown" | "stale" | "online";
+const MARKS: Record<Health, string> = { offline: "✖", fault: "▲", unknown: "?", stale: "?", online: "✔" };
 const WORST: readonly Health[] = ["offline", "fault", "unknown", "stale", "online"];
 
 export function healthOf(device: Device, faults: ReadonlySet<string>, isHeard: boolean): Health {
@@ -15,12 +17,19 @@ export function healthOf(device: Device, faults: ReadonlySet<string>, isHeard: b
   return device.points.some((point) => point.quality === "stale") ? "stale" : device.points.some((point) => point.quality === "unknown") ? "unknown" : "online";
 }
 
+/** What is not known, or not any more, is shown as that and not as the last that was heard. */
+function shown(point: Point, isHeard: boolean): string {
+  if (!isHeard || point.quality === "unknown") return "?";
+  if (point.value !== null && typeof point.value !== "boolean") return `${point.value} ${point.unit ?? ""}`;
+  return point.active === null ? "" : t(point.active ? "point.active" : "point.rest");
+}
+
 export function HealthWall() {
   const [badOnly, setBadOnly] = useState(false);
   const faults = new Set([...house.value.faults.values()].map((fault) => fault.device.id));
   const tiles = [...house.value.devices.values()]
     .map((device) => ({ device, health: healthOf(device, faults, isLive.value) }))
-    .sort((a, b) => WORST.indexOf(a.health) - WORST.indexOf(b.health) || a.device.place.localeCompare(b.device.place));
+    .sort((a, b) => WORST.indexOf(a.health) - WORST.indexOf(b.health) || (a.device.place < b.device.place ? -1 : 1));
   const bad = tiles.filter((tile) => tile.health !== "online");
   return (
     <section class="health">
@@ -35,15 +44,29 @@ export function HealthWall() {
       <ul class="tiles">
         {(badOnly ? bad : tiles).map(({ device, health }) => (
           <li key={device.id} class={`tile ${health}`}>
-            <strong>{device.place}</strong> {device.name}
-            <em>{named("state", health)}</em>
+            <strong>
+              <Told text={device.place} most={40} />
+            </strong>{" "}
+            <Told text={device.name} most={60} />
+            <em>
+              <span class={`mark ${health}`} aria-hidden="true">
+                {MARKS[health]}
+              </span>{" "}
+              {named("state", health)}
+            </em>
             <small>
-              {device.last_seen === null ? t("health.never") : t("health.seen", { age: elapsed(Date.parse(device.last_seen), gatewayNow.value) })}
+              {device.last_seen === null ? (
+                t("health.never")
+              ) : (
+                <>
+                  {t("health.seen")} <Since at={device.last_seen} />
+                </>
+              )}
             </small>
             <ul>
               {device.points.slice(0, 6).map((point) => (
-                <li key={point.name} class={point.quality}>
-                  {named("kind", point.kind)} {point.quality === "unknown" ? "?" : String(point.value ?? point.active ?? "")} {point.unit ?? ""}
+                <li key={point.name} class={isLive.value ? point.quality : "unknown"}>
+                  {named("kind", point.kind)} <Told text={shown(point, isLive.value)} most={40} />
                 </li>
               ))}
             </ul>

@@ -1,42 +1,89 @@
-/** Everything that was written down while this page was open, newest first; only what is in sight is in the page. */
-import { useState } from "preact/hooks";
+/** What was written down lately, newest first; only what is in sight is in the page. */
+import { useMemo, useRef, useState } from "preact/hooks";
+import { Told } from "../parts/where";
+import { isLarge } from "../looks";
+import { go } from "../route";
+import { found, newest } from "../state/log";
 import type { Entry } from "../state/model";
 import { clock } from "../state/time";
 import { house } from "../stream/page";
 import { named, t } from "../words";
 
-const ROW_PX = 32;
+const ROW_PX = 36;
+const LARGE_ROW_PX = 54;
 const AROUND = 10;
+const HEIGHT_PX = 1_200;
 
 export function Log() {
   const [top, setTop] = useState(0);
+  const [wanted, setWanted] = useState("");
+  const [isAlarms, setAlarms] = useState(false);
+  const box = useRef<HTMLDivElement>(null);
   const log = house.value.log;
-  const height = 600;
-  const first = Math.max(0, Math.floor(top / ROW_PX) - AROUND);
+  const matches = useMemo(() => {
+    const words = wanted.trim().toLowerCase();
+    if (words === "" && !isAlarms) return null;
+    return found(log, (entry) => (!isAlarms || entry.type.startsWith("campus.alarm.")) && textOf(entry).toLowerCase().includes(words));
+  }, [log, wanted, isAlarms]);
+  const count = matches?.length ?? log.count;
+  const rowPx = isLarge.value ? LARGE_ROW_PX : ROW_PX;
+  const first = Math.max(0, Math.floor(top / rowPx) - AROUND);
+  const last = Math.min(count, first + Math.ceil((box.current?.clientHeight || HEIGHT_PX) / rowPx) + 2 * AROUND);
   const shown: Entry[] = [];
-  for (let row = first; row < Math.min(log.length, first + height / ROW_PX + 2 * AROUND); row += 1) {
-    const entry = log[log.length - 1 - row];
+  for (let row = first; row < last; row += 1) {
+    const entry = matches === null ? newest(log, row) : matches[row];
     if (entry !== undefined) shown.push(entry);
   }
-  if (log.length === 0) return <p class="quiet">{t("log.empty")}</p>;
   return (
     <section class="log">
-      <h1>{t("log.shown", { count: log.length })}</h1>
-      <div class="rows" tabIndex={0} onScroll={(event) => setTop(event.currentTarget.scrollTop)}>
-        <div class="all" ref={(box) => box?.style.setProperty("height", `${log.length * ROW_PX}px`)}>
-          <ol class="window" ref={(box) => box?.style.setProperty("transform", `translateY(${first * ROW_PX}px)`)}>
+      <h1>{t("log.shown", { count })}</h1>
+      <div class="doing">
+        <input type="search" aria-label={t("log.find")} placeholder={t("log.find")} value={wanted} maxLength={80} onInput={(event) => setWanted(event.currentTarget.value)} />
+        <button type="button" aria-pressed={isAlarms} onClick={() => setAlarms(!isAlarms)}>
+          {t("log.alarms")}
+        </button>
+      </div>
+      {count === 0 ? <p class="quiet">{t("log.empty")}</p> : null}
+      <div ref={box} class="rows" tabIndex={0} role="region" aria-label={t("nav.log")} onScroll={(event) => setTop(event.currentTarget.scrollTop)}>
+        <div ref={(all) => all?.style.setProperty("height", `${count * rowPx}px`)}>
+          <ol class="window" ref={(all) => all?.style.setProperty("transform", `translateY(${first * rowPx}px)`)}>
             {shown.map((entry) => (
-              <li key={entry.seq}>
-                <time>{clock(entry.time, true)}</time>
-                <b>{entry.mode === "live" ? "" : named("mode", entry.mode)}</b>
-                <span>
-                  {entry.data.device?.place ?? ""} {entry.data.device?.name ?? ""} {named("kind", entry.data.kind ?? "")} {entry.data.text ?? ""}
-                </span>
-              </li>
+              <Row key={entry.seq} entry={entry} />
             ))}
           </ol>
         </div>
       </div>
     </section>
+  );
+}
+
+function textOf(entry: Entry): string {
+  const { device, text } = entry.data;
+  return [device?.place, device?.name, named("kind", entry.data.kind ?? ""), whatOf(entry), text].join(" ");
+}
+
+/** "campus.alarm.raised.v1" in words. */
+function whatOf(entry: Entry): string {
+  return named("record", entry.type.replace(/^campus\.|\.v1$/g, ""));
+}
+
+function Row({ entry }: { entry: Entry }) {
+  const { device, kind, text, alarm_id: id } = entry.data;
+  return (
+    <li class={entry.type.startsWith("campus.alarm.raised") ? `raised p${entry.data.priority ?? 4}` : ""}>
+      <time>{clock(entry.time, true)}</time>
+      <b>
+        {entry.mode === "live" ? "" : `${named("mode", entry.mode)} `}
+        {whatOf(entry)}
+      </b>
+      <span>
+        <Told text={`${device?.place ?? ""} ${device?.name ?? ""}`.trim()} most={60} /> {named("kind", kind ?? "")} <Told text={text ?? ""} most={80} />
+      </span>
+      {id === undefined ? null : (
+        <button type="button" onClick={() => go("incident", id)}>
+          {t("alarm.open")}
+        </button>
+      )}
+    </li>
   );
 }

@@ -1,8 +1,9 @@
 /** G0: who is on duty, and whether this browser can be heard. Signing on is the click that browsers want before any sound. */
 import { useEffect, useState } from "preact/hooks";
 import { Refused, get, me, post, type Me } from "../api";
+import { Lost } from "../parts/frame";
 import { test, wake } from "../sound/player";
-import { again } from "../stream/page";
+import { again, heardMs } from "../stream/page";
 import { either, language, speak, t } from "../words";
 
 interface Door {
@@ -10,9 +11,17 @@ interface Door {
   is_first: boolean;
 }
 
-export function SignOn({ ready }: { ready: (me: Me) => void }) {
+const DIGITS = ["1", "2", "3", "4", "5", "6", "7", "8", "9", "", "0", "⌫"] as const;
+
+/** Exchange a token for a session of this browser. */
+export async function withToken(token: string): Promise<Me> {
+  return post<Me>("/api/v1/session", { token });
+}
+
+/** isOut: somebody was signed on here, and the gateway does not know him any more. */
+export function SignOn({ ready, isOut }: { ready: (me: Me) => void; isOut: boolean }) {
   const [door, setDoor] = useState<Door | null>(null);
-  const [name, setName] = useState("");
+  const [name, setName] = useState(me.peek()?.name ?? "");
   const [pin, setPin] = useState("");
   const [code, setCode] = useState("");
   const [why, setWhy] = useState("");
@@ -20,67 +29,89 @@ export function SignOn({ ready }: { ready: (me: Me) => void }) {
   useEffect(() => {
     get<Door>("/api/v1/session/people").then(setDoor, (error: unknown) => setWhy(words(error)));
   }, []);
+  const isFirst = door?.is_first === true;
   const enter = async (): Promise<void> => {
     void wake();
     try {
-      const body = door?.is_first === true ? { code, name, secret: pin } : { name, secret: pin };
-      const found = await post<Me>(door?.is_first === true ? "/api/v1/session/first" : "/api/v1/session", body);
-      me.value = found;
-      again();
-      setPin("");
+      const known = door === null || door.people.length === 0 ? [] : door.people;
+      const isToken = !isFirst && name.trim() === "" && !known.includes(name) && pin.length > 16;
+      const found = isToken ? await withToken(pin) : await post<Me>(isFirst ? "/api/v1/session/first" : "/api/v1/session", isFirst ? { code, name, secret: pin } : { name, secret: pin });
+      setWhy("");
       setWho(found);
     } catch (error) {
       setWhy(words(error));
-      setPin("");
     }
+    setPin("");
   };
-  if (who !== null) return <SoundCheck done={() => ready(who)} />;
+  const begin = (found: Me): void => {
+    ready(found);
+    again();
+  };
+  if (who !== null) return <SoundCheck done={() => begin(who)} />;
   return (
-    <form
-      class="sign-on"
-      onSubmit={(event) => {
-        event.preventDefault();
-        void enter();
-      }}
-    >
-      <h1>{t("app.title")}</h1>
-      {door?.is_first === true ? (
-        <>
-          <h2>{t("sign.first")}</h2>
-          <label>
-            {t("sign.first.code")}
-            <input value={code} autoComplete="one-time-code" onInput={(event) => setCode(event.currentTarget.value)} />
-          </label>
-        </>
-      ) : null}
-      <label>
-        {t("sign.who")}
-        <input value={name} list="people" maxLength={64} autoComplete="username" onInput={(event) => setName(event.currentTarget.value)} />
-        <datalist id="people">
-          {(door?.people ?? []).map((each) => (
-            <option key={each} value={each} />
-          ))}
-        </datalist>
-      </label>
-      <label>
-        {t("sign.pin")}
-        <input type="password" value={pin} maxLength={128} autoComplete="current-password" onInput={(event) => setPin(event.currentTarget.value)} />
-      </label>
-      {why === "" ? null : <p role="alert">{why}</p>}
-      <button type="submit" class="big">
-        {t(door?.is_first === true ? "sign.first.make" : "sign.on")}
-      </button>
-      <button type="button" onClick={() => speak(language.value === "zh" ? "en" : "zh")}>
-        {t("look.language")}
-      </button>
-    </form>
+    <main class="door">
+      {heardMs.value > 0 && !isOut ? <Lost /> : null}
+      <form
+        class="sign-on"
+        onSubmit={(event) => {
+          event.preventDefault();
+          void enter();
+        }}
+      >
+        <h1>{t("app.title")}</h1>
+        {isOut ? <p role="alert">{t("lost.signed_out")}</p> : null}
+        {isFirst ? (
+          <>
+            <h2>{t("sign.first")}</h2>
+            <label>
+              {t("sign.first.code")}
+              <input value={code} maxLength={32} inputMode="numeric" autoComplete="one-time-code" onInput={(event) => setCode(event.currentTarget.value)} />
+            </label>
+          </>
+        ) : null}
+        <label>
+          {t("sign.who")}
+          <input value={name} list="people" maxLength={64} autoComplete="username" onInput={(event) => setName(event.currentTarget.value)} />
+          <datalist id="people">
+            {(door?.people ?? []).map((each) => (
+              <option key={each} value={each} />
+            ))}
+          </datalist>
+        </label>
+        <label>
+          {t("sign.pin")}
+          <input type="password" value={pin} maxLength={128} autoComplete="current-password" onInput={(event) => setPin(event.currentTarget.value)} />
+        </label>
+        <div class="digits">
+          {DIGITS.map((digit, index) =>
+            digit === "" ? (
+              <span key={index} />
+            ) : (
+              <button key={index} type="button" aria-label={digit === "⌫" ? t("sign.delete") : digit} onClick={() => setPin(digit === "⌫" ? pin.slice(0, -1) : pin + digit)}>
+                {digit}
+              </button>
+            ),
+          )}
+        </div>
+        {why === "" ? null : <p role="alert">{why}</p>}
+        <button type="submit" class="big main">
+          {t(isFirst ? "sign.first.make" : "sign.on")}
+        </button>
+        <p class="row">
+          <button type="button" onClick={() => speak(language.value === "zh" ? "en" : "zh")}>
+            {t("look.language")}
+          </button>
+          <a href="/basic">{t("nav.basic")}</a>
+        </p>
+      </form>
+    </main>
   );
 }
 
 function SoundCheck({ done }: { done: () => void }) {
   const [isFixing, setFixing] = useState(false);
   useEffect(() => {
-    test();
+    void wake().then(test);
     const onKey = (event: KeyboardEvent): void => {
       if (event.key === "1") done();
       else if (event.key === "2") setFixing(true);
@@ -89,27 +120,29 @@ function SoundCheck({ done }: { done: () => void }) {
     return () => removeEventListener("keydown", onKey);
   }, []);
   return (
-    <section class="sign-on">
-      <h1>{t("sign.sound")}</h1>
-      <p>{t("sign.sound.ask")}</p>
-      <button type="button" class="big" onClick={done}>
-        {t("sign.sound.yes")}
-      </button>
-      <button type="button" class="big" onClick={() => setFixing(true)}>
-        {t("sign.sound.no")}
-      </button>
-      {isFixing ? (
-        <>
-          <p>{t("sign.sound.fix")}</p>
-          <button type="button" onClick={() => void wake().then(test)}>
-            {t("sign.sound")}
-          </button>
-          <button type="button" onClick={done}>
-            {t("sign.on")}
-          </button>
-        </>
-      ) : null}
-    </section>
+    <main class="door">
+      <section class="sign-on">
+        <h1>{t("sign.sound")}</h1>
+        <p>{t("sign.sound.ask")}</p>
+        <button type="button" class="big main" onClick={done}>
+          {t("sign.sound.yes")}
+        </button>
+        <button type="button" class="big" onClick={() => setFixing(true)}>
+          {t("sign.sound.no")}
+        </button>
+        {isFixing ? (
+          <>
+            <p role="alert">{t("sign.sound.fix")}</p>
+            <button type="button" onClick={() => void wake().then(test)}>
+              {t("sign.sound.again")}
+            </button>
+            <button type="button" onClick={done}>
+              {t("sign.on")}
+            </button>
+          </>
+        ) : null}
+      </section>
+    </main>
   );
 }
 

@@ -27,16 +27,26 @@ export const PATTERNS = {
 
 export type Sound = keyof typeof PATTERNS;
 
+/** Until the last tone has ended, milliseconds. */
+export function lengthMs(pattern: Pattern): number {
+  return Math.max(...pattern.tones.map(([, atMs, forMs]) => atMs + forMs));
+}
+
 /** A drill sounds the same, lower, so that nobody takes one for the other. */
 export const DRILL_RATIO = 0.6;
 /** An acknowledged alarm of priority 1 that nobody disposed of sounds again. */
 export const AGAIN_MS = 180_000;
 
+/** Where several are as urgent, their places are spoken in turn, each for so long. */
+export const TURN_MS = 8_000;
+
 export interface Wanted {
   sound: Sound;
   isDrill: boolean;
-  /** Whose it is, for the spoken text; "" for none. */
+  /** Whose it is; "" for none. */
   alarm: string;
+  /** Where the spoken text of it is, without the language; "" for none. */
+  spoken: string;
 }
 
 /** What should sound now: the most urgent thing only. null for silence. */
@@ -46,18 +56,25 @@ export function wanted(alarms: Iterable<Alarm>, isLive: boolean, nowMs: number):
   const live = calls.filter((alarm) => alarm.mode === "live");
   for (const group of [live, calls.filter((alarm) => alarm.mode !== "live")]) {
     const isDrill = group !== live;
-    const first = [...group].sort((a, b) => a.priority - b.priority)[0];
+    const most = Math.min(...group.map((alarm) => alarm.priority));
+    const urgent = group.filter((alarm) => alarm.priority === most);
+    const first = urgent[Math.floor(nowMs / TURN_MS) % urgent.length];
     if (first === undefined) continue;
     if (first.priority === 1) {
       const sound = first.kind === "fire" ? "fire" : "urgent";
-      return { sound, isDrill, alarm: first.alarm_id };
+      return { sound, isDrill, alarm: first.alarm_id, spoken: isDrill ? "" : spokenOf(first) };
     }
     if (!isDrill && open.some((alarm) => hasFailed(alarm, nowMs))) break;
-    return { sound: first.priority === 2 ? "warning" : "attention", isDrill, alarm: first.alarm_id };
+    return { sound: first.priority === 2 ? "warning" : "attention", isDrill, alarm: first.alarm_id, spoken: "" };
   }
   const undelivered = open.find((alarm) => hasFailed(alarm, nowMs));
-  if (undelivered !== undefined) return { sound: "undelivered", isDrill: false, alarm: undelivered.alarm_id };
-  return isLive ? null : { sound: "lost", isDrill: false, alarm: "" };
+  if (undelivered !== undefined) return { sound: "undelivered", isDrill: false, alarm: undelivered.alarm_id, spoken: "" };
+  return isLive ? null : { sound: "lost", isDrill: false, alarm: "", spoken: "" };
+}
+
+/** A drill has no spoken text: one that begins like a live alarm's would be taken for one. */
+function spokenOf(alarm: Alarm): string {
+  return `/api/v1/speech/${encodeURIComponent(alarm.device.id)}/${encodeURIComponent(alarm.point)}`;
 }
 
 function isCalling(alarm: Alarm, nowMs: number): boolean {

@@ -8,10 +8,34 @@ export type AlarmState = "unack_active" | "ack_active" | "rtn_unack" | "rtn_ack"
 export interface Delivery {
   receiver: string;
   state: string;
-  reference: string;
-  reason: string;
+  reference: string | null;
+  reason: string | null;
   attempts: number;
   at: string | null;
+}
+
+/** A step of the response plan that somebody did or left out, of one alarm. */
+export interface Step {
+  n: number;
+  /** The words that were on the screen, in Chinese: another plan's step is not done by it. */
+  text: string;
+  state: "done" | "skipped";
+  reason: string;
+  by: string;
+  at: string;
+}
+
+/** What somebody wrote down about one alarm. */
+export interface Note {
+  text: string;
+  by: string;
+  at: string;
+}
+
+/** What to do when one kind of alarm comes: the same for every alarm of it. */
+export interface Plan {
+  kind: string;
+  steps: { zh: string; en: string; mandatory: boolean }[];
 }
 
 /** One alarm or fault, open or just closed. Times are RFC 3339 UTC. */
@@ -40,6 +64,9 @@ export interface Alarm {
   cameras: string[];
   attributes: Record<string, string | number | boolean | null>;
   deliveries: Delivery[];
+  /** Members that older gateways do not have. */
+  steps?: Step[];
+  notes?: Note[];
 }
 
 export interface Point {

@@ -3,6 +3,8 @@ import type { Alarm } from "./model";
 
 export const FLOOD_COUNT = 10;
 export const FLOOD_MS = 600_000;
+/** A queue that is longer is read by nobody. */
+export const LINES_MOST = 30;
 
 /** One line of the queue: an alarm, or many of the same cause folded into one. */
 export interface Line {
@@ -17,9 +19,14 @@ export function byUrgency(a: Alarm, b: Alarm): number {
     Number(a.mode !== "live") - Number(b.mode !== "live") ||
     a.priority - b.priority ||
     Number(isAcknowledged(a)) - Number(isAcknowledged(b)) ||
-    a.raised_at.localeCompare(b.raised_at) ||
-    a.alarm_id.localeCompare(b.alarm_id)
+    inOrder(a.raised_at, b.raised_at) ||
+    inOrder(a.alarm_id, b.alarm_id)
   );
+}
+
+/** By code unit: these are times of one form and ids, and a language's order costs a hundred times as much. */
+function inOrder(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
 }
 
 export function isAcknowledged(alarm: Alarm): boolean {
@@ -32,31 +39,33 @@ export function isSilent(alarm: Alarm): boolean {
 }
 
 /**
- * Lines of the queue. FLOOD_COUNT alarms of one kind and place within FLOOD_MS become one line; priority 1 never does,
- * nor what is no live alarm.
+ * Lines of the queue. FLOOD_COUNT alarms of one kind and place within FLOOD_MS become one line; where that leaves more than
+ * LINES_MOST, those of one kind do, wherever they are. Priority 1 never does, nor what is no live alarm.
  */
 export function lines(alarms: Iterable<Alarm>): Line[] {
   const shown = [...alarms].filter((alarm) => !isSilent(alarm)).sort(byUrgency);
+  const near = folded(shown, (alarm) => `${alarm.priority}|${alarm.kind}|${isAcknowledged(alarm)}|${alarm.device.place}`);
+  return near.length <= LINES_MOST ? near : folded(shown, (alarm) => `${alarm.priority}|${alarm.kind}|${isAcknowledged(alarm)}`);
+}
+
+function folded(shown: readonly Alarm[], cause: (alarm: Alarm) => string): Line[] {
   const groups = new Map<string, Alarm[]>();
   for (const alarm of shown) {
     if (alarm.priority === 1 || alarm.mode !== "live") continue;
-    const key = `${alarm.priority}|${alarm.kind}|${alarm.device.place}|${isAcknowledged(alarm)}`;
+    const key = cause(alarm);
     const group = groups.get(key);
     if (group === undefined) groups.set(key, [alarm]);
     else group.push(alarm);
   }
-  const folded = new Map<string, Line>();
-  const done = new Set<string>();
+  const heads = new Map<string, Line>();
+  const inside = new Set<string>();
   for (const group of groups.values()) {
-    if (!isFlood(group)) continue;
     const first = group[0];
-    if (first === undefined) continue;
-    folded.set(first.alarm_id, { first, all: group });
-    for (const alarm of group.slice(1)) done.add(alarm.alarm_id);
+    if (first === undefined || !isFlood(group)) continue;
+    heads.set(first.alarm_id, { first, all: group });
+    for (const alarm of group.slice(1)) inside.add(alarm.alarm_id);
   }
-  return shown
-    .filter((alarm) => !done.has(alarm.alarm_id))
-    .map((alarm) => folded.get(alarm.alarm_id) ?? { first: alarm, all: [alarm] });
+  return shown.filter((alarm) => !inside.has(alarm.alarm_id)).map((alarm) => heads.get(alarm.alarm_id) ?? { first: alarm, all: [alarm] });
 }
 
 function isFlood(group: readonly Alarm[]): boolean {

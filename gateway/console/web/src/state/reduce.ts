@@ -3,12 +3,16 @@
  *
  * Keeps  1. News about one alarm replaces what was known of it; nothing is worked out here that the gateway has judged.
  *        2. A closed alarm leaves the queue, and stays in `closed` (CLOSED_MOST) for the log.
- *        3. A snapshot replaces everything but the log: what is not in it is not so any more.
+ *        3. A snapshot replaces everything but the log: what is not in it is not so any more. The log goes on only while
+ *           nothing is missing between what it has and what will come.
  */
+import { NO_LOG, added, newestSeq, type Log } from "./log";
 import type { Alarm, Camera, Device, Entry, News, Phone, Receiver, Snapshot } from "./model";
 
 export const CLOSED_MOST = 200;
 export const LOG_MOST = 10_000;
+/** The gateway tells so many missed records again (watch.py); a log with a hole in the middle is no log. */
+export const MISSED_MOST = 1_000;
 
 export interface House {
   /** Which life of the gateway this is; "" before the first snapshot. */
@@ -24,8 +28,7 @@ export interface House {
   devices: ReadonlyMap<string, Device>;
   receivers: readonly Receiver[];
   cameras: readonly Camera[];
-  /** Newest last. */
-  log: readonly Entry[];
+  log: Log;
 }
 
 export const EMPTY: House = {
@@ -40,7 +43,7 @@ export const EMPTY: House = {
   devices: new Map(),
   receivers: [],
   cameras: [],
-  log: [],
+  log: NO_LOG,
 };
 
 export function reduce(house: House, news: News): House {
@@ -59,6 +62,8 @@ export function reduce(house: House, news: News): House {
       return withEntry(house, news.data);
     case "beat":
       return { ...house, nowMs: Date.parse(news.data.now) };
+    default:
+      return house; // a newer gateway may say more; what this page does not know changes nothing
   }
 }
 
@@ -76,7 +81,7 @@ function whole(house: House, told: Snapshot): House {
     devices: byId(told.devices, (each) => each.id),
     receivers: told.receivers,
     cameras: told.cameras,
-    log: sameJournal ? house.log : [],
+    log: sameJournal && told.seq - newestSeq(house.log) <= MISSED_MOST ? house.log : NO_LOG,
   };
 }
 
@@ -92,11 +97,7 @@ function withAlarm(house: House, where: "alarms" | "faults", alarm: Alarm): Hous
 
 /** Records come once more after a reconnect; the sequence number says which are new. */
 function withEntry(house: House, entry: Entry): House {
-  const newest = house.log[house.log.length - 1];
-  const seq = Math.max(house.seq, entry.seq);
-  if (newest !== undefined && entry.seq <= newest.seq) return { ...house, seq };
-  const log = [...house.log, entry];
-  return { ...house, seq, log: log.length > LOG_MOST ? log.slice(-LOG_MOST) : log };
+  return { ...house, seq: Math.max(house.seq, entry.seq), log: added(house.log, entry, LOG_MOST) };
 }
 
 function put<T>(map: ReadonlyMap<string, T>, key: string, value: T): Map<string, T> {

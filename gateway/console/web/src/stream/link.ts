@@ -3,12 +3,16 @@
  *
  * Owns   an EventSource, opened again by hand where the browser gives up.
  * Keeps  1. The gateway sends at least every two seconds; after SILENT_MS without a word the link is down, whatever the
- *           socket says.
+ *           socket says; a socket that broke has BROKEN_MS to come back. Within 5 s the page knows.
  *        2. What cannot be read is dropped and the stream begun anew: a snapshot repairs everything.
+        3. Begun anew, it asks for the records behind the newest one it has, as a browser does by itself.
  */
 import type { News } from "../state/model";
 
-export const SILENT_MS = 5_000;
+export const SILENT_MS = 4_500;
+/** So long a broken connection may be on its way back before it is called lost. */
+export const BROKEN_MS = 2_000;
+const LOOK_MS = 250;
 export const RETRY_MS = 1_000;
 export const RETRY_MOST_MS = 5_000;
 const KINDS = ["snapshot", "alarm", "fault", "device", "receivers", "record", "beat"] as const;
@@ -34,6 +38,8 @@ export interface Surroundings {
 export class Link {
   private source: EventSource | null = null;
   private heardMs = 0;
+  private brokenMs = 0;
+  private newest = "";
   private was: LinkNow = { up: false, heardMs: 0, signedOut: false };
   private retryMs = RETRY_MS;
   private stopWatch: () => void = () => {};
@@ -47,7 +53,7 @@ export class Link {
   ) {}
 
   start(): void {
-    this.stopWatch = this.here.every(500, () => this.watch());
+    this.stopWatch = this.here.every(LOOK_MS, () => this.watch());
     this.open();
   }
 
@@ -66,7 +72,7 @@ export class Link {
 
   private open(): void {
     this.source?.close();
-    const source = this.here.open(this.url);
+    const source = this.here.open(this.newest === "" ? this.url : `${this.url}?after=${this.newest}`);
     this.source = source;
     for (const kind of KINDS) {
       source.addEventListener(kind, (event) => this.take(source, kind, event as MessageEvent<string>));
@@ -79,10 +85,14 @@ export class Link {
     let data: unknown;
     try {
       data = JSON.parse(event.data);
+      if (typeof data !== "object" || data === null) throw new TypeError(kind);
     } catch {
-      this.open();
+      source.close();
+      this.retryLater(); // not at once: what is garbage once is garbage again
       return;
     }
+    if (kind === "record" && event.lastEventId !== "") this.newest = event.lastEventId;
+    this.brokenMs = 0;
     this.heardMs = this.here.now();
     this.retryMs = RETRY_MS;
     this.say({ up: true, heardMs: this.heardMs, signedOut: false });
@@ -91,7 +101,9 @@ export class Link {
 
   /** A browser tries again by itself after a broken connection, and gives up for good after a refusal. */
   private failed(source: EventSource): void {
-    if (source !== this.source || source.readyState !== EventSource_CLOSED) return;
+    if (source !== this.source) return;
+    if (this.brokenMs === 0) this.brokenMs = this.here.now();
+    if (source.readyState !== EventSource_CLOSED) return;
     void this.here.probe(this.url).then((status) => {
       if (source !== this.source) return;
       if (status === 401 || status === 403) this.say({ ...this.was, up: false, signedOut: true });
@@ -101,7 +113,8 @@ export class Link {
 
   private watch(): void {
     const silentMs = this.here.now() - this.heardMs;
-    if (silentMs > SILENT_MS && this.was.up) {
+    const isBroken = this.brokenMs !== 0 && this.here.now() - this.brokenMs > BROKEN_MS;
+    if (this.was.up && (silentMs > SILENT_MS || isBroken)) {
       this.say({ ...this.was, up: false });
       this.retryLater(); // a socket that hangs is not told of by the browser for minutes
     }

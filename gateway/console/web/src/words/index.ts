@@ -1,5 +1,5 @@
 /** Every word on the screen comes from a catalogue: Chinese is the master, English must have the same keys. */
-import { signal } from "@preact/signals";
+import { effect, signal } from "@preact/signals";
 import en from "./en.json";
 import zh from "./zh.json";
 
@@ -15,10 +15,14 @@ function kept(): Language {
   return typeof localStorage !== "undefined" && localStorage.getItem(KEPT) === "en" ? "en" : "zh";
 }
 
+/** What the page is written in, for whoever reads it aloud. */
+effect(() => {
+  if (typeof document !== "undefined") document.documentElement.lang = language.value === "zh" ? "zh-CN" : "en";
+});
+
 export function speak(next: Language): void {
   language.value = next;
   localStorage.setItem(KEPT, next);
-  document.documentElement.lang = next === "zh" ? "zh-CN" : "en";
 }
 
 /**

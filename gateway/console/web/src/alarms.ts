@@ -1,0 +1,83 @@
+/**
+ * What must happen whatever screen is shown: an urgent alarm opens, sounds, and is receipted.
+ *
+ * Owns   which alarms were opened and receipted (bounded: what is not open any more is forgotten).
+ * Keeps  1. Nothing opens under the hands of somebody who writes or works on another alarm.
+ *        2. A receipt is sent when the alarm was painted, and again when sound comes or goes.
+ */
+import { computed, effect } from "@preact/signals";
+import { me, post } from "./api";
+import { isWriting, onAct } from "./keys";
+import { go, route } from "./route";
+import { wanted } from "./sound/patterns";
+import { canSound, follow, isSilenced, silence } from "./sound/player";
+import type { Alarm } from "./state/model";
+import { isAcknowledged, isSilent, lines, type Line } from "./state/queue";
+import { gatewayNow, house, isLive, tick } from "./stream/page";
+
+/** Open alarms and faults that are shown. */
+export const open = computed<readonly Alarm[]>(() => [...house.value.alarms.values(), ...house.value.faults.values()].filter((alarm) => !isSilent(alarm)));
+export const queue = computed<readonly Line[]>(() => lines(open.value));
+/** Live, urgent, and nobody has it. */
+export const urgent = computed<readonly Alarm[]>(() =>
+  queue.value.map((line) => line.first).filter((alarm) => alarm.priority === 1 && alarm.mode === "live" && !isAcknowledged(alarm)),
+);
+/** Whether something that is no live alarm is open: the frame shows it from across the room. */
+export const isDrill = computed(() => open.value.some((alarm) => alarm.mode === "drill"));
+
+const opened = new Set<string>();
+const receipted = new Set<string>();
+
+export function watch(): void {
+  effect(() => {
+    if (me.value === null) return;
+    const now = tick.value;
+    const heard = open.value.filter((alarm) => !isSilenced(alarm.alarm_id, now));
+    follow(wanted(heard, isLive.value || isSilenced("", now), gatewayNow.value), now);
+  });
+  effect(() => {
+    if (me.value === null) return;
+    const found = urgent.value;
+    const key = canSound.value;
+    forget(opened, found);
+    const fresh = found.filter((alarm) => !opened.has(alarm.alarm_id));
+    for (const alarm of fresh) opened.add(alarm.alarm_id);
+    const first = fresh[0];
+    if (first !== undefined && found.length === 1 && !isWriting(document.activeElement) && route.peek().screen === "duty") {
+      go("incident", first.alarm_id);
+    }
+    if (found.length > 0) afterPaint(() => void receipts(found, key));
+  });
+  onAct((act) => {
+    if (act !== "silence") return false;
+    silence(Date.now(), ["", ...open.peek().map((alarm) => alarm.alarm_id)]);
+    return true;
+  });
+}
+
+function forget(known: Set<string>, found: readonly Alarm[]): void {
+  const here = new Set(found.map((alarm) => alarm.alarm_id));
+  for (const id of known) if (!here.has(id.replace(/[+-]$/, ""))) known.delete(id);
+}
+
+/** Two frames have gone by since the page was changed: it is on the screen. A page in the background paints nothing. */
+function afterPaint(work: () => void): void {
+  requestAnimationFrame(() => requestAnimationFrame(work));
+}
+
+async function receipts(found: readonly Alarm[], isSounding: boolean): Promise<void> {
+  if (document.visibilityState !== "visible") return;
+  const mark = (alarm: Alarm): string => `${alarm.alarm_id}${isSounding ? "+" : "-"}`;
+  forget(receipted, found);
+  const fresh = found.filter((alarm) => !receipted.has(mark(alarm)));
+  if (fresh.length === 0) return;
+  for (const alarm of fresh) {
+    receipted.delete(`${alarm.alarm_id}${isSounding ? "-" : "+"}`);
+    receipted.add(mark(alarm));
+  }
+  try {
+    await post("/api/v1/console/shown", { alarms: fresh.slice(0, 100).map((alarm) => alarm.alarm_id), sounding: isSounding });
+  } catch {
+    for (const alarm of fresh) receipted.delete(mark(alarm)); // told again with the next change
+  }
+}
