@@ -23,8 +23,10 @@ from gateway.commanding import Commanding
 from gateway.commands import Commands
 from gateway.config import Config
 from gateway.console.api import build_app
+from gateway.console.charts import ChartRoutes
 from gateway.console.evidence import EvidenceRoutes
 from gateway.console.page import Site as ConsoleSite
+from gateway.console.plans import PlanRoutes
 from gateway.console.server import ServerSettings, serve
 from gateway.console.tokens import TokenBook
 from gateway.custody import Custody
@@ -336,6 +338,14 @@ class _House:
             clock=self.clock,
             video=self.views,
             evidence=EvidenceRoutes(HouseExports(self.config, self.store, self.intake, self.clock)),
+            more=(
+                PlanRoutes(
+                    self.desk,
+                    self.config.store.path / "plans",
+                    [camera.id for camera in self.config.cameras],
+                ),
+                ChartRoutes(self.desk, self.config.store.path),
+            ),
         )
         settings = ServerSettings(
             host=console.host,

@@ -10,7 +10,7 @@ Keeps   1. Every route declares the right it needs or that it is for everybody (
 import asyncio
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, Protocol
 
 import orjson
 from fastapi import FastAPI, Path, Query, Request
@@ -60,6 +60,13 @@ DeliveryState = Literal[
 ]
 
 
+class Part(Protocol):
+    """A part of the console that whoever builds it brings along."""
+
+    def join(self, app: FastAPI) -> None:
+        """Add its routes."""
+
+
 def build_app(  # noqa: PLR0913 - each is a part of the console
     desk: Desk,
     tokens: TokenBook,
@@ -69,6 +76,7 @@ def build_app(  # noqa: PLR0913 - each is a part of the console
     clock: Clock,
     video: VideoRoutes | None = None,
     evidence: EvidenceRoutes | None = None,
+    more: Sequence[Part] = (),
     shown: Mapping[str, object] | None = None,
     books: SignOnBooks | None = None,
     heartbeat_s: float = HEARTBEAT_S,
@@ -80,6 +88,7 @@ def build_app(  # noqa: PLR0913 - each is a part of the console
     site         what the page's head says
     video        cameras and recordings; without it there are no such paths
     evidence     packages of evidence, likewise
+    more         further parts with routes of their own: plans, charts
     shown        what consoles show besides rows: `phones` and `cameras`, lists of objects
     books        what signing on goes by; without it those beside the tokens' file
     heartbeat_s  longest silence of a stream, seconds
@@ -132,6 +141,8 @@ def build_app(  # noqa: PLR0913 - each is a part of the console
         door.addresses = video.addresses
     if evidence is not None:
         evidence.join(app)
+    for part in more:
+        part.join(app)
     page = Page(desks, sign_on, door, site, has_pages=bool(assets), phones=fixed["phones"])
     page.join(app)
 

@@ -28,9 +28,12 @@ from gateway.console.problems import Problem
 from gateway.console.sessions import COOKIE, Session, Sessions
 from gateway.console.tokens import Identity, TokenBook
 from gateway.console.video_problems import address_over, not_signed
+from gateway.plan_pictures import SIZE_MOST
 from gateway.playback import Addresses, BadSignature, Expired
 
 MAX_BODY_BYTES: Final = 1024 * 1024
+LARGER_BODIES: Final = {("POST", "/api/v1/plans"): SIZE_MOST}
+"""Whose bodies may be larger: a plan's picture. They have BODY_S for each MAX_BODY_BYTES of it."""
 BODY_S: Final = 15.0
 
 OPEN_PATHS: Final = frozenset(
@@ -110,7 +113,9 @@ class Gate:
         except Problem as problem:
             await self._refuse(request, problem)(scope, receive, guarded_send)
             return
-        bounded = _bounded(request.headers, receive, self._body_s)
+        most = _most(request)
+        body_s = self._body_s * most / MAX_BODY_BYTES
+        bounded = _bounded(request.headers, receive, body_s, most)
         key = request.headers.get(HEADER)
         identity = getattr(request.state, "identity", None)
         if key is None or request.method != "POST" or identity is None:
@@ -134,7 +139,7 @@ class Gate:
                 "send one of them",
                 close=True,
             )
-        _refuse_long_body(headers)
+        _refuse_long_body(headers, _most(request))
         path = request.url.path
         if path in OPEN_PATHS or path.startswith(OPEN_FOLDER):
             return
@@ -246,13 +251,18 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def _refuse_long_body(headers: Headers) -> None:
+def _most(request: Request) -> int:
+    """How long the body of a request may be, bytes."""
+    return LARGER_BODIES.get((request.method, request.url.path), MAX_BODY_BYTES)
+
+
+def _refuse_long_body(headers: Headers, most: int) -> None:
     length = headers.get("content-length", "0")
-    if not length.isdecimal() or len(length) > 12 or int(length) > MAX_BODY_BYTES:
-        raise Problem.too_large(MAX_BODY_BYTES)
+    if not length.isdecimal() or len(length) > 12 or int(length) > most:
+        raise Problem.too_large(most)
 
 
-def _bounded(headers: Headers, receive: Receive, body_s: float) -> Receive:
+def _bounded(headers: Headers, receive: Receive, body_s: float, most: int) -> Receive:
     """Count a body while it comes, and give its sender body_s for all of it."""
     if "content-length" not in headers and "transfer-encoding" not in headers:
         return receive  # nothing will come but the news that the client left
@@ -278,8 +288,8 @@ def _bounded(headers: Headers, receive: Receive, body_s: float) -> Receive:
             ) from error
         got += len(message.get("body", b""))
         complete = not message.get("more_body", False)
-        if got > MAX_BODY_BYTES:
-            raise Problem.too_large(MAX_BODY_BYTES)
+        if got > most:
+            raise Problem.too_large(most)
         return message
 
     return counted

@@ -27,11 +27,12 @@ class Right(StrEnum):
     VIDEO = "video"
     PEOPLE = "people"
     DURESS = "duress"
+    PLANS = "plans"
 
 
 RIGHTS: Final[dict[Role, frozenset[Right]]] = {
     Role.GUARD: frozenset({Right.READ, Right.ACT, Right.SIGN_IN, Right.VIDEO}),
-    Role.LEADER: frozenset(set(Right) - {Right.RECEIPT, Right.PEOPLE}),
+    Role.LEADER: frozenset(set(Right) - {Right.RECEIPT, Right.PEOPLE, Right.PLANS}),
     Role.INSTALLER: frozenset(set(Right) - {Right.RECEIPT, Right.PEOPLE}),
     Role.ADMIN: frozenset(set(Right) - {Right.RECEIPT}),
     Role.VIEWER: frozenset({Right.READ, Right.SIGN_IN}),

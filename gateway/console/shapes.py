@@ -332,12 +332,18 @@ class CameraList(BaseModel):
 
 
 class VideoTimeline(BaseModel):
-    """What was recorded, what was not and why. `next`: where to ask on when a list is full."""
+    """What was recorded, what was not and why. `next`: where to ask on when a list is full.
+
+    spans, gaps  without `bins` in the question
+    bins         with it: [{from, to, missing_ms, reason}] that meet; none of `missing_ms` 0 and
+                 more is joined with another
+    """
 
     camera: str
     stream: str
-    spans: list[dict[str, Any]]
-    gaps: list[dict[str, str]]
+    spans: list[dict[str, Any]] | None = None
+    gaps: list[dict[str, str]] | None = None
+    bins: list[dict[str, Any]] | None = None
     alarms: list[dict[str, Any]]
     holds: list[dict[str, str]]
     forms: list[dict[str, Any]]

@@ -20,6 +20,7 @@ from starlette.responses import Response
 
 from gateway.clock import Clock
 from gateway.console import shapes
+from gateway.console.discreet import SILENT, may_know
 from gateway.console.media import MediaAnswer
 from gateway.console.problems import Problem
 from gateway.console.rights import Right, needs
@@ -142,7 +143,7 @@ class VideoRoutes:
         camera_id: CameraId,
         from_: From,
         to: To,
-        _who: Reader,
+        who: Reader,
         which: Which = "main",
         bins: Bins = None,
     ) -> Response:
@@ -158,6 +159,8 @@ class VideoRoutes:
                 row = await self._playback.timeline(camera_id, stream, from_ns, to_ns)
             else:
                 row = await self._playback.bins(camera_id, stream, from_ns, to_ns, bins)
+            if not may_know(who):
+                row = await self._playback.without(row, SILENT)
         except PlaybackError as error:
             raise from_playback(error) from error
         return Response(

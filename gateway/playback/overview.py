@@ -128,6 +128,18 @@ def alarms(store: Path, camera: str, from_ns: int, to_ns: int) -> list[Row]:
     ]
 
 
+def silent(store: Path, kind: str) -> frozenset[str]:
+    """Ids of the alarms of one kind among the newest; blocks. Raises sqlite3.Error."""
+    sql = (
+        "SELECT alarm_id FROM (SELECT alarm_id, doc FROM alarm WHERE category = 'alarm'"
+        " ORDER BY raised_seq DESC LIMIT ?) WHERE json_extract(doc, '$.kind') = ?"
+    )
+    with contextlib.closing(
+        sqlite3.connect(read_only(store), uri=True, isolation_level=None, timeout=WAIT_S)
+    ) as db:
+        return frozenset(row[0] for row in db.execute(sql, (ALARMS_LOOKED, kind)))
+
+
 def as_row(found: Timeline, gaps: Sequence[Missing], open_spans: Sequence[tuple[int, int]]) -> Row:
     """A timeline as the API shows it."""
     spans = [

@@ -12,6 +12,7 @@ Bound   `most` streams at once, `each` of them for one viewer; LIVE_SILENT_S wit
 """
 
 import asyncio
+import sqlite3
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
@@ -215,6 +216,20 @@ class Playback:
             "forms": forms[: overview.FORMS_MOST],
             "next": None if next_ns is None else moments.soonest(next_ns),
         }
+
+    async def without(self, row: Row, kind: str) -> Row:
+        """A timeline's row for whoever must not learn of alarms of one kind, nor of their holds."""
+        alarms = [alarm for alarm in row["alarms"] if alarm["kind"] != kind]
+        holds = row["holds"]
+        if holds:
+            path = self._store / STORE_FILE
+            try:
+                hidden = await asyncio.to_thread(overview.silent, path, kind)
+            except sqlite3.Error:
+                holds = []  # of none it is known what it is for
+            else:
+                holds = [hold for hold in holds if hold["alarm_id"] not in hidden]
+        return {**row, "alarms": alarms, "holds": holds}
 
     async def plan(self, stream: str, from_ns: int, to_ns: int, *, going_on: bool) -> Plan:
         """How to play a range; see Planner.plan."""

@@ -1,5 +1,6 @@
 """A timeline in a few cells: nothing that is missing is hidden, nothing is told twice."""
 
+from itertools import pairwise
 from pathlib import Path
 
 from hypothesis import given
@@ -71,7 +72,7 @@ def test_cells_meet_cover_all_and_miss_what_the_gaps_miss(
     assert len(found) <= min(most, BINS_MOST)
     assert found[0][0] == 0
     assert found[-1][1] == length
-    for (_, end, *_), (begin, *_) in zip(found, found[1:], strict=False):
+    for (_, end, *_), (begin, *_) in pairwise(found):
         assert end == begin
     missing = {at for begin, long, _ in gaps for at in range(max(begin, 0), begin + long)}
     for begin, end, lacking, reason in found:
