@@ -1,6 +1,6 @@
 """What somebody wants exported, and what an export may cost. Values only.
 
-Keeps   A time span is not empty, not longer than SPAN_MOST_NS, and lies between 1970 and 9999.
+Keeps   A time span is not empty, not longer than SPAN_MOST_NS, and lies between 1970 and 2261.
 """
 
 from dataclasses import dataclass

@@ -21,7 +21,7 @@ MOST_CHARS: Final = 64
 
 
 def parse(text: str) -> int:
-    """UTC nanoseconds. Raises ValueError for anything else, and outside 1970 to 9999."""
+    """UTC nanoseconds. Raises ValueError for anything else, and outside 1970 to 2261."""
     text = text.strip()
     if len(text) > MOST_CHARS:
         raise ValueError("too long for a time")
@@ -38,7 +38,7 @@ def parse(text: str) -> int:
         at_ns = (at - _EPOCH) // timedelta(seconds=1) * names.SECOND_NS
         at_ns += int((part or "0").ljust(9, "0"))
     if not 0 <= at_ns <= names.LAST_NS:
-        raise ValueError("not between 1970 and 9999")
+        raise ValueError("not between 1970 and 2261")
     return at_ns
 
 

@@ -14,13 +14,13 @@ from typing import Final
 
 DAY_NS: Final = 86_400_000_000_000
 SECOND_NS: Final = 1_000_000_000
-LAST_NS: Final = 253_402_300_799 * SECOND_NS
-"""The end of the year 9999: later times have no name."""
+LAST_NS: Final = 9_214_646_399 * SECOND_NS
+"""The end of the year 2261: later times have no name, for the index's 64 bits end in April 2262."""
 ENDING: Final = ".mp4"
 OPEN_ENDING: Final = ".mp4.open"
 
 _CAMERA: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]{0,79}")
-_DAY: Final = re.compile(r"\d{8}")
+_DAY: Final = re.compile(r"\d{8}", re.ASCII)
 _NAME: Final = re.compile(r"(\d{8})T(\d{2})(\d{2})(\d{2})\.(\d{9})Z\.mp4(\.open)?", re.ASCII)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -31,18 +31,24 @@ def is_camera(name: str) -> bool:
 
 
 def is_day(name: str) -> bool:
-    """Whether a folder's name has the form of a day."""
-    return _DAY.fullmatch(name) is not None
+    """Whether a folder's name is a day of the calendar: strangers' folders may be called so."""
+    if _DAY.fullmatch(name) is None:
+        return False
+    try:
+        start_of_day(name)
+    except ValueError:
+        return False
+    return True
 
 
 def day_of(utc_ns: int) -> str:
-    """The UTC day a time lies in, YYYYMMDD. Raises ValueError outside 1970 to 9999."""
+    """The UTC day a time lies in, YYYYMMDD. Raises ValueError outside 1970 to 2261."""
     return _moment(utc_ns).strftime("%Y%m%d")
 
 
 def start_of_day(day: str) -> int:
     """The first nanosecond of a day; raises ValueError when there is no such day."""
-    return _nanoseconds(datetime.strptime(day, "%Y%m%d").replace(tzinfo=UTC))
+    return _bounded(_nanoseconds(datetime.strptime(day, "%Y%m%d").replace(tzinfo=UTC)))
 
 
 def file_name(start_ns: int) -> str:
@@ -59,9 +65,9 @@ def start_of_name(name: str) -> int | None:
     day, hour, minute, second, rest, _ = found.groups()
     try:
         at = datetime.strptime(day + hour + minute + second, "%Y%m%d%H%M%S").replace(tzinfo=UTC)
+        return _bounded(_nanoseconds(at) + int(rest))
     except ValueError:
         return None
-    return _nanoseconds(at) + int(rest)
 
 
 def relative(camera: str, start_ns: int) -> Path:
@@ -69,10 +75,14 @@ def relative(camera: str, start_ns: int) -> Path:
     return Path(camera, day_of(start_ns), file_name(start_ns))
 
 
-def _moment(utc_ns: int) -> datetime:
+def _bounded(utc_ns: int) -> int:
     if not 0 <= utc_ns <= LAST_NS:
-        raise ValueError(f"{utc_ns} ns is no time between 1970 and 9999")
-    return _EPOCH + timedelta(seconds=utc_ns // SECOND_NS)
+        raise ValueError(f"{utc_ns} ns is no time between 1970 and 2261")
+    return utc_ns
+
+
+def _moment(utc_ns: int) -> datetime:
+    return _EPOCH + timedelta(seconds=_bounded(utc_ns) // SECOND_NS)
 
 
 def _nanoseconds(at: datetime) -> int:

@@ -117,6 +117,20 @@ async def test_a_reader_follows_to_the_index_that_was_made_anew(tmp_path: Path) 
         await reader.close()
 
 
+@pytest.mark.parametrize("name", ["20261399", "99991231", "00000000", "２０２６１１２１"])
+async def test_folders_that_only_look_like_days_hinder_nothing(tmp_path: Path, name: str) -> None:
+    async with opened(tmp_path, FakeClock()) as store:
+        path = await leave_open(store, NOON)
+    stray = path.parent.parent / name
+    stray.mkdir()
+    (stray / "99991231T000000.000000000Z.mp4").write_bytes(path.read_bytes())
+    async with opened(tmp_path, FakeClock()) as store:
+        found = await recover(store)
+        assert (found.mended, found.failed) == (1, 0)
+    assert rows(tmp_path, "SELECT count(*) FROM segment") == [(1,)]
+    assert list(stray.iterdir()), "what is not ours is left alone"
+
+
 async def test_a_row_without_its_file_becomes_a_gap(tmp_path: Path) -> None:
     async with opened(tmp_path, FakeClock()) as store:
         for minute in range(3):
