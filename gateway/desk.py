@@ -440,6 +440,7 @@ def _alarm_row(alarm: Alarm, lamps: list[Row]) -> Row:
         "escalation_level": alarm.level,
         "cause": alarm.cause,
         "cameras": alarm.cameras,
+        "video": alarm.video,
         "attributes": alarm.attributes,
         "deliveries": lamps,
     }

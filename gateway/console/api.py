@@ -137,7 +137,7 @@ def build_app(  # noqa: PLR0913 - each is a part of the console
     PeopleRoutes(sign_on, desk).join(app)
     CommandRoutes(desk).join(app)
     if video is not None:
-        video.join(app)
+        video.join(app, desks)
         door.addresses = video.addresses
     if evidence is not None:
         evidence.join(app)

@@ -79,8 +79,8 @@ class Desk(Protocol):
 
         Members: alarm_id, kind, priority, mode, state, latched, device {id, name, place, family},
         point, text, value, unit, count, raised_at, last_at, acknowledged_at, acknowledged_by,
-        restored_at, closed_at, closed_by, disposition, note, cameras, deliveries [{receiver,
-        state, reference, reason, attempts, at}].
+        restored_at, closed_at, closed_by, disposition, note, cameras, video {from, to} or None,
+        deliveries [{receiver, state, reference, reason, attempts, at}].
         """
 
     async def faults(self, *, open_only: bool, limit: int) -> list[Row]:

@@ -99,6 +99,13 @@ class Lamp(BaseModel):
     at: str | None = None
 
 
+class Held(BaseModel):
+    """What an alarm's cameras keep of it at least; it grows while the alarm is open."""
+
+    from_: Annotated[str, Field(alias="from")]
+    to: str
+
+
 class Alarm(BaseModel):
     """One occurrence with its life; a fault has the same members."""
 
@@ -124,6 +131,7 @@ class Alarm(BaseModel):
     disposition: str | None = None
     note: str | None = None
     cameras: list[str]
+    video: Held | None = None
     deliveries: list[Lamp]
 
 

@@ -20,7 +20,8 @@ from starlette.responses import Response
 
 from gateway.clock import Clock
 from gateway.console import shapes
-from gateway.console.discreet import SILENT, may_know
+from gateway.console.discreet import SILENT, Desks, may_know
+from gateway.console.kept import KeptStills
 from gateway.console.media import MediaAnswer
 from gateway.console.problems import Problem
 from gateway.console.rights import Right, needs
@@ -107,8 +108,9 @@ class VideoRoutes:
         self._states = states
         self._drawing = asyncio.Semaphore(STILLS_AT_ONCE)
 
-    def join(self, app: FastAPI) -> None:
-        """Add the routes."""
+    def join(self, app: FastAPI, desks: Desks) -> None:
+        """Add the routes; desks say which alarms are whose to know of."""
+        KeptStills(self._playback.kept_still, desks, self._views).join(app)
         _list(app, CAMERAS, self.cameras, shapes.CameraList)
         _list(app, f"{ONE}/timeline", self.timeline, shapes.VideoTimeline)
         _media(app, "video.mp4", self.video, "video/mp4", (404, 416, 429, 503))

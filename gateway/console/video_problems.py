@@ -118,6 +118,28 @@ def no_picture() -> Problem:
     )
 
 
+def no_still_kept() -> Problem:
+    """No picture of that alarm's moment."""
+    return Problem(
+        404,
+        "no_still_kept",
+        "没有保存这台摄像机在报警时刻的画面",
+        "no picture of this camera was kept for this alarm",
+        "see the alarm's cameras; it takes a few seconds, and the fault of the camera says why not",
+    )
+
+
+def still_changed() -> Problem:
+    """Its bytes are not those that were written."""
+    return Problem(
+        500,
+        "still_changed",
+        "报警时刻的画面已损坏或被改动,不予显示",
+        "the kept picture is damaged or was changed, so it is not shown",
+        "the video of that moment is held: see video.mp4, and run campus-gateway verify",
+    )
+
+
 def stills_down() -> Problem:
     """The pictures process does not answer."""
     return Problem(

@@ -28,6 +28,7 @@ from gateway.playback.pace import Pace
 from gateway.playback.plan import Missing, Plan
 from gateway.playback.planner import Planner
 from gateway.store.video import VideoReader
+from gateway.store.video.stills import StillNote, read_still
 
 STREAMS_MOST: Final = 16
 STREAMS_EACH: Final = 8
@@ -230,6 +231,16 @@ class Playback:
             else:
                 holds = [hold for hold in holds if hold["alarm_id"] not in hidden]
         return {**row, "alarms": alarms, "holds": holds}
+
+    async def kept_still(self, alarm_id: str, camera: str) -> tuple[bytes, StillNote] | None:
+        """The picture that was kept of an alarm's moment; None when there is none.
+
+        raises  NotNow (the disk does not answer), StoreError (its bytes were changed)
+        """
+        found = await self._disks.each([self._store], read_still, alarm_id, camera)
+        if not found:
+            raise NotNow("存储磁盘没有响应 the store's disk does not answer")
+        return found[0]
 
     async def plan(self, stream: str, from_ns: int, to_ns: int, *, going_on: bool) -> Plan:
         """How to play a range; see Planner.plan."""

@@ -28,6 +28,7 @@ class Alarm:
     told       the count that the newest raised/repeated record carried
     level      how many escalation steps were taken; due_ns when the next is
     cause      alarm_id of the alarm this one was folded under, None when it stands for itself
+    video      from, to (RFC 3339) of what its cameras keep of it at least; None when nobody does
     """
 
     alarm_id: str
@@ -62,6 +63,7 @@ class Alarm:
     due_ns: int | None = None
     cause: str | None = None
     cameras: list[str] = field(default_factory=list)
+    video: dict[str, str] | None = None
     attributes: dict[str, Scalar] = field(default_factory=dict)
 
     @property

@@ -122,7 +122,7 @@ class AlarmBook:
         alarm.cause = self._fold(alarm, group, ledger.mono_ns)
         extra: dict[str, Any] = {"cause": alarm.cause} if alarm.cause else {}
         if subject.kept_ns is not None and point.category == Category.ALARM:
-            extra["video"] = _kept(alarm.raised_ns, subject.kept_ns)
+            alarm.video = extra["video"] = _kept(alarm.raised_ns, subject.kept_ns)
         self._record(ledger, alarm, "raised", reading, extra)
         self._open[_key(alarm)] = alarm
         self._by_id[alarm.alarm_id] = alarm

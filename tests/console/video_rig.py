@@ -81,6 +81,7 @@ class Rig:
     tokens: dict[Role, str]
     stills: Stills
     trail: list[Entry]
+    desk: MemoryDesk
     states: dict[str, Mapping[str, Any]]
     refuse_audit: bool = False
 
@@ -134,14 +135,15 @@ async def serving(
     book = TokenBook(root / "tokens.json", clock)
     tokens = {role: book.create(role, f"某{role}") for role in Role}
     async with aiohttp.ClientSession() as http:
-        made = Rig(film, playback, book, clock, http, 0, tokens, Stills(), [], {})  # type: ignore[arg-type]
+        desk = MemoryDesk(clock)
+        made = Rig(film, playback, book, clock, http, 0, tokens, Stills(), [], desk, {})  # type: ignore[arg-type]
 
         async def states() -> Mapping[str, Mapping[str, Any]]:
             return made.states
 
         addresses = Addresses(store, clock)
         app = build_app(
-            MemoryDesk(clock),
+            made.desk,
             book,
             CollectorRegistry(),
             site=Site(id="1", name="校", gateway="g"),
