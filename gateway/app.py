@@ -23,8 +23,10 @@ from gateway.commanding import Commanding
 from gateway.commands import Commands
 from gateway.config import Config
 from gateway.console.api import build_app
+from gateway.console.certificate import Own, OwnCertificate
 from gateway.console.charts import ChartRoutes
 from gateway.console.evidence import EvidenceRoutes
+from gateway.console.holders import SignOnBooks
 from gateway.console.page import Site as ConsoleSite
 from gateway.console.plans import PlanRoutes
 from gateway.console.server import ServerSettings, serve
@@ -205,6 +207,9 @@ class _House:
             config, self.intake.audit, self.recordings.report, clock
         )
         self.tokens = TokenBook(config.store.path / "tokens.json", clock)
+        self.books = SignOnBooks.in_folder(
+            config.store.path, clock, is_behind_proxy=config.console.behind_proxy
+        )
         for link in config.links:
             self.desk.reasons[f"link.{link.name}"] = f"链路 {link.name} 连接中 link connecting"
         self.sources = Sources(
@@ -336,6 +341,7 @@ class _House:
             self.metrics.registry,
             site=ConsoleSite(id=site.id, name=site.name, gateway=site.gateway),
             clock=self.clock,
+            books=self.books,
             video=self.views,
             evidence=EvidenceRoutes(HouseExports(self.config, self.store, self.intake, self.clock)),
             more=(
@@ -347,22 +353,37 @@ class _House:
                 ChartRoutes(self.desk, self.config.store.path),
             ),
         )
-        settings = ServerSettings(
-            host=console.host,
-            port=console.port,
-            cert=console.cert,
-            key=console.key,
-            plain_allowed=console.behind_proxy,
-        )
+        certificate = OwnCertificate(self.config.store.path, self.clock, console.host)
+
+        def told(own: Own) -> None:
+            self.books.fingerprint = own.fingerprint
+            self.books.say(f"  控制台证书指纹 console's certificate, SHA-256\n  {own.fingerprint}")
 
         def started(port: int) -> None:
             running.port = port
             log.info("console listens", host=console.host, port=port)
 
         async def part() -> None:
+            cert, key = console.cert, console.key
+            if console.has_own_certificate:
+                own = await asyncio.to_thread(certificate.ready)
+                told(own)
+                cert, key = own.cert, own.key
+            settings = ServerSettings(
+                host=console.host,
+                port=console.port,
+                cert=cert,
+                key=key,
+                plain_allowed=console.behind_proxy,
+            )
             await serve(app, settings, started)
 
+        async def renewing() -> None:
+            await certificate.watch(lambda: getattr(app.state, "tls", None), told)
+
         async with asyncio.TaskGroup() as group:
+            if console.has_own_certificate:
+                group.create_task(self._keep("certificate", renewing))
             group.create_task(self._keep("board", app.state.board.run))
             group.create_task(self._keep("sign_on", app.state.sign_on.run))
             group.create_task(self._keep("console", part))

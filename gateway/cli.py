@@ -25,6 +25,7 @@ from gateway import (
     cli_import,
     cli_modbus,
     cli_modbus_text,
+    cli_people,
     cli_simulate,
     cli_video,
 )
@@ -42,7 +43,7 @@ from gateway.clock import SystemClock
 from gateway.errors import ConfigError, GatewayError, StoreNewer
 from gateway.events import Kind
 
-ROLES: Final = ("guard", "leader", "installer", "platform", "auditor")
+ROLES: Final = ("guard", "leader", "installer", "admin", "viewer", "platform", "auditor")
 MAX_SAMPLE_BYTES: Final = 1024 * 1024
 
 app = typer.Typer(
@@ -60,6 +61,7 @@ profile_app = typer.Typer(
 app.add_typer(profile_app, name="profile")
 app.add_typer(cli_simulate.simulate_app, name="simulate")
 
+app.add_typer(cli_people.people_app, name="person")
 app.add_typer(cli_modbus.scan_app, name="scan")
 cli_modbus.scan_app.command("cameras", help=cli_cameras.SCAN_CAMERAS)(cli_cameras.scan_cameras)
 app.add_typer(cli_video.video_app, name="video")
@@ -304,7 +306,8 @@ def _summary(config: Any) -> list[str]:  # noqa: ANN401 see cli_parts.load
     lines.append(f"接收方 / receivers: {len(config.uplinks)}")
     for entry in config.uplinks:
         lines.append(f"  {entry.name}: {entry.kind}, {_kinds_of(config, entry.name)}")
-    scheme = "https" if config.console.cert else "http"
+    is_tls = config.console.cert or config.console.has_own_certificate
+    scheme = "https" if is_tls else "http"
     lines.append(f"控制台 / console: {scheme}://{config.console.host}:{config.console.port}")
     return lines
 

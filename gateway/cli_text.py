@@ -134,7 +134,7 @@ Make an API token (shown once), or list or revoke tokens. Takes effect at once, 
 
 \b
 guard 门卫 · leader 值班长 · installer 施工维保 · platform 平台
-auditor 审计（只读 / read only）
+admin 管理员 · viewer 只读 · auditor 审计（只读 / read only）
 例 / example: campus-gateway token --config DIR --role guard --name 西门门卫室
               campus-gateway token --config DIR --list
 """

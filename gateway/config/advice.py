@@ -12,6 +12,14 @@ MAX_NAMED: Final = 5
 def advice(config: Config) -> list[str]:
     """Return warnings about a sound configuration, the gravest first; at most a dozen lines."""
     lines = [*_receivers(config), *_devices(config)]
+    if config.console.has_own_certificate:
+        lines.append(
+            both(
+                "控制台用自己的证书：浏览器会警告，请核对启动时打印的指纹，或写 cert 和 key",
+                "the console makes its own certificate: browsers warn, so compare the fingerprint"
+                " that is printed at the start, or give cert and key",
+            )
+        )
     if config.console.behind_proxy:
         lines.append(
             both(

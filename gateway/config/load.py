@@ -225,21 +225,13 @@ class _Head:
         if address is None:
             return
         host, port = address
-        if not is_loopback(host) and table.cert is None and not table.behind_proxy:
-            inspection.fault(
-                spot.child("listen"),
-                both(f"{host} 对网络开放而没有加密", f"{host} is open to the network without TLS"),
-                both(
-                    "127.0.0.1，或写 cert 和 key，或 behind_proxy = true",
-                    "127.0.0.1, or cert and key, or behind_proxy = true",
-                ),
-            )
         self.console = ConsoleSettings(
             host=host,
             port=port,
             cert=cert,
             key=key,
             behind_proxy=table.behind_proxy,
+            has_own_certificate=not is_loopback(host) and cert is None and not table.behind_proxy,
             player=player,
             watched=table.watched,
             steps_required=table.steps_required,

@@ -177,6 +177,7 @@ class Contact:
 class ConsoleSettings:
     """Where the API and the page listen; cert and key are both given or both None.
 
+    has_own_certificate  it listens beyond this machine and nobody gave it one, nor a proxy
     siren           sounds where no console does
     player          a program that plays a WAV file, which is put behind its arguments; () for none
     watched         no console alive is a fault even before there are people
@@ -189,6 +190,7 @@ class ConsoleSettings:
     cert: Path | None = None
     key: Path | None = None
     behind_proxy: bool = False
+    has_own_certificate: bool = False
     siren: Siren | None = None
     player: tuple[str, ...] = ()
     watched: bool = False

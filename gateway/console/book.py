@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 from gateway.errors import ConfigError, ConfigFault
+from gateway.store.disk import own_like
 
 MAX_FILE_BYTES: Final = 1024 * 1024
 
@@ -119,6 +120,7 @@ class Book(Generic[E]):
         # A file of its own, because the rename below replaces the file that would be locked.
         handle = os.open(f"{self._path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
+            own_like(Path(f"{self._path}.lock"), self._path.parent)
             fcntl.flock(handle, fcntl.LOCK_EX)
             yield
         finally:
@@ -152,6 +154,7 @@ class Book(Generic[E]):
             file.write(json.dumps(body, ensure_ascii=False, indent=1).encode())
             file.flush()
             os.fsync(file.fileno())
+        own_like(fresh, self._path.parent)  # a command that root gives must not shut us out
         fresh.replace(self._path)
         folder = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:

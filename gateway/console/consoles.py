@@ -21,6 +21,7 @@ from gateway.clock import Clock
 from gateway.console.limits import Caller
 from gateway.console.sessions import Holders
 from gateway.errors import ConfigError, ConfigFault
+from gateway.store.disk import own_like
 
 COOKIE: Final = "campus_console"
 KNOWN_DAYS: Final = 400
@@ -90,5 +91,6 @@ def _made(path: Path) -> bytes:
         file.write(key)
         file.flush()
         os.fsync(file.fileno())
+    own_like(fresh, path.parent)
     fresh.replace(path)
     return key

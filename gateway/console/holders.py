@@ -23,11 +23,11 @@ def print_line(line: str) -> None:
     sys.stdout.flush()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class SignOnBooks:
     """What signing on goes by.
 
-    fingerprint      of the certificate we made ourselves, "" when there is another or none
+    fingerprint      of the certificate we made ourselves, set when it is made; "" for none
     is_behind_proxy  a proxy of the installer's stands before us: then nobody is on this machine,
                      whatever the socket says, and the browser's end has TLS
     say              prints a line that only who runs the service may read
@@ -41,15 +41,12 @@ class SignOnBooks:
     say: Callable[[str], None] = field(default=print_line)
 
     @classmethod
-    def in_folder(
-        cls, folder: Path, clock: Clock, *, fingerprint: str = "", is_behind_proxy: bool = False
-    ) -> Self:
+    def in_folder(cls, folder: Path, clock: Clock, *, is_behind_proxy: bool = False) -> Self:
         """Open the books of a store. Raises ConfigError for one that is damaged."""
         return cls(
             people=PeopleBook(folder / "people.json", clock),
             first=FirstCode(folder),
             consoles=Consoles(folder / "console.key", clock),
-            fingerprint=fingerprint,
             is_behind_proxy=is_behind_proxy,
         )
 

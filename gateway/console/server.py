@@ -60,6 +60,8 @@ async def serve(
 ) -> None:
     """Serve until cancelled; then end the streams, let answers finish within stop_s, and return.
 
+    With TLS its context is app.state.tls: a certificate put into it holds for new connections.
+
     started  called once with the port when connections are accepted
     raises   ConfigError when it may not or cannot listen there
     """
@@ -116,7 +118,7 @@ def _config(app: FastAPI, settings: ServerSettings) -> uvicorn.Config:
     )
     if settings.cert is not None:
         config.load()
-        config.ssl = _tls(settings)
+        config.ssl = app.state.tls = _tls(settings)
     return config
 
 

@@ -45,7 +45,7 @@ def test_all_faults_of_all_files_are_told_at_once(installation: Installation) ->
         GATEWAY.replace('id = "320612-0001"', 'id = "320612 0001"')
         .replace("1883", "70000")
         .replace('kind = "http"', 'kind = "https"')
-        + '[[route]]\nuplink = "bureau"\nkinds = ["pannic"]\n[console]\nlisten = "0.0.0.0:80"\n'
+        + '[[route]]\nuplink = "bureau"\nkinds = ["pannic"]\n[console]\nlisten = "0.0.0.0"\n'
     )
     installation.devices(DEVICES.replace("json_button", "json_buton"))
     installation.write("devices.d/dorm.toml", DEVICES.replace('link = "field"', 'link = "dorm"'))

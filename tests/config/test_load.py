@@ -193,3 +193,22 @@ def test_one_clash_among_ten_thousand_devices_is_found(installation: Installatio
 def test_no_device_can_make_panic_less_urgent(installation: Installation, priority: int) -> None:
     installation.add("devices.toml", f"priority = {priority}\n")
     assert [line.split(": ")[1] for line in installation.faults()] == ['device["btn-1"].priority']
+
+
+@pytest.mark.parametrize(
+    ("console", "has_own"),
+    [
+        ('listen = "127.0.0.1:8800"', False),
+        ('listen = "localhost:8800"', False),
+        ('listen = "0.0.0.0:8800"', True),
+        ('listen = "[::]:8800"', True),
+        ('listen = "0.0.0.0:8800"\nbehind_proxy = true', False),
+    ],
+)
+def test_a_console_that_others_reach_has_a_certificate_whether_one_was_given_or_not(
+    installation: Installation, console: str, has_own: bool
+) -> None:
+    installation.add("gateway.toml", f"[console]\n{console}\n")
+    config = installation.load()
+    assert config.console.has_own_certificate is has_own
+    assert any("fingerprint" in line for line in advice(config)) is has_own
