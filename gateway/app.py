@@ -26,9 +26,11 @@ from gateway.console.api import build_app
 from gateway.console.certificate import Own, OwnCertificate
 from gateway.console.charts import ChartRoutes
 from gateway.console.evidence import EvidenceRoutes
+from gateway.console.guard import GuardRoutes
 from gateway.console.holders import SignOnBooks
 from gateway.console.page import Site as ConsoleSite
 from gateway.console.plans import PlanRoutes
+from gateway.console.presence import Presence
 from gateway.console.server import ServerSettings, serve
 from gateway.console.tokens import TokenBook
 from gateway.custody import Custody
@@ -38,6 +40,8 @@ from gateway.driver import Driver
 from gateway.errors import StoreDamaged, StoreError
 from gateway.events import Device
 from gateway.exports import HouseExports
+from gateway.guardroom import GuardRoom
+from gateway.handling import Handling
 from gateway.housekeeping import Housekeeping
 from gateway.intake import Intake
 from gateway.judge import Recorded
@@ -45,7 +49,9 @@ from gateway.linkage import Linkage
 from gateway.metrics import Metrics
 from gateway.recordings import Recordings
 from gateway.rules.routing import Router
+from gateway.siren import Sounder
 from gateway.sources import Sources
+from gateway.speech import Sounds
 from gateway.store import Journal, Store, recover
 from gateway.store.video import VideoReader
 from gateway.supervise import keep_running, notify
@@ -193,6 +199,12 @@ class _House:
             config.interlocks, commanding, self.intake, store, clock, self.gateway.id
         )
         self.vitals.watch("linkage", lambda: self.linkage.progress)
+        self.handling = Handling(
+            self.intake,
+            config.plans,
+            [entry.name for entry in config.uplinks],
+            is_required=config.console.steps_required,
+        )
         self.desk = FrontDesk(
             store=store,
             intake=self.intake,
@@ -202,7 +214,9 @@ class _House:
             clock=clock,
             loops=self.vitals.loops,
             orders=Commands(commanding, self.linkage, self.intake, clock, self.gateway.id),
+            owed=self.handling.owed,
         )
+        self.guardroom = self._guardroom(commanding)
         self.playback, self.views = open_views(
             config, self.intake.audit, self.recordings.report, clock
         )
@@ -218,6 +232,27 @@ class _House:
         self.sources.count(self.metrics)
         self.vitals.gauges(self.metrics)
         self.recordings.gauges(self.metrics)
+
+    def _guardroom(self, commanding: Commanding) -> GuardRoom:
+        console = self.config.console
+        sounds = Sounds(self.config.store.path, self.intake.judge.book)
+        sounder = Sounder(
+            console.siren,
+            console.player,
+            sounds.files,
+            commanding=commanding,
+            intake=self.intake,
+            clock=self.clock,
+        )
+        room = GuardRoom(
+            self.intake,
+            sounder,
+            Presence(self.clock),
+            self.clock,
+            lambda: console.watched or bool(self.books.people.list()),
+        )
+        room.gauges(self.metrics)
+        return room
 
     def _worker(self, entry: Any, number: int) -> Worker:  # noqa: ANN401
         module = find_uplink(entry.kind)
@@ -264,6 +299,7 @@ class _House:
             ]
             for name, part in (
                 ("linkage", lambda: self.linkage.run(self._part_failed)),
+                ("guardroom", self.guardroom.run),
                 ("housekeeping", self.keeper.run),
                 ("recordings", self.recordings.run),
                 ("custody", Custody(self.store, self.intake, self.clock).run),
@@ -344,6 +380,8 @@ class _House:
             books=self.books,
             video=self.views,
             evidence=EvidenceRoutes(HouseExports(self.config, self.store, self.intake, self.clock)),
+            guard=GuardRoutes(self.guardroom, self.handling),
+            shown=_shown(self.config),
             more=(
                 PlanRoutes(
                     self.desk,
@@ -399,6 +437,18 @@ class _House:
                     receiver, record_id, receipt.state, receipt.reference
                 ):
                     log.warning("receipt for a record it never had", receiver=receiver)
+
+
+def _shown(config: Config) -> dict[str, object]:
+    """What consoles show besides rows."""
+    cameras = config.cameras if config.volumes else ()
+    return {
+        "phones": [
+            {"name": each.name, "number": each.number, "role": each.role}
+            for each in config.contacts
+        ],
+        "cameras": [{"id": each.id, "name": each.name, "place": each.place} for each in cameras],
+    }
 
 
 def _recorded(config: Config) -> Recorded:

@@ -5,7 +5,7 @@ Keeps   What is shown was committed; what a person decides is committed when the
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Protocol
 
 import orjson
@@ -42,9 +42,12 @@ class Orders(Protocol):
 
 
 class FrontDesk:
-    """Implements gateway.console.desk.Desk; without orders no device can be told anything."""
+    """Implements gateway.console.desk.Desk; without orders no device can be told anything.
 
-    def __init__(
+    owed  numbers of the steps without which an alarm may not be closed
+    """
+
+    def __init__(  # noqa: PLR0913 what people see and decide meets here
         self,
         *,
         store: Store,
@@ -55,8 +58,10 @@ class FrontDesk:
         clock: Clock,
         loops: Mapping[str, Any],
         orders: Orders | None = None,
+        owed: Callable[[Alarm], list[int]] = lambda _alarm: [],
     ) -> None:
         self._orders = orders
+        self._owed = owed
         self._store = store
         self._intake = intake
         self._workers = {worker.number: worker for worker in workers}
@@ -289,6 +294,7 @@ class FrontDesk:
         """See Desk."""
 
         def work(ledger: Ledger) -> Alarm:
+            self._refuse_unfinished(alarm_id)
             alarm = self._intake.judge.book.close(
                 ledger, alarm_id, who=who.name, disposition=disposition, note=note
             )
@@ -297,6 +303,14 @@ class FrontDesk:
             return alarm
 
         return await self._decide(alarm_id, work)
+
+    def _refuse_unfinished(self, alarm_id: str) -> None:
+        """Raise WrongState while the site wants steps of the response plan that nobody did."""
+        alarm = self._intake.judge.book.get(alarm_id)
+        owed = [] if alarm is None else self._owed(alarm)
+        if owed:
+            steps = "、".join(map(str, owed))
+            raise WrongState(f"预案第 {steps} 步未做 steps of the plan are not done yet")
 
     async def command(
         self, device_id: str, name: str, who: Identity, reason: str
@@ -443,4 +457,7 @@ def _alarm_row(alarm: Alarm, lamps: list[Row]) -> Row:
         "video": alarm.video,
         "attributes": alarm.attributes,
         "deliveries": lamps,
+        "steps": alarm.steps,
+        "notes": alarm.notes,
+        "telephoned": alarm.telephoned,
     }

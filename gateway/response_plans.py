@@ -17,7 +17,7 @@ from gateway.events import Kind
 STEPS_MOST: Final = 20
 State = Literal["done", "skipped"]
 Mark = dict[str, Any]
-"""One step as an alarm keeps it: n, text, state, by, at, reason."""
+"""One step as an alarm keeps it: step (its number), text, state, by, at, reason."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,13 +59,15 @@ Plans = Mapping[Kind, Plan]
 
 def marked(marks: Iterable[Mark], number: int, step: Step) -> Mark | None:
     """Return what was done of a step, None when nothing was or the step said something else."""
-    return next((each for each in marks if each["n"] == number and each["text"] == step.zh), None)
+    return next(
+        (each for each in marks if each["step"] == number and each["text"] == step.zh), None
+    )
 
 
 def with_mark(marks: Iterable[Mark], mark: Mark) -> list[Mark]:
     """Return the marks with one more, which replaces what was said of the same step before."""
-    rest = [each for each in marks if (each["n"], each["text"]) != (mark["n"], mark["text"])]
-    return sorted([*rest, mark], key=lambda each: int(each["n"]))[-2 * STEPS_MOST :]
+    rest = [each for each in marks if (each["step"], each["text"]) != (mark["step"], mark["text"])]
+    return sorted([*rest, mark], key=lambda each: int(each["step"]))[-2 * STEPS_MOST :]
 
 
 def owed(plan: Plan | None, marks: Sequence[Mark]) -> list[int]:

@@ -4,7 +4,9 @@ Owns    the check of [console] siren and player, and of the [[contact]] tables.
 Needs   inspection, tables, interlocks (which devices there are), gateway.profile.
 Keeps   1. A siren is a command whose effect is `output` or `other`, allowed for its device, and no
            valve's: what sounds by itself must never be able to open anything.
-        2. A player is a program that is there; no shell ever reads it.
+        2. It may be told the same thing again: a siren that did not answer is told until it does,
+           and a command that toggles would switch it off.
+        3. A player is a program that is there; no shell ever reads it.
 """
 
 import os
@@ -55,7 +57,7 @@ def check_siren(
         return None
     profile = shelf.get(device.profile_id)
     body = () if profile is None else profile.body.command
-    fitting = [each.name for each in body if each.effect in UNSAID]
+    fitting = [each.name for each in body if each.effect in UNSAID and each.idempotent]
     before = len(inspection.faults)
     for key, name in (("on", table.on), ("off", table.off)):
         if name not in fitting:

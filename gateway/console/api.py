@@ -10,6 +10,7 @@ Keeps   1. Every route declares the right it needs or that it is for everybody (
 import asyncio
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Annotated, Final, Literal, Protocol
 
 import orjson
@@ -30,6 +31,7 @@ from gateway.console.discreet import Boards, Desks, may_know
 from gateway.console.evidence import EvidenceRoutes
 from gateway.console.feed import HEARTBEAT_S, Feed, Streams
 from gateway.console.gate import BODY_S, Door, Gate, cookie_of, is_page
+from gateway.console.guard import GuardRoutes
 from gateway.console.holders import SignOnBooks
 from gateway.console.page import Page, Site
 from gateway.console.personnel import PeopleRoutes
@@ -76,6 +78,7 @@ def build_app(  # noqa: PLR0913 - each is a part of the console
     clock: Clock,
     video: VideoRoutes | None = None,
     evidence: EvidenceRoutes | None = None,
+    guard: GuardRoutes | None = None,
     more: Sequence[Part] = (),
     shown: Mapping[str, object] | None = None,
     books: SignOnBooks | None = None,
@@ -88,6 +91,7 @@ def build_app(  # noqa: PLR0913 - each is a part of the console
     site         what the page's head says
     video        cameras and recordings; without it there are no such paths
     evidence     packages of evidence, likewise
+    guard        what consoles and guards say of alarms, likewise
     more         further parts with routes of their own: plans, charts
     shown        what consoles show besides rows: `phones` and `cameras`, lists of objects
     books        what signing on goes by; without it those beside the tokens' file
@@ -130,7 +134,11 @@ def build_app(  # noqa: PLR0913 - each is a part of the console
         True: Watch(boards.open, desks.open, streams),
         False: Watch(boards.discreet, desks.discreet, streams),
     }
-    _Flow(desks, feeds, watches, door).join(app)
+    flow = _Flow(desks, feeds, watches, door)
+    flow.join(app)
+    if guard is not None:
+        guard.join(app, desks)
+        flow.reading = guard.reading
     assets = Assets()
     assets.join(app)
     SessionRoutes(sign_on, door).join(app)
@@ -270,6 +278,9 @@ class _Flow:
         self._feeds = feeds  # by whether the reader may know of duress
         self._watches = watches
         self._door = door
+        self.reading: Callable[[Request, Identity], AbstractContextManager[None]] = (
+            lambda _request, _who: nullcontext()
+        )
 
     def join(self, app: FastAPI) -> None:
         """Add the routes."""
@@ -312,13 +323,24 @@ class _Flow:
         start = after if resumed is None else resumed
         return self._feeds[may_know(who)].open(start, self._allowed(request, who))
 
-    async def watch(self, request: Request, who: Reader) -> Response:
+    async def watch(
+        self,
+        request: Request,
+        who: Reader,
+        after: Annotated[int | None, Query(ge=0, le=MAX_SEQ)] = None,
+    ) -> Response:
         """What consoles show: `snapshot`, then `alarm`, `fault`, `device`, `receivers`, `record`.
 
         Rows as the lists of this API give them; each replaces what was known of it. `beat` comes
-        every two seconds. Last-Event-ID brings the records that were missed behind the snapshot.
+        every two seconds. Last-Event-ID, or `after` where a page begins anew by itself, brings the
+        records that were missed behind the snapshot.
         """
-        return self._watches[may_know(who)].open(_last_event(request), self._allowed(request, who))
+        resumed = _last_event(request)
+        return self._watches[may_know(who)].open(
+            after if resumed is None else resumed,
+            self._allowed(request, who),
+            lambda: self.reading(request, who),
+        )
 
     def _allowed(self, request: Request, who: Identity) -> Callable[[], bool]:
         """Return what says, again and again, whether the reader of a stream may go on."""

@@ -106,6 +106,34 @@ class Held(BaseModel):
     to: str
 
 
+class StepMark(BaseModel):
+    """What became of one step of the response plan; text is what was on the screen."""
+
+    step: int
+    text: str
+    state: Literal["done", "skipped"]
+    reason: str
+    by: str
+    at: str
+
+
+class NoteMark(BaseModel):
+    """What a person had to say."""
+
+    text: str
+    by: str
+    at: str
+
+
+class CallMark(BaseModel):
+    """A receiver that somebody told by telephone; its lamp stays as it is."""
+
+    receiver: str
+    note: str
+    by: str
+    at: str
+
+
 class Alarm(BaseModel):
     """One occurrence with its life; a fault has the same members."""
 
@@ -133,6 +161,9 @@ class Alarm(BaseModel):
     cameras: list[str]
     video: Held | None = None
     deliveries: list[Lamp]
+    steps: list[StepMark] = []
+    notes: list[NoteMark] = []
+    telephoned: list[CallMark] = []
 
 
 class AlarmList(BaseModel):

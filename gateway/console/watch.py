@@ -10,6 +10,7 @@ Keeps   1. Something is said at least every BEAT_S: a console that hears nothing
 """
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Final
 
 import structlog
@@ -43,9 +44,28 @@ class Watch:
         self._streams = streams
         self._beat_s = beat_s
 
-    def open(self, after: int | None, allowed: Callable[[], bool]) -> Response:
-        """Return the stream. after: seq of the newest record the console has, None for none."""
-        return self._streams.answer(lambda send: self._talk(after, allowed, send))
+    def open(
+        self,
+        after: int | None,
+        allowed: Callable[[], bool],
+        present: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> Response:
+        """Return the stream.
+
+        after    seq of the newest record the console has, None for none
+        present  held for as long as the console reads
+        """
+        return self._streams.answer(lambda send: self._held(after, allowed, present, send))
+
+    async def _held(
+        self,
+        after: int | None,
+        allowed: Callable[[], bool],
+        present: Callable[[], AbstractContextManager[None]],
+        send: Send,
+    ) -> None:
+        with present():
+            await self._talk(after, allowed, send)
 
     async def _talk(self, after: int | None, allowed: Callable[[], bool], send: Send) -> None:
         try:

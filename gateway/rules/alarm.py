@@ -29,6 +29,7 @@ class Alarm:
     level      how many escalation steps were taken; due_ns when the next is
     cause      alarm_id of the alarm this one was folded under, None when it stands for itself
     video      from, to (RFC 3339) of what its cameras keep of it at least; None when nobody does
+    steps, notes, telephoned   what people did about it (gateway/handling.py), oldest first
     """
 
     alarm_id: str
@@ -65,6 +66,9 @@ class Alarm:
     cameras: list[str] = field(default_factory=list)
     video: dict[str, str] | None = None
     attributes: dict[str, Scalar] = field(default_factory=dict)
+    steps: list[dict[str, Any]] = field(default_factory=list)
+    notes: list[dict[str, Any]] = field(default_factory=list)
+    telephoned: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def is_open(self) -> bool:

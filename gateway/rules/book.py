@@ -78,6 +78,14 @@ class AlarmBook:
         """Number of open alarms and faults."""
         return len(self._by_id)
 
+    def get(self, alarm_id: str) -> Alarm | None:
+        """The open alarm of that id, if any."""
+        return self._by_id.get(alarm_id)
+
+    def all_open(self) -> list[Alarm]:
+        """Every open alarm and fault."""
+        return list(self._by_id.values())
+
     def open_at(self, device: str, point: str) -> Alarm | None:
         """The open alarm of a point, if any."""
         return self._open.get((device, point, False))
