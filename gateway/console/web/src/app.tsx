@@ -10,9 +10,12 @@ import { HealthWall } from "./screens/health";
 import { Incident } from "./screens/incident";
 import { Log } from "./screens/log";
 import { Phone } from "./screens/phone";
+import { later } from "./parts/later";
 import { SignOn, withToken } from "./screens/sign-on";
 import { wake } from "./sound/player";
 import { again, house, link } from "./stream/page";
+
+const Playback = later(() => import("./screens/playback").then((found) => found.Playback));
 
 export function App() {
   const [isAsked, setAsked] = useState(false);
@@ -55,6 +58,8 @@ function screen() {
       return <Incident />;
     case "health":
       return <HealthWall />;
+    case "playback":
+      return <Playback />;
     case "log":
       return <Log />;
     default:

@@ -1,0 +1,159 @@
+/**
+ * One camera's player: it follows the clock that all of them share, and says what it shows at that moment.
+ *
+ * Keeps  1. What is seen is of the moment that the clock says, or it is said that it is not.
+ *        2. In a gap the clock runs on and nothing is shown as if it were recorded.
+ *        3. Each range is asked for with the viewer's reason, by an address that lives for minutes.
+ */
+import { Refused, post } from "../api";
+import { words } from "../parts/camera";
+import { MINUTE_MS, NOTHING_YET, SECOND_MS, chunk, gapAt, type Gap, type View } from "../state/timeline";
+import { exact, knows, type Exact } from "./data";
+
+export const CHUNK_MS = 10 * MINUTE_MS;
+const AGAIN_MS = 4_000;
+const READ_MS = 2_000;
+/** A picture may be so far from the clock before it is moved; more at speed. */
+const DRIFT_S = 0.3;
+const STILL_S = 0.021;
+
+export type Showing =
+  | { is: "picture" }
+  | { is: "waiting" }
+  | { is: "gap"; gap: Gap }
+  | { is: "trouble"; why: string };
+
+interface Loaded extends View {
+  originMs: number;
+}
+
+export class Deck {
+  #video: HTMLVideoElement | null = null;
+  #exact: Exact | null = null;
+  #loaded: Loaded | null = null;
+  #asking = false;
+  #reading = false;
+  #notBeforeMs = 0;
+  #readNotBeforeMs = 0;
+  #over = false;
+  #why = "";
+  #stream: "main" | "sub" = "main";
+
+  constructor(
+    readonly camera: string,
+    readonly hasSub: boolean,
+    readonly reason: string,
+  ) {}
+
+  attach(video: HTMLVideoElement | null): void {
+    this.#video = video;
+  }
+
+  /** Which stream plays: the small one where the browser cannot play the large one. */
+  get stream(): "main" | "sub" {
+    return this.#stream;
+  }
+
+  end(): void {
+    this.#over = true;
+    this.#drop();
+  }
+
+  /** The browser could not play it. */
+  broken(): void {
+    const code = this.#video?.error?.code ?? 0;
+    this.#drop();
+    const cannot = code === MediaError.MEDIA_ERR_SRC_NOT_SUPPORTED || code === MediaError.MEDIA_ERR_DECODE;
+    if (cannot && this.hasSub && this.#stream === "main") this.#stream = "sub";
+    else {
+      this.#why = "broken";
+      this.#notBeforeMs = performance.now() + AGAIN_MS;
+    }
+  }
+
+  /** Follow the clock; says what is on the screen then. speed 0: it stands, below 0: it goes back. */
+  follow(atMs: number, speed: number): Showing {
+    if (!knows(this.#exact, atMs)) void this.#read(atMs);
+    const gap = this.#exact === null ? null : gapAt(this.#exact.gaps, atMs);
+    if (gap !== null) {
+      this.#video?.pause();
+      if (gap.reason === NOTHING_YET) void this.#read(atMs); // it is being recorded
+      return { is: "gap", gap };
+    }
+    const loaded = this.#loaded;
+    if (loaded === null || atMs < loaded.fromMs || atMs >= loaded.toMs) {
+      if (this.#exact !== null && !this.#asking && performance.now() >= this.#notBeforeMs) void this.#load(atMs);
+      this.#video?.pause();
+      return this.#why === "" ? { is: "waiting" } : { is: "trouble", why: this.#why };
+    }
+    return this.#steer(loaded, atMs, speed);
+  }
+
+  #steer(loaded: Loaded, atMs: number, speed: number): Showing {
+    const video = this.#video;
+    if (video === null || video.readyState < HTMLMediaElement.HAVE_METADATA) return { is: "waiting" };
+    const wanted = (atMs - loaded.originMs) / SECOND_MS;
+    const off = Math.abs(video.currentTime - wanted);
+    const plays = speed > 0;
+    if (!video.seeking && off > (plays ? DRIFT_S * Math.max(1, speed) : STILL_S)) video.currentTime = wanted;
+    if (plays) {
+      if (video.playbackRate !== speed) video.playbackRate = speed;
+      if (video.paused) void video.play().catch(() => undefined); // refused while it is being taken away: the next turn asks again
+    } else if (!video.paused) video.pause();
+    const isThere = video.readyState >= HTMLMediaElement.HAVE_CURRENT_DATA && !video.seeking;
+    return isThere || speed < 0 ? { is: "picture" } : { is: "waiting" };
+  }
+
+  async #read(atMs: number): Promise<void> {
+    if (this.#reading || performance.now() < this.#readNotBeforeMs) return;
+    this.#reading = true;
+    try {
+      this.#exact = await exact(this.camera, atMs);
+      if (this.#why !== "broken") this.#why = "";
+    } catch (error) {
+      this.#why = words(error);
+    } finally {
+      this.#reading = false;
+      this.#readNotBeforeMs = performance.now() + READ_MS;
+    }
+  }
+
+  async #load(atMs: number): Promise<void> {
+    const range = chunk(this.#exact?.spans ?? [], atMs, CHUNK_MS);
+    this.#notBeforeMs = performance.now() + AGAIN_MS;
+    if (range === null) {
+      this.#exact = null; // the list said neither: what is recorded now was not there when it was made
+      return;
+    }
+    this.#asking = true;
+    try {
+      const from = new Date(range.fromMs).toISOString();
+      const to = new Date(Math.max(range.toMs, range.fromMs + SECOND_MS)).toISOString();
+      const path = `/api/v1/cameras/${encodeURIComponent(this.camera)}/address`;
+      const { url } = await post<{ url: string }>(path, { media: "video.mp4", from, to, stream: this.#stream, reason: this.reason });
+      const head = await fetch(url, { method: "HEAD", cache: "no-store" });
+      if (!head.ok) throw new Refused(head.status, "video", `HTTP ${head.status}`, `HTTP ${head.status}`, "");
+      const originMs = Date.parse(head.headers.get("Campus-Start") ?? from);
+      const endMs = Date.parse(head.headers.get("Campus-End") ?? to);
+      if (this.#over || this.#video === null) return;
+      this.#loaded = { fromMs: Math.min(originMs, range.fromMs), toMs: endMs, originMs };
+      this.#video.src = url;
+      this.#video.load();
+      this.#why = "";
+    } catch (error) {
+      this.#why = words(error);
+    } finally {
+      this.#asking = false;
+    }
+  }
+
+  /** Or the browser holds the connection, of which it has six. */
+  #drop(): void {
+    this.#loaded = null;
+    const video = this.#video;
+    if (video === null) return;
+    video.pause();
+    video.removeAttribute("src");
+    video.load();
+  }
+}
