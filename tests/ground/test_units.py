@@ -74,6 +74,11 @@ def test_a_limit_on_starts_stands_where_systemd_reads_it(path: Path) -> None:
     assert lines.index("[Unit]") < lines.index("StartLimitIntervalSec=0") < lines.index("[Service]")
 
 
+def test_the_process_that_judges_pictures_may_be_nice() -> None:
+    filters = settings(VIDEO)["SystemCallFilter"]
+    assert "setpriority" in filters[-1].split(), "what is refused before is allowed behind it"
+
+
 @pytest.mark.parametrize("path", UNITS, ids=lambda unit: unit.stem)
 def test_it_has_no_privilege_and_only_its_own_folders(path: Path) -> None:
     unit = settings(path)

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import platform
 import signal
 import stat
 import sys
@@ -16,6 +17,7 @@ from gateway.pictures.client import NoPicture, PicturesDown, Still, still
 from gateway.pictures.wire import JPEG_MOST, SOCKET, socket_path
 from tests.clocks import NOON, SECOND
 from tests.harness import ROOT
+from tests.pictures import not_nice
 from tests.playback.film import CAMERA, GROUP, GROUP_NS, filming
 from tests.recorder.school import number_of
 
@@ -157,6 +159,15 @@ async def test_it_gives_the_right_picture_survives_nonsense_and_ends_with_its_pa
             assert await ended(second) == 0
         with pytest.raises(PicturesDown):
             await still(folder / "store", CAMERA, NOON)
+
+
+@pytest.mark.skipif(platform.machine() not in not_nice.NUMBERS, reason="its numbers are others")
+@pytest.mark.timeout(120)
+async def test_a_sandbox_that_lets_nobody_be_nice_costs_no_still(tmp_path: Path) -> None:
+    folder = await recorded(tmp_path)
+    sandbox = Path(not_nice.__file__)
+    async with program(sandbox, "gateway.pictures", "--leashed", "--config", folder):
+        assert (await first_still(folder)).jpeg.startswith(b"\xff\xd8")
 
 
 @pytest.mark.parametrize("how", ["sleeps", "spins"])
