@@ -17,6 +17,7 @@ import typer
 
 PAUSE_FIRST_S: Final = 1.0
 PAUSE_MOST_S: Final = 60.0
+STABLE_S: Final = 60.0
 STOP_S: Final = 20.0
 
 
@@ -30,8 +31,12 @@ class Recorder:
     async def keep(self) -> None:
         """Have it run until this is cancelled."""
         pause_s = PAUSE_FIRST_S
+        clock = asyncio.get_running_loop().time
         while True:
+            began_s = clock()
             code = await self._once()
+            if clock() - began_s > STABLE_S:
+                pause_s = PAUSE_FIRST_S
             typer.echo(
                 f"录像进程已退出({code}),{pause_s:g} 秒后重启,报警不受影响;原因见 {self._log}\n"
                 f"the recorder ended ({code}) and is started again in {pause_s:g} s; alarms go on;"
