@@ -14,6 +14,7 @@ import { canSound, follow, isSilenced, silence } from "./sound/player";
 import type { Alarm } from "./state/model";
 import { isAcknowledged, isSilent, lines, type Line } from "./state/queue";
 import { gatewayNow, house, isLive, tick } from "./stream/page";
+import { language } from "./words";
 
 /** Open alarms and faults that are shown. */
 export const open = computed<readonly Alarm[]>(() => [...house.value.alarms.values(), ...house.value.faults.values()].filter((alarm) => !isSilent(alarm)));
@@ -25,20 +26,36 @@ export const urgent = computed<readonly Alarm[]>(() =>
 /** Whether something that is no live alarm is open: the frame shows it from across the room. */
 export const isDrill = computed(() => open.value.some((alarm) => alarm.mode === "drill"));
 
+const epochNow = computed(() => house.value.epoch);
+
 const opened = new Set<string>();
 const receipted = new Set<string>();
+let told = "";
+let toldSound: boolean | null = null;
 
 export function watch(): void {
   effect(() => {
     if (me.value === null) return;
     const now = tick.value;
     const heard = open.value.filter((alarm) => !isSilenced(alarm.alarm_id, now));
-    follow(wanted(heard, isLive.value || isSilenced("", now), gatewayNow.value), now);
+    const want = wanted(heard, isLive.value || isSilenced("", now), gatewayNow.value);
+    follow(want === null || want.spoken === "" ? want : { ...want, spoken: `${want.spoken}.${language.value}.ogg` }, now);
+  });
+  effect(() => {
+    // The gateway that begins anew knows nothing of what this console shows and whether it is heard.
+    const epoch = epochNow.value;
+    if (epoch === told && canSound.value === toldSound) return;
+    if (me.value === null || epoch === "") return;
+    if (epoch !== told) receipted.clear();
+    told = epoch;
+    toldSound = canSound.value;
+    post("/api/v1/console/shown", { alarms: [], sounding: toldSound }).catch(() => undefined); // receipts say it again
   });
   effect(() => {
     if (me.value === null) return;
     const found = urgent.value;
     const key = canSound.value;
+    void epochNow.value;
     forget(opened, found);
     const fresh = found.filter((alarm) => !opened.has(alarm.alarm_id));
     for (const alarm of fresh) opened.add(alarm.alarm_id);

@@ -17,6 +17,7 @@ export interface Asked {
   from?: string;
   to?: string;
   at?: string;
+  stream?: "main" | "sub";
 }
 
 /** A short-lived address for one medium; the gateway writes down who asked and why. */

@@ -4,14 +4,14 @@ import type { Alarm } from "../state/model";
 import { house } from "../stream/page";
 import { named, t } from "../words";
 import { Phones } from "./frame";
-import { Told } from "./where";
+import { Told, factOf } from "./where";
 
 export function Card({ alarm }: { alarm: Alarm | undefined }) {
   const device = alarm?.device;
   const parts: [string, string][] = [
     [t("card.address"), house.value.site.name],
     [t("card.part"), device === undefined ? "" : `${device.place} ${device.name}`.trim()],
-    [t("card.what"), alarm === undefined ? "" : `${named("kind", alarm.kind)} ${alarm.text}`.trim()],
+    [t("card.what"), alarm === undefined ? "" : `${named("kind", alarm.kind)} ${factOf(alarm)}`.trim()],
     [t("card.size"), ""],
     [t("card.caller"), me.value?.name ?? ""],
     [t("card.number"), ""],

@@ -3,7 +3,6 @@
  * on the screen meanwhile, no character is lost.
  */
 import { signal } from "@preact/signals";
-import { useEffect, useRef } from "preact/hooks";
 import { tell } from "../deeds";
 import type { Alarm } from "../state/model";
 import { clock } from "../state/time";
@@ -36,13 +35,16 @@ function write(id: string, text: string): void {
   sessionStorage.setItem(KEPT, JSON.stringify([...now]));
 }
 
-export function Notes({ alarm, focus }: { alarm: Alarm; focus: number }) {
-  const box = useRef<HTMLTextAreaElement>(null);
+/** F7, at once: whoever types on must not lose the first word. */
+export function writeNote(): boolean {
+  const box = document.querySelector<HTMLTextAreaElement>(".notes textarea");
+  box?.focus();
+  return box !== null;
+}
+
+export function Notes({ alarm }: { alarm: Alarm }) {
   const id = alarm.alarm_id;
   const text = drafts.value.get(id) ?? "";
-  useEffect(() => {
-    if (focus > 0) box.current?.focus();
-  }, [focus]);
   const send = async (): Promise<void> => {
     const said = text.trim();
     if (said !== "" && (await tell(alarm, said)) && drafts.peek().get(id)?.trim() === said) write(id, "");
@@ -59,7 +61,6 @@ export function Notes({ alarm, focus }: { alarm: Alarm; focus: number }) {
         }}
       >
         <textarea
-          ref={box}
           rows={2}
           aria-label={t("alarm.note")}
           maxLength={CHARS_MOST}

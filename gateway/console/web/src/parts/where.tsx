@@ -1,4 +1,6 @@
 /** Words that a device, a camera or a person chose: text, cut off where it is long, and never turning what stands around it. */
+import type { Alarm } from "../state/model";
+
 export function Told({ text, most = 120 }: { text: string; most?: number }) {
   const chars = [...text.slice(0, most * 2)];
   const shown = chars.length > most || text.length > most * 2 ? `${chars.slice(0, most).join("")}…` : text;
@@ -21,4 +23,12 @@ export function Where({ place, name }: { place: string; name: string }) {
       <Told text={name} most={60} />
     </span>
   );
+}
+
+/** What happened, without the place and the name that the gateway's sentence begins with: they stand beside it already. */
+export function factOf(alarm: Alarm): string {
+  const { place, name } = alarm.device;
+  let text = alarm.text;
+  for (const said of [place, name]) if (said !== "" && text.startsWith(said)) text = text.slice(said.length).trimStart();
+  return text === "" ? alarm.text : text;
 }

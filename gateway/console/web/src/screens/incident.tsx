@@ -8,11 +8,11 @@ import { Disposing } from "../parts/disposing";
 import { Evidence } from "../parts/evidence";
 import { Phones } from "../parts/frame";
 import { Lamps } from "../parts/lamps";
-import { Notes } from "../parts/notes";
+import { Notes, writeNote } from "../parts/notes";
 import { NextStep, PlanList, next } from "../parts/plan";
 import { Scene } from "../parts/scene";
 import { Since } from "../parts/time";
-import { Told, Where } from "../parts/where";
+import { Told, Where, factOf } from "../parts/where";
 import { go, route } from "../route";
 import { found as foundIn } from "../state/log";
 import type { Alarm } from "../state/model";
@@ -41,7 +41,6 @@ export function Incident() {
 function Open({ alarm }: { alarm: Alarm }) {
   const [disposing, setDisposing] = useState(false);
   const [isCard, setCard] = useState(false);
-  const [noting, setNoting] = useState(0);
   const isClosed = alarm.closed_at !== null;
   useEffect(
     () =>
@@ -49,7 +48,7 @@ function Open({ alarm }: { alarm: Alarm }) {
         if (act === "ack") void acknowledge(alarm);
         else if (act === "dispose") setDisposing(!isClosed);
         else if (act === "card") setCard(!isCard);
-        else if (act === "note") setNoting(noting + 1);
+        else if (act === "note") writeNote();
         else if (act === "next") {
           const todo = next(alarm);
           if (todo !== null && !isClosed) void step(alarm, todo.number, "");
@@ -60,7 +59,7 @@ function Open({ alarm }: { alarm: Alarm }) {
         } else return false;
         return true;
       }),
-    [alarm, disposing, isCard, noting],
+    [alarm, disposing, isCard],
   );
   return (
     <article class={`incident p${alarm.priority}${alarm.mode === "live" ? "" : " drill"}`}>
@@ -85,7 +84,7 @@ function Open({ alarm }: { alarm: Alarm }) {
         <Scene alarm={alarm} />
         <div class="column">
           <PlanList alarm={alarm} />
-          <Notes alarm={alarm} focus={noting} />
+          <Notes alarm={alarm} />
         </div>
         <div class="column">
           <Lamps alarm={alarm} />
@@ -107,7 +106,7 @@ function Title({ alarm }: { alarm: Alarm }) {
       {alarm.mode === "live" ? null : <em>{named("mode", alarm.mode)}</em>}
       <Where place={alarm.device.place} name={alarm.device.name} />
       <span class="what">
-        {named("kind", alarm.kind)} <Told text={alarm.text} most={60} />
+        {named("kind", alarm.kind)} <Told text={factOf(alarm)} most={60} />
         {alarm.value === null || typeof alarm.value === "boolean" ? null : (
           <>
             {" "}

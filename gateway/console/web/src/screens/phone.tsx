@@ -9,7 +9,7 @@ import { Lamps } from "../parts/lamps";
 import { Notes } from "../parts/notes";
 import { cameraName } from "../parts/scene";
 import { Now, Since } from "../parts/time";
-import { Told, Where } from "../parts/where";
+import { Told, Where, factOf } from "../parts/where";
 import { go, route } from "../route";
 import type { Alarm } from "../state/model";
 import { byUrgency, isAcknowledged } from "../state/queue";
@@ -68,7 +68,7 @@ function One({ alarm }: { alarm: Alarm }) {
         <Where place={alarm.device.place} name={alarm.device.name} />
       </h1>
       <p>
-        {named("kind", alarm.kind)} <Told text={alarm.text} most={60} /> · <Since at={alarm.raised_at} /> · <StateWords alarm={alarm} />
+        {named("kind", alarm.kind)} <Told text={factOf(alarm)} most={60} /> · <Since at={alarm.raised_at} /> · <StateWords alarm={alarm} />
       </p>
       {camera === undefined ? null : <Still camera={camera} name={cameraName(camera)} reason={`alarm ${alarm.alarm_id}`} everyMs={10_000} />}
       <div class="doing">
@@ -80,7 +80,7 @@ function One({ alarm }: { alarm: Alarm }) {
         </button>
       </div>
       <Lamps alarm={alarm} />
-      <Notes alarm={alarm} focus={0} />
+      <Notes alarm={alarm} />
     </article>
   );
 }

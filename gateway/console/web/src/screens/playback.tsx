@@ -35,7 +35,7 @@ export function Playback() {
   }, [turn]);
   if (found === null) return <p class="quiet">{why === "" ? t("playback.asking") : why}</p>;
   if (found.length === 0) return <p class="quiet">{t("playback.no_cameras")}</p>;
-  return <Open all={found} />;
+  return <Open key={route.value.query.toString()} all={found} />;
 }
 
 /** Which cameras, when, and at what speed: the clock of all pictures. */

@@ -6,7 +6,7 @@
  *        2. `canSound` says whether this browser makes sound: one that does not is told of on the page and to the gateway.
  *        3. Silence is for what sounded when it was asked for: what comes afterwards is heard.
  */
-import { signal } from "@preact/signals";
+import { effect, signal } from "@preact/signals";
 import { DRILL_RATIO, PATTERNS, lengthMs, type Sound, type Wanted } from "./patterns";
 
 export const SILENCE_MS = 60_000;
@@ -17,8 +17,13 @@ const WAKE_MS = 1_000;
 export const canSound = signal(false);
 /** Until when somebody silenced this browser, Date.now(); 0 for not. */
 export const silentUntilMs = signal(0);
-/** What sounds now, "" for nothing: for the page to show, and for tests to see. */
+/** What sounds now, "" for nothing; it stands on the document as well, for whoever looks from outside whether it does. */
 export const sounding = signal("");
+effect(() => {
+  if (typeof document === "undefined") return;
+  if (sounding.value === "") delete document.documentElement.dataset["sounding"];
+  else document.documentElement.dataset["sounding"] = sounding.value;
+});
 
 let context: AudioContext | null = null;
 let current = "";

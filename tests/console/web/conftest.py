@@ -1,0 +1,33 @@
+"""One school for all tests of the pages: starting it and a browser costs more than most of them."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from tests.console.web.house import HOSTILE, House, Spot, button, gas, house
+
+CONTACTS = """
+[[contact]]
+name = "城关派出所"
+number = "0513-8012"
+role = "police"
+[[contact]]
+name = "王校长"
+number = "13800000000"
+role = "leader"
+"""
+BUTTONS = [button(number) for number in range(1, 31)]
+GASES = [gas(number) for number in range(1, 61)]
+HOSTILES = [
+    button(100 + number, name=text, place=text)
+    for number, text in enumerate(HOSTILE.values(), start=1)
+]
+SPOTS: list[Spot] = [*BUTTONS, *GASES, *HOSTILES]
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def school(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House]:
+    """The school, running."""
+    async with house(tmp_path_factory.mktemp("school"), SPOTS, CONTACTS) as found:
+        yield found
