@@ -28,6 +28,7 @@ from gateway.console.charts import ChartRoutes
 from gateway.console.evidence import EvidenceRoutes
 from gateway.console.guard import GuardRoutes
 from gateway.console.holders import SignOnBooks
+from gateway.console.install import InstallRoutes
 from gateway.console.page import Site as ConsoleSite
 from gateway.console.plans import PlanRoutes
 from gateway.console.presence import Presence
@@ -43,11 +44,13 @@ from gateway.exports import HouseExports
 from gateway.guardroom import GuardRoom
 from gateway.handling import Handling
 from gateway.housekeeping import Housekeeping
+from gateway.installing import Installing
 from gateway.intake import Intake
 from gateway.judge import Recorded
 from gateway.linkage import Linkage
 from gateway.metrics import Metrics
 from gateway.recordings import Recordings
+from gateway.reload import Reload, tell_video
 from gateway.rules.routing import Router
 from gateway.siren import Sounder
 from gateway.sources import Sources
@@ -63,6 +66,7 @@ SWITCH_INTERVAL_S: Final = 0.0005
 """How long one thread may keep the interpreter from another: the committing thread needs it for
 moments, between two waits for the disk, and must not wait Python's usual 5 ms for each."""
 STOP_S: Final = 10.0
+ANEW_S: Final = 0.5
 LINKS_S: Final = 15.0
 
 log = structlog.get_logger()
@@ -90,7 +94,7 @@ async def run(config: Config, watch: Watcher = lambda _running: None) -> int:
     with _signals(stop):
         while not stop.is_set():
             try:
-                await _live(config, stop, watch)
+                config = await _live(config, stop, watch)
             except StoreDamaged as error:
                 log.error("store damaged; moved aside, beginning anew", why=str(error))
                 recover.mark_suspect(config.store.path, str(error))
@@ -112,8 +116,8 @@ def _signals(stop: asyncio.Event) -> Iterator[None]:
             loop.remove_signal_handler(name)
 
 
-async def _live(config: Config, stop: asyncio.Event, watch: Watcher) -> None:
-    """One life, from opening the store to closing it."""
+async def _live(config: Config, stop: asyncio.Event, watch: Watcher) -> Config:
+    """One life, from opening the store to closing it; returns the next one's configuration."""
     names = [entry.name for entry in config.uplinks]
     store, start = await Store.open(
         config.store.path, reserve_mib=config.store.reserve_mib, receivers=names
@@ -136,6 +140,8 @@ async def _live(config: Config, stop: asyncio.Event, watch: Watcher) -> None:
         raise
     else:
         await store.close(house.journal.seq, clock.utc_ns())
+        gc.unfreeze()  # of this life nothing is needed any more
+        return house.reload.config
 
 
 class _House:
@@ -229,6 +235,17 @@ class _House:
         self.sources = Sources(
             config, self.intake, clock, drivers, keep=self._keep, reasons=self.desk.reasons
         )
+        self.again = asyncio.Event()
+        self.reload = Reload(
+            config,
+            self.intake,
+            self.sources,
+            commanding,
+            self.desk,
+            anew=self._begin_anew,
+            video=lambda: tell_video(config.store.path, clock),
+        )
+        self.installing = Installing(self.reload, drivers, self.intake, clock)
         self.sources.count(self.metrics)
         self.vitals.gauges(self.metrics)
         self.recordings.gauges(self.metrics)
@@ -308,20 +325,25 @@ class _House:
                     lambda: self.vitals.heartbeats(self.gateway.id, self.config.heartbeat_seconds),
                 ),
                 ("receipts", self._take_later),
+                ("reload", self.reload.run),
+                ("installing", self.installing.run),
                 ("watchdog", self.vitals.watchdog),
             ):
                 others.append(group.create_task(self._keep(name, part)))
             others.append(group.create_task(self._console(running)))
-            sources = [group.create_task(self.sources.run(link)) for link in self.config.links]
+            sources = [group.create_task(self.sources.run_all())]
             del self.desk.reasons["starting"]
             await self._links_answered(stop)
             watch(running)
             gc.collect()
             gc.freeze()
             notify("READY=1")
-            await stop.wait()
-            notify("STOPPING=1")
-            log.info("stopping: links first, then what is in line")
+            ends = [group.create_task(event.wait()) for event in (stop, self.again)]
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            await _end(ends)
+            if stop.is_set():
+                notify("STOPPING=1")
+            log.info("stopping: links first, then what is in line", again=not stop.is_set())
             await _end(sources)
             self.intake.stop()
             with contextlib.suppress(TimeoutError):
@@ -341,6 +363,10 @@ class _House:
 
     async def _keep(self, name: str, part: Callable[[], Any]) -> None:
         await keep_running(name, part, self.clock, lambda why: self._part_failed(name, why))
+
+    def _begin_anew(self, _config: Config) -> None:
+        """Begin anew with another configuration, once whoever asked for it has his answer."""
+        asyncio.get_running_loop().call_later(ANEW_S, self.again.set)
 
     def _part_failed(self, name: str, why: str) -> None:
         self.metrics.counters["restarts_of_parts"] += 1
@@ -389,6 +415,7 @@ class _House:
                     [camera.id for camera in self.config.cameras],
                 ),
                 ChartRoutes(self.desk, self.config.store.path),
+                InstallRoutes(self.installing),
             ),
         )
         certificate = OwnCertificate(self.config.store.path, self.clock, console.host)

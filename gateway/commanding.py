@@ -66,9 +66,16 @@ class Commanding:
         drivers: Mapping[str, object],
         judge: Judge,
     ) -> None:
-        self.devices = {device.id: device for device in devices}
+        self.devices: dict[str, Device] = {}
         self._drivers = drivers
         self._judge = judge
+        self._known: dict[str, dict[str, Known]] = {}
+        self.change(devices, shelf)
+
+    def change(self, devices: Sequence[Device], shelf: Shelf) -> None:
+        """These are the devices from now on; whoever holds `devices` sees them at once."""
+        self.devices.clear()
+        self.devices.update({device.id: device for device in devices})
         self._known = {
             device.id: known for device in devices if (known := _known_of(device, shelf))
         }

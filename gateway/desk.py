@@ -78,6 +78,11 @@ class FrontDesk:
         intake.listen(self._committed)
         intake.listen_deliveries(self._count)
 
+    def change(self, devices: Sequence[Device]) -> None:
+        """These are the devices from now on; every one of them is known to supervision."""
+        self._devices = devices
+        self._count()
+
     def _committed(self, records: Sequence[Sealed]) -> None:
         self._head = records[-1].seq
         self._newer.set()

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
 
 from gateway.clock import Clock
-from gateway.events import Arrival, Device
+from gateway.events import Arrival, Device, Scalar
 from gateway.profile import Profile
 
 Emit = Callable[[Sequence[Arrival]], Awaitable[None]]
@@ -104,6 +104,75 @@ class Commander(Protocol):
         Bounds: each step has its time-out, the proof its `within_s`; a dead link is "failed" at
         once. Whoever may send it was checked before; whether the installer allowed it is here.
         """
+
+
+@runtime_checkable
+class Changeable(Protocol):
+    """A driver that takes other devices while it runs, without letting go of the link."""
+
+    async def change(self, devices: Sequence[Device], profiles: Mapping[str, Profile]) -> None:
+        """Serve these from now on; devices that are as they were notice nothing.
+
+        Returns once everything that was decoded before has been through `emit`.
+        """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stranger:
+    """What came on a topic of no device, for whoever looks for one; hostile like all of it.
+
+    count       how often since it was first heard of
+    sample      the newest payload, cut · size_bytes  how long it was
+    """
+
+    topic: str
+    count: int
+    last_ns: int
+    sample: bytes
+    size_bytes: int
+    retained: bool
+
+
+@runtime_checkable
+class Hearing(Protocol):
+    """A driver that remembers some of what belongs to none of its devices."""
+
+    def strangers(self) -> Sequence[Stranger]:
+        """What was heard of lately, newest first; a bounded number."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """What is known of a device that is asked, at this moment; for looking only.
+
+    parts    (function, address on the wire, words or bits as last read; None when not to be
+             believed)
+    values   by name, decoded; absent or None is unknown
+    problem  what does not decode or answer, one sentence
+    """
+
+    parts: Sequence[tuple[int, int, tuple[int, ...] | None]]
+    values: Mapping[str, Scalar | None]
+    problem: str | None
+
+
+@runtime_checkable
+class Lending(Protocol):
+    """A driver through whose bus an installer may read, while it works."""
+
+    async def lend(self, request: Any, timeout_s: float, pause_s: float) -> bytes:  # noqa: ANN401
+        """Read once, in turn; raises what the link raises, ValueError for what would write.
+
+        request  in the link's own form
+        """
+
+
+@runtime_checkable
+class Showing(Protocol):
+    """A driver that can say what it has last read of a device."""
+
+    def look(self, device_id: str) -> Look | None:
+        """None for a device that is none of its own."""
 
 
 @runtime_checkable

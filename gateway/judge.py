@@ -8,6 +8,7 @@ Keeps   1. Judging one message cannot stop the next: what fails is quarantined w
         3. On a disk that is nearly full telemetry goes first, a flooding device's events next.
 """
 
+import dataclasses
 from array import array
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -103,7 +104,8 @@ class Judge:
         self._inbox: dict[str, array[int]] = {}
         self.points: dict[tuple[str, str], PointNow] = {}
         self.book = AlarmBook(escalation, self.subject, self._closed)
-        self.supervision = Supervision(devices, self.book, _Subjects(self.subject))
+        self._own_subjects = _Subjects(self.subject)
+        self.supervision = Supervision(devices, self.book, self._own_subjects)
         self.keep_readings = True
 
     def begin(self, ledger: Ledger) -> None:
@@ -162,7 +164,7 @@ class Judge:
             self._garbled(arrival.garbled, ledger)
         else:
             for name in arrival.devices:
-                if supervision.watches[name].garbled:
+                if name in supervision.watches and supervision.watches[name].garbled:
                     supervision.understood(name, ledger)
         for device_id, name, value in arrival.marks:
             self.keep(device_id, name, value, ledger)
@@ -405,6 +407,71 @@ class Judge:
         )
         subject = self.subject(self._gateway.id, DURESS_POINT)
         self.book.raised(ledger, subject, point, reading, group="gateway")
+
+    # Devices that change while everything runs; gateway/reload.py keeps the order.
+
+    def widen(self, devices: Iterable[Device], ledger: Ledger) -> None:
+        """Take devices in; one that is known keeps its old points, too, until settle()."""
+        self._forget_subjects()
+        for device in devices:
+            known = self._devices.get(device.id)
+            points = device.points if known is None else {**known.points, **device.points}
+            self._take(dataclasses.replace(device, points=points), ledger)
+
+    def settle(self, devices: Iterable[Device], gone: Iterable[str], ledger: Ledger) -> None:
+        """Devices are as given from now on, and `gone` are no more; of the others nothing changes.
+
+        Open alarms of devices that are gone stay until a person closes them. Their faults are over:
+        such a device is neither silent nor sick, it is not there.
+        """
+        for name in [name for name in gone if name in self._devices]:
+            self.supervision.drop(name, ledger)
+            for alarm in self.book.open_of(name):
+                if alarm.category == Category.FAULT:
+                    self.book.restored(ledger, name, alarm.point, None)
+            self._lift(self._devices[name])
+            if not self.book.open_of(name):
+                del self._devices[name]  # otherwise its alarms go on having a name and a place
+        self._forget_subjects()
+        for device in devices:
+            self._take(device, ledger)
+
+    def _take(self, device: Device, ledger: Ledger) -> None:
+        known = self._devices.get(device.id)
+        if known == device and device.id in self.supervision.watches:
+            return
+        before = {} if known is None else self._lift(known)
+        for name in () if known is None else known.points.keys() - device.points.keys():
+            alarm = self.book.open_at(device.id, name)
+            if alarm is not None and alarm.category == Category.FAULT:
+                self.book.restored(ledger, device.id, name, None)  # nothing could end it any more
+        self._devices[device.id] = device
+        self.supervision.take(device, ledger)
+        for name in device.points:
+            if (device.id, name) not in self._saved and name not in before:
+                continue
+            now = self._point(device.id, name)
+            if name in before:
+                was = before[name]
+                now.value, now.at_ns, now.stored_ns = was.value, was.at_ns, was.stored_ns
+            self._rearm(now, ledger)
+
+    def _forget_subjects(self) -> None:
+        """Names and places may be others now; each subject is made again when it is asked for."""
+        self._subjects.clear()
+        self._own_subjects.clear()
+
+    def _lift(self, device: Device) -> dict[str, PointNow]:
+        """Take a device's points out, their state remembered and their timers off."""
+        lifted = {}
+        for name in device.points:
+            now = self.points.pop((device.id, name), None)
+            if now is not None:
+                now.armed_ns = 0
+                state = orjson.dumps(now.machine.state().as_dict()).decode()
+                self._saved[device.id, name] = state
+                lifted[name] = now
+        return lifted
 
     def own_open(self) -> list[Alarm]:
         """The faults of the gateway itself that are open."""

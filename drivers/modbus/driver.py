@@ -21,10 +21,10 @@ from drivers.modbus.logbook import Logbook
 from drivers.modbus.orders import Orders
 from drivers.modbus.station import Station
 from gateway.clock import Clock
-from gateway.driver import Emit, LinkSettings, Notice, Outcome, Recall, nothing_kept
+from gateway.driver import Emit, LinkSettings, Look, Notice, Outcome, Recall, nothing_kept
 from gateway.errors import LinkDown
 from gateway.events import Device
-from gateway.links.modbus import ModbusConnection, Strange, listening, parse_url
+from gateway.links.modbus import ModbusConnection, Request, Strange, listening, parse_url
 from gateway.profile import Image, Profile, plan_modbus
 
 SCHEMES: Final = ("tcp", "rtu-over-tcp", "serial", "dial-in")
@@ -90,6 +90,12 @@ class Driver:
     async def run(self, emit: Emit, notice: Notice, recall: Recall = nothing_kept) -> None:
         """Open the bus, poll, and open it again, for ever; it need not be there yet."""
         self._begin_anew()
+        try:
+            await self._run(emit, notice, recall)
+        finally:
+            self._bus.lost()  # whoever waits for an answer learns that this run will give none
+
+    async def _run(self, emit: Emit, notice: Notice, recall: Recall) -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._bus.outbox.run(emit))
             group.create_task(self._watch_strangers(notice))
@@ -119,6 +125,26 @@ class Driver:
         if self._connection is None:
             return Outcome("failed", f"链路 {self._link.name} 断开 / the link is down")
         return await self._orders.command(station, name)
+
+    async def lend(self, request: Request, timeout_s: float, pause_s: float) -> bytes:
+        """See gateway.driver.Lending."""
+        if not 1 <= request.function <= 4:
+            raise ValueError(f"function {request.function} writes")
+        return await self._bus.ask(request, timeout_s, pause_s)
+
+    def look(self, device_id: str) -> Look | None:
+        """See gateway.driver.Showing."""
+        station = self._stations.get(device_id)
+        if station is None:
+            return None
+        return Look(
+            parts=[
+                (part.function, part.address, station.image.words(index))
+                for index, part in enumerate(station.plan.parts)
+            ],
+            values=dict(station.image.values),
+            problem=station.problem,
+        )
 
     async def _keep_open(self, notice: Notice) -> None:
         """Open again and again; a port that DTUs call stays open meanwhile (quirk rows 21, 30)."""

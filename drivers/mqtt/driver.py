@@ -11,6 +11,7 @@ Keeps   1. A message is acknowledged to the broker after emit() returned for it,
 """
 
 import asyncio
+import contextlib
 import random
 import ssl
 from collections.abc import Mapping, Sequence
@@ -21,10 +22,11 @@ from urllib.parse import urlsplit
 import structlog
 from pydantic import BaseModel, ConfigDict, Field
 
-from drivers.mqtt.topics import TopicTree, cover
+from drivers.mqtt.strangers import Strangers
+from drivers.mqtt.topics import TopicTree, cover, extended
 from gateway import crash
 from gateway.clock import Clock
-from gateway.driver import Emit, LinkSettings, Notice, Recall, nothing_kept
+from gateway.driver import Emit, LinkSettings, Notice, Recall, Stranger, nothing_kept
 from gateway.errors import BadFrame, LinkDown
 from gateway.events import MAX_RAW_BYTES, ONLINE_POINT, Arrival, Device, Garbled, Reading
 from gateway.links.mqtt import MqttConnection
@@ -73,21 +75,72 @@ class Driver:
         self._link = link
         self._clock = clock
         self._options = Options.model_validate(dict(link.options))
-        self._tree: TopicTree[MqttPlan] = TopicTree()
-        self._bridges: dict[str, BridgePlan] = {}
-        self._behind: dict[str, list[str]] = {}
+        self._plan(devices, profiles)
+        self._filters = cover(self._wanted, self._options.subscriptions)
+        self._unwanted: set[str] = set()
+        self.unknown_topics = 0
+        self._strangers = Strangers()
+        self._listened = self._rival = False
+        self._connection: MqttConnection | None = None
+        self._decoding = asyncio.Lock()
+        self._handing: asyncio.Task[None] | None = None
+        self._notice: Notice | None = None
+
+    def _plan(self, devices: Sequence[Device], profiles: Mapping[str, Profile]) -> None:
+        """Make what tells a message's meaning; put in place at once, never half."""
+        tree: TopicTree[MqttPlan] = TopicTree()
+        bridges: dict[str, BridgePlan] = {}
+        behind: dict[str, list[str]] = {}
         filters: list[str] = []
         for device in devices:
             plan = plan_mqtt(profiles[device.profile_id], device)
             for pattern in plan.filters:
-                self._tree.add(pattern, plan)
+                tree.add(pattern, plan)
                 filters.append(pattern)
             if plan.bridge is not None:
-                self._bridges[plan.bridge.topic] = plan.bridge
-                self._behind.setdefault(plan.bridge.topic, []).append(device.id)
-        self._filters = cover([*filters, *self._bridges], self._options.subscriptions)
-        self.unknown_topics = 0
-        self._listened = self._rival = False
+                bridges[plan.bridge.topic] = plan.bridge
+                behind.setdefault(plan.bridge.topic, []).append(device.id)
+        self._tree, self._bridges, self._behind = tree, bridges, behind
+        self._wanted = [*filters, *bridges]
+
+    def strangers(self) -> Sequence[Stranger]:
+        """See gateway.driver.Hearing."""
+        return self._strangers.all()
+
+    async def change(self, devices: Sequence[Device], profiles: Mapping[str, Profile]) -> None:
+        """See gateway.driver.Changeable. New topics first, then those nobody wants any more."""
+        async with self._decoding:
+            bridges = set(self._bridges)
+            self._plan(devices, profiles)
+            handing = self._handing
+        if handing is not None:
+            await asyncio.wait({handing})
+        before = self._filters
+        self._filters = extended(before, self._wanted, self._options.subscriptions)
+        self._unwanted = (self._unwanted | set(before)) - set(self._filters)
+        connection, notice = self._connection, self._notice
+        if connection is None or notice is None:
+            return  # the next session begins with the new ones
+        for topic in bridges - set(self._bridges):
+            await notice(f"bridge.{topic}"[:64], True, "")  # noqa: FBT003 Notice is positional
+        with contextlib.suppress(LinkDown):  # the session's own end says so, and begins another
+            fresh = sorted(set(self._filters) - set(before))
+            await self._ask_for(connection, fresh, notice)
+
+    async def _ask_for(
+        self, connection: MqttConnection, filters: Sequence[str], notice: Notice
+    ) -> None:
+        """Subscribe, then let go of what is not wanted any more: never the other way round."""
+        refused = await connection.subscribe(filters)
+        if refused:
+            some = ", ".join(refused[:5])
+            text = f"代理拒绝订阅 the broker refused {len(refused)} topics: {some}"
+            await notice("subscriptions", False, text)  # noqa: FBT003
+        elif len(filters) == len(self._filters):
+            await notice("subscriptions", True, "")  # noqa: FBT003
+        gone = sorted(self._unwanted - set(self._filters))
+        await connection.unsubscribe(gone)
+        self._unwanted.difference_update(gone)
 
     def settings(self) -> MqttSettings:
         """How the broker is reached; raises LinkDown when a certificate cannot be read."""
@@ -116,6 +169,7 @@ class Driver:
     async def run(self, emit: Emit, notice: Notice, recall: Recall = nothing_kept) -> None:
         """Connect, listen, and connect again, for ever; the broker need not be there yet."""
         del recall  # the broker remembers for us
+        self._notice = notice
         pause, short_lives = PAUSE_FIRST_S, 0
         while True:
             began, self._listened = self._clock.mono_ns(), False
@@ -145,6 +199,7 @@ class Driver:
     async def _session(self, emit: Emit, notice: Notice) -> None:
         connection = await MqttConnection.open(self.settings())
         try:
+            self._connection = connection
             await notice("session", connection.session_present, f"MQTT {connection.protocol}")
             async with asyncio.TaskGroup() as group:
                 # A resumed session sends its backlog at once, and the SUBACK only behind it.
@@ -157,16 +212,11 @@ class Driver:
         except* LinkDown as ended:
             raise LinkDown(_first(ended)) from ended
         finally:
+            self._connection = None
             await connection.close()
 
     async def _subscribe(self, connection: MqttConnection, notice: Notice) -> None:
-        refused = await connection.subscribe(self._filters)
-        if refused:
-            some = ", ".join(refused[:5])
-            text = f"代理拒绝订阅 the broker refused {len(refused)} topics: {some}"
-            await notice("subscriptions", False, text)  # noqa: FBT003
-        else:
-            await notice("subscriptions", True, "")  # noqa: FBT003
+        await self._ask_for(connection, self._filters, notice)
         await notice("link", True, "")  # noqa: FBT003
         self._listened = True
         log.info(
@@ -192,10 +242,12 @@ class Driver:
             while True:
                 if not messages:
                     messages = await connection.receive(BATCH_MESSAGES)
-                arrivals = await self._read(messages, notice)
-                if handing is not None:
-                    await handing
-                handing = group.create_task(_hand_over(connection, messages, arrivals, emit))
+                async with self._decoding:  # change() comes between two batches, never amid one
+                    arrivals = await self._read(messages, notice)
+                    if handing is not None:
+                        await handing
+                    handing = group.create_task(_hand_over(connection, messages, arrivals, emit))
+                    self._handing = handing
                 messages = []
 
     async def _read(self, messages: Sequence[Message], notice: Notice) -> list[Arrival]:
@@ -210,6 +262,7 @@ class Driver:
                 arrivals.append(self._arrival(message, plans, now))
             elif bridge is None:
                 self.unknown_topics += 1
+                self._strangers.note(message, now)
         return arrivals
 
     def _arrival(self, message: Message, plans: Sequence[MqttPlan], now: int) -> Arrival:

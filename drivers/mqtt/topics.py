@@ -83,6 +83,49 @@ def cover(filters: Iterable[str], most: int) -> list[str]:
     return sorted("/".join(levels) for levels in apart)
 
 
+def extended(held: Iterable[str], wanted: Iterable[str], most: int) -> list[str]:
+    """What to be subscribed to once `wanted` is, changing as little as can be of `held`.
+
+    What is held and still of use stays, so that no message of a device that was there before can
+    fall between two subscriptions or come through both. Only when that cannot be (too many, or a
+    new filter overlaps a held one) it is cover() that says.
+    """
+    needed = sorted(set(wanted))
+    levels = {name: tuple(name.split("/")) for name in {*held, *needed}}
+    exact = set(needed)
+    wild = [levels[name] for name in needed if _PLUS in levels[name]]
+    kept, broad = [], []
+    for name in sorted(set(held)):
+        mine = levels[name]
+        if _PLUS not in mine:
+            if name in exact:
+                kept.append(name)
+        elif any(_covers(mine, levels[each]) for each in needed):
+            kept.append(name)
+            broad.append(mine)
+    have = set(kept)
+    fresh = [
+        name
+        for name in needed
+        if name not in have and not any(_covers(mine, levels[name]) for mine in broad)
+    ]
+    new_wild = [each for each in wild if "/".join(each) in fresh]
+    clash = any(
+        _overlap(new, levels[name]) for new in new_wild for name in (*kept, *fresh)
+        if levels[name] != new
+    )  # fmt: skip
+    if clash or len(kept) + len(fresh) > max(most, len(have)):
+        return cover(needed, most)
+    return sorted((*kept, *fresh))
+
+
+def _covers(one: Levels, other: Levels) -> bool:
+    """Whether everything that other lets through comes through one, too."""
+    if len(one) != len(other) or (one[0] == _PLUS and other[0][:1] == "$"):
+        return False
+    return all(a in (_PLUS, b) for a, b in zip(one, other, strict=True))
+
+
 def _joined(apart: list[Levels], levels: Levels) -> list[Levels]:
     """Add a filter to some that do not overlap; widened until it overlaps none of them."""
     while True:

@@ -11,6 +11,7 @@ source  modbus-quirks rows 1, 2, 6, 13, 15, 25, 32
 
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -97,6 +98,7 @@ class Scan:
     units   numbers to ask · rate_per_s  requests a second · timeout_s  of each
     ranges  whether to look at what each unit answers
     told    where progress goes
+    asker   of a bus that is at work already (lent.py); otherwise one is opened
     """
 
     def __init__(
@@ -109,6 +111,7 @@ class Scan:
         timeout_s: float = 0.3,
         ranges: bool = True,
         told: Told = lambda _: None,
+        asker: Asker | None = None,
     ) -> None:
         self.settings = settings
         self.found = Found()
@@ -117,13 +120,17 @@ class Scan:
         self._timeout_s = timeout_s
         self._ranges = ranges
         self._told = told
-        self._asker = Asker(settings, clock, rate_per_s=rate_per_s, on_strange=self._strange)
+        self._is_lent = asker is not None
+        self._asker = asker or Asker(
+            settings, clock, rate_per_s=rate_per_s, on_strange=self._strange
+        )
 
     async def run(self, shelf: Shelf) -> Found:
         """Scan; returns `found`. Raises LinkDown only when the bus could not be opened at all."""
         began = self._clock.mono_ns()
         try:
-            async with listening(self.settings, self._clock):
+            port = nullcontext() if self._is_lent else listening(self.settings, self._clock)
+            async with port:
                 await self._asker.open()
                 try:
                     await self._look_for_units()

@@ -130,8 +130,11 @@ class Editor:
                 return name, table
         return None
 
-    def propose(self, change: Change) -> Proposal:
-        """Say what a change would do. Raises CannotEdit, NothingToDo, CannotWrite."""
+    def propose(self, change: Change, *, untried: bool = False) -> Proposal:
+        """Say what a change would do. Raises CannotEdit, NothingToDo, CannotWrite.
+
+        untried  let profiles of doubtful origin pass, for a trial that writes nothing
+        """
         now = self.current()
         file, after, what = self._after(change, now)
         before = now.files.get(file)
@@ -142,7 +145,8 @@ class Editor:
         faults: tuple[ConfigFault, ...] = ()
         config = None
         try:
-            config = load_config(self._folder, instead={self._folder / file: after.encode()})
+            instead = {self._folder / file: after.encode()}
+            config = load_config(self._folder, untried=untried, instead=instead)
         except ConfigError as error:
             faults = tuple(error.faults)
         diff = _difference(file, before or "", after)

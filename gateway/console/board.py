@@ -59,6 +59,12 @@ class Reader:
             self._size_bytes += size_bytes
         self._wake.set()
 
+    def let_go(self) -> None:
+        """It begins anew, with a snapshot that holds no more than there is."""
+        self.is_lost = True
+        self._frames.clear()
+        self._wake.set()
+
     async def take(self, within_s: float) -> bytes:
         """Return what has come, b"" when nothing did within_s seconds."""
         if not self._frames and not self.is_lost:
@@ -159,7 +165,11 @@ class Board:
         kept = self._kept[kind]
         fresh = {row[key]: orjson.dumps(row) for row in rows}
         frames = [event(kind, body) for name, body in fresh.items() if kept.get(name) != body]
-        if kind != "device":
+        if kind == "device":
+            if kept.keys() - fresh.keys():  # a change of the configuration took some away
+                for reader in self._readers:
+                    reader.let_go()
+        else:
             for name in kept.keys() - fresh.keys():
                 row = await self._desk.alarm(name)
                 if row is not None:  # how it ended; one that retention took meanwhile has no row

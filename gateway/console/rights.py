@@ -28,11 +28,12 @@ class Right(StrEnum):
     PEOPLE = "people"
     DURESS = "duress"
     PLANS = "plans"
+    INSTALL = "install"
 
 
 RIGHTS: Final[dict[Role, frozenset[Right]]] = {
     Role.GUARD: frozenset({Right.READ, Right.ACT, Right.SIGN_IN, Right.VIDEO}),
-    Role.LEADER: frozenset(set(Right) - {Right.RECEIPT, Right.PEOPLE, Right.PLANS}),
+    Role.LEADER: frozenset(set(Right) - {Right.RECEIPT, Right.PEOPLE, Right.PLANS, Right.INSTALL}),
     Role.INSTALLER: frozenset(set(Right) - {Right.RECEIPT, Right.PEOPLE}),
     Role.ADMIN: frozenset(set(Right) - {Right.RECEIPT}),
     Role.VIEWER: frozenset({Right.READ, Right.SIGN_IN}),

@@ -106,6 +106,7 @@ class MqttConnection:
             client.will_set(will.topic, will.payload, qos=1, retain=will.retain)
         client.on_connect = self._on_connect
         client.on_subscribe = self._on_subscribe
+        client.on_unsubscribe = self._on_subscribe
         client.on_disconnect = self._on_disconnect
         return client
 
@@ -299,6 +300,22 @@ class MqttConnection:
                 self._check()
             refused += [name for name, code in zip(some, codes, strict=True) if code >= 0x80]
         return refused
+
+    async def unsubscribe(self, filters: Sequence[str]) -> None:
+        """Have nothing sent any more that only these let through; raises LinkDown.
+
+        What the broker had sent before it heard of it comes all the same. One that it did not know
+        of is no error (MQTT 5.0, 3.11.3: "no subscription existed").
+        """
+        for at in range(0, len(filters), FILTERS_PER_SUBSCRIBE):
+            self._check()
+            _result, mid = self._client.unsubscribe(list(filters[at : at + FILTERS_PER_SUBSCRIBE]))
+            if mid is None:
+                raise LinkDown("UNSUBSCRIBE could not be sent")
+            answer = self._suback[mid] = self._loop.create_future()
+            self._client.loop_write()
+            self._flush()
+            await self._subscribed(answer)
 
     async def _subscribed(self, answer: asyncio.Future[list[int]]) -> list[int]:
         """Wait for a SUBACK as long as a resumed session's backlog, behind which it stands, flows.

@@ -137,6 +137,11 @@ class Image:
         """A sentence while something that was read does not decode; None when all of it does."""
         return next(iter(self._wrong.values()), None)
 
+    def words(self, part: int) -> tuple[int, ...] | None:
+        """A part's registers or bits as last read; None when it is not known any more."""
+        words = self._parts[part].words
+        return None if words is None else tuple(words)
+
     def take(self, part: int, data: bytes, received_ns: int, mono_ns: int) -> Taken:
         """Take what was read of one part; see take_all."""
         now = self._parts[part]

@@ -63,6 +63,7 @@ class Watch:
         "count",
         "cut_ns",
         "device",
+        "due_ns",
         "flooding",
         "garbled",
         "heard_ns",
@@ -80,6 +81,7 @@ class Watch:
         self.count = 0  # messages since the last sweep of floods
         self.flooding = self.garbled = False
         self.cut_ns: int | None = None  # since when its bridge is down
+        self.due_ns = 0  # which entry of the line of silences is its own
 
 
 class Supervision:
@@ -117,7 +119,39 @@ class Supervision:
             if watch.utc_ns is not None:
                 rest = silence - max(ledger.now_ns - watch.utc_ns, 0) / 1e9
                 watch.heard_ns -= int(min(max(silence - rest, 0.0), silence) * 1e9)
-            heapq.heappush(self._due, (ledger.mono_ns + int(max(rest, GRACE_S) * 1e9), name))
+            self._look_at(watch, ledger.mono_ns + int(max(rest, GRACE_S) * 1e9))
+
+    def take(self, device: Device, ledger: Ledger) -> None:
+        """A device is new or another than it was (gateway/reload.py): it keeps what is known."""
+        name = device.id
+        watch = self.watches.get(name)
+        if watch is None:
+            watch = self.watches[name] = Watch(device)
+            watch.heard_ns = ledger.mono_ns
+            watch.garbled = self._book.open_at(name, MESSAGE.name) is not None
+        elif watch.device.link != device.link and watch.state == "online":
+            watch.state = "unknown"
+        watch.device = device
+        watch.due_ns = 0
+        if device.silence_s is not None:
+            rest_ns = watch.heard_ns + int(device.silence_s * 1e9) - ledger.mono_ns
+            self._look_at(watch, ledger.mono_ns + max(rest_ns, int(GRACE_S * 1e9)))
+
+    def drop(self, name: str, ledger: Ledger) -> None:
+        """A device is configured no more: nobody waits to hear of it, so nothing is amiss."""
+        if self.watches.pop(name, None) is None:
+            return
+        self._busy.discard(name)
+        for point in OWN_POINTS:
+            self._book.restored(ledger, name, point, None)
+
+    def forget_link(self, name: str) -> None:
+        """A link is configured no more, or begins anew as another."""
+        self._links_down.pop(name, None)
+
+    def _look_at(self, watch: Watch, at_ns: int) -> None:
+        watch.due_ns = at_ns
+        heapq.heappush(self._due, (at_ns, watch.device.id))
 
     def heard(self, name: str, ledger: Ledger) -> None:
         """A message of the device arrived. The hot path: a look-up and a few comparisons."""
@@ -216,8 +250,10 @@ class Supervision:
         """Once a second: who is silent, who floods. Costs nothing while nobody is due."""
         now = ledger.mono_ns
         while self._due and self._due[0][0] <= now:
-            _, name = heapq.heappop(self._due)
-            watch = self.watches[name]
+            at_ns, name = heapq.heappop(self._due)
+            watch = self.watches.get(name)
+            if watch is None or watch.due_ns != at_ns:
+                continue  # it is gone, or is looked at another time since a change
             silence_ns = int((watch.device.silence_s or GRACE_S) * 1e9)
             due = watch.heard_ns + silence_ns
             if watch.device.link in self._links_down or watch.cut_ns is not None:
@@ -227,7 +263,7 @@ class Supervision:
                     quiet_s = (now - watch.heard_ns) // 1_000_000_000
                     self._offline(watch, ledger, f"silent for {quiet_s} s")
                 due = now + silence_ns
-            heapq.heappush(self._due, (due, name))
+            self._look_at(watch, due)
         if now - self._flood_ns > FLOOD_WINDOW_S * 1e9:
             self._flood_ns = now
             self._sweep_floods(ledger)
