@@ -101,11 +101,16 @@ def everybody(endpoint: Endpoint) -> Endpoint:
     return endpoint
 
 
+def right_of(route: APIRoute) -> Right | None:
+    """Return the right that a route needs; None for one that is for everybody."""
+    found = (part.call for part in route.dependant.dependencies)
+    return next((call.right for call in found if isinstance(call, _Needs)), None)
+
+
 def refuse_undeclared(app: FastAPI) -> None:
     """Raise LookupError (TypeError) when a route neither needs a right nor is for everybody."""
     for route in app.routes:
         if not isinstance(route, APIRoute):
             raise TypeError(f"{route!r} is of a kind that carries no right")
-        declared = any(isinstance(part.call, _Needs) for part in route.dependant.dependencies)
-        if not declared and not getattr(route.endpoint, _OPEN, False):
+        if right_of(route) is None and not getattr(route.endpoint, _OPEN, False):
             raise LookupError(f"{route.path} declares no right and is not marked for everybody")

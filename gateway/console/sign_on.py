@@ -28,11 +28,11 @@ from gateway.console.consoles import KNOWN_DAYS
 from gateway.console.desk import Desk
 from gateway.console.gate import Door, cookie_of, is_local, peer
 from gateway.console.limits import Caller
-from gateway.console.people import NotFirst, PeopleBook, SignedOn, WeakSecret
+from gateway.console.people import NotFirst, PeopleBook, SignedOn, WeakSecret, check_secret
 from gateway.console.problems import Problem
 from gateway.console.rights import Right, require
 from gateway.console.sessions import COOKIE, SESSION_S, Session
-from gateway.console.tokens import Identity, Role
+from gateway.console.tokens import Identity, Role, check_name
 from gateway.errors import StoreError
 
 HASHES_MOST: Final = 2
@@ -112,6 +112,11 @@ class SignOn:
         """Make the first admin and sign him on. Raises Problem, also 409 when there is somebody."""
         if not self.is_first():
             raise _not_first()
+        try:
+            check_name(name)
+            check_secret(secret)
+        except ValueError as error:
+            raise weak(error) from error  # before the code is used up
         caller = self.caller(request)
         books = self._door.books
         await self._try(
