@@ -32,7 +32,7 @@ from gateway.plan_pictures import SIZE_MOST
 from gateway.playback import Addresses, BadSignature, Expired
 
 MAX_BODY_BYTES: Final = 1024 * 1024
-LARGER_BODIES: Final = {("POST", "/api/v1/plans"): SIZE_MOST}
+LARGER_BODIES: Final = {("POST", "/api/v1/floors"): SIZE_MOST}
 """Whose bodies may be larger: a plan's picture. They have BODY_S for each MAX_BODY_BYTES of it."""
 BODY_S: Final = 15.0
 

@@ -1,4 +1,4 @@
-"""Floor plans over HTTP: /api/v1/plans, /api/v1/places. The book itself is gateway/floor_plans.py.
+"""Floor plans over HTTP: /api/v1/floors, /api/v1/places. The book itself is gateway/floor_plans.py.
 
 Owns    the routes, who may, and the headers a picture travels with.
 Needs   gateway.floor_plans; a Desk for which devices there are, and the cameras' ids; the audit
@@ -41,7 +41,7 @@ from gateway.floor_plans import (
 )
 from gateway.plan_pictures import BadPicture
 
-PLANS: Final = "/api/v1/plans"
+PLANS: Final = "/api/v1/floors"
 PLACES: Final = "/api/v1/places"
 UPLOADS_AT_ONCE: Final = 1
 NEAREST_MOST: Final = 10

@@ -19,7 +19,7 @@ from tests.console.conftest import Console, running
 from tests.console.memory_desk import FakeClock, MemoryDesk
 from tests.test_plan_pictures import png, svg
 
-PLANS = "/api/v1/plans"
+PLANS = "/api/v1/floors"
 SVG = {"Content-Type": "image/svg+xml"}
 
 

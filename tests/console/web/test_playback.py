@@ -1,4 +1,4 @@
-"""G4 in a real browser over real recordings: bands, gaps that are said, pictures that are played."""
+"""G4 in a real browser over real recordings: bands, gaps that are said, pictures that play."""
 
 import json
 from collections.abc import AsyncIterator

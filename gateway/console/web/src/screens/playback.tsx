@@ -101,7 +101,7 @@ function Open({ all }: { all: readonly CameraRow[] }) {
         ))}
       </div>
       <div class="transport" role="group" aria-label={t("playback.transport")}>
-        <button type="button" title="[" onClick={() => toEvent(-1)}>⏮ {t("playback.event.before")}</button>
+        <button type="button" title="[" onClick={() => toEvent(-1)}><kbd>[</kbd> {t("playback.event.before")}</button>
         <button type="button" onClick={() => jump(atMs - BEFORE_MS)}>{t("playback.before")}</button>
         <button type="button" title="," onClick={() => (setRate(0), jump(atMs - FRAME_MS))}>{t("playback.frame.back")}</button>
         <button type="button" title="J" aria-pressed={rate < 0} onClick={() => setRate(shuttle(rate, "j"))}>◀ <kbd>J</kbd></button>
@@ -113,7 +113,7 @@ function Open({ all }: { all: readonly CameraRow[] }) {
         <button type="button" aria-label={t("playback.slower")} onClick={() => setRate(Math.sign(rate || 1) * speed(rate, -1))}>−</button>
         <output class="rate">{rate === 0 ? t("playback.stands") : `${rateWords(rate)}×`}</output>
         <button type="button" aria-label={t("playback.faster")} onClick={() => setRate(Math.sign(rate || 1) * speed(rate, 1))}>+</button>
-        <button type="button" title="]" onClick={() => toEvent(1)}>{t("playback.event.next")} ⏭</button>
+        <button type="button" title="]" onClick={() => toEvent(1)}><kbd>]</kbd> {t("playback.event.next")}</button>
         <When atMs={atMs} jump={jump} />
         {LEVELS.map((length, number) => (
           <button key={length} type="button" aria-pressed={Math.abs(span(view) - Math.min(length, span(limits))) < SECOND_MS} onClick={() => level(number)}>
