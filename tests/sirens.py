@@ -139,7 +139,7 @@ class Screen:
         """Return the id of the alarm once it is on the screen."""
         async with asyncio.timeout(WAIT_S), self._news:
             await self._news.wait_for(lambda: len(self.rows.keys() - {""}) > after)
-        return list(self.rows.keys() - {""})[0]
+        return next(iter(self.rows.keys() - {""}))
 
 
 async def shown(gateway: Gateway, alarm_id: str, *, sounding: bool) -> tuple[int, Any]:

@@ -1,4 +1,4 @@
-"""A press that nobody's browser sounds: the gateway process, a relay, a player, consoles, a kill."""
+"""A press that nobody's browser sounds: a gateway process, a relay, a player, consoles, a kill."""
 
 import asyncio
 from collections.abc import AsyncIterator
