@@ -82,6 +82,6 @@ def test_in_ordinary_days_nothing_is_told() -> None:
 
 
 def test_in_an_ordinary_morning_and_evening_nothing_is_told() -> None:
-    """Each look stands for 15 s; in short what make test-long has for days."""
-    _, told = judge_days(range(300, 302), 0.5, 15.0)
+    """Each look stands for 15 s; in short what make test-long has for days, in both codecs."""
+    _, told = judge_days(range(300, 302), 0.25, 15.0)
     assert told == []

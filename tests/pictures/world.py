@@ -8,6 +8,7 @@ of a sensor; `Coder` has a real encoder write it as a key frame and a real decod
 import math
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from functools import cache
 from typing import Literal
 
 import av
@@ -75,9 +76,9 @@ class World:
         self.dice = np.random.default_rng(self.seed)
         self.place = self.place or PLACES[self.seed % len(PLACES)]
         # Larger than the picture, so that a camera can be turned aside.
-        self.still = _drawn(self.place, np.random.default_rng(self.seed + 1000))
+        self.still = _drawn(self.place, self.seed + 1000)
         self.far = _distance(self.place)
-        self.foliage = _texture(np.random.default_rng(self.seed + 7), 960, 540, 2)
+        self.foliage = _texture(self.seed + 7, 960, 540, 2)
         self.walkers = [
             (self.dice.uniform(0, 1), self.dice.uniform(0.03, 0.12), self.dice.uniform(0.45, 0.95))
             for _ in range(220)
@@ -253,7 +254,13 @@ def _planes(frame: av.VideoFrame) -> list[np.ndarray]:
     ]
 
 
-def _texture(dice: np.random.Generator, width: int, height: int, finest: int) -> np.ndarray:
+@cache
+def _texture(seed: int, width: int, height: int, finest: int) -> np.ndarray:
+    """As _noise; nobody writes into it."""
+    return _noise(np.random.default_rng(seed), width, height, finest)
+
+
+def _noise(dice: np.random.Generator, width: int, height: int, finest: int) -> np.ndarray:
     """Noise of many sizes, 0 to 1: plaster, asphalt, leaves."""
     total = np.zeros((height, width), np.float32)
     size, weight = 64, 1.0
@@ -271,8 +278,10 @@ def _distance(place: str) -> np.ndarray:
     return np.repeat(down, 960, axis=1) * (0.9 if place in {"gate", "yard"} else 0.5)
 
 
-def _drawn(place: str, dice: np.random.Generator) -> np.ndarray:
-    rough = _texture(dice, 960, 540, 2)
+@cache
+def _drawn(place: str, seed: int) -> np.ndarray:
+    dice = np.random.default_rng(seed)
+    rough = _noise(dice, 960, 540, 2)
     scene = np.zeros((540, 960, 3), np.float32)
     if place in {"gate", "yard"}:
         sky = np.linspace(215, 165, 540, dtype=np.float32)[:, None, None]
@@ -364,8 +373,7 @@ def _rain(scene: np.ndarray, strength: float, dice: np.random.Generator) -> None
 
 def _covered(scene: np.ndarray, how: str, part: float, seed: int) -> np.ndarray:
     """Things so close to the lens that they are out of focus; light falls in at their edge."""
-    dice = np.random.default_rng(seed + 77)
-    soft = cv2.GaussianBlur(_texture(dice, WIDTH, HEIGHT, 16), (0, 0), 14)[..., None]
+    soft = cv2.GaussianBlur(_texture(seed + 77, WIDTH, HEIGHT, 16), (0, 0), 14)[..., None]
     slope = np.linspace(0.6, 1.2, WIDTH, dtype=np.float32)[None, :, None]
     tints = {
         "hand": (70, 85, 120),

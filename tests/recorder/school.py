@@ -158,6 +158,12 @@ class School:
         raise AssertionError(alarm_id)
 
 
+def without_account(url: str) -> str:
+    """An address as an installer writes it: the account stands beside it."""
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+
+
 def ns_of(text: str) -> int:
     at = datetime.fromisoformat(text)
     return round(at.timestamp() * 1000) * 1_000_000
@@ -170,14 +176,18 @@ def number_of(jpeg: bytes) -> int:
 
 
 @asynccontextmanager
-async def school(folder: Path) -> AsyncIterator[School]:
-    """The ends are open; gateway and recorder are the test's to start."""
+async def school(folder: Path, *, sub: bool = False) -> AsyncIterator[School]:
+    """The ends are open; gateway and recorder are the test's to start.
+
+    sub  the camera has a small stream, whose pictures are looked at every two seconds
+    """
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context
         broker = await enter(Mosquitto(folder / "field"))
-        cameras = await enter(Cameras([Camera(name="gate", main=SMALL, sub=None)]))
+        made_like = Camera(name="gate", main=SMALL, sub=SMALL if sub else None)
+        cameras = await enter(Cameras([made_like]))
         parts = urlsplit(cameras["gate"].url)
-        plain = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+        small = f'sub_url = "{without_account(cameras["gate"].sub_url)}"' if sub else ""
         (folder / "disk").mkdir()
         button = JsonButton("b1")
         gateway = Gateway(
@@ -191,7 +201,8 @@ hold_after_s = 20
 path = "{folder / "disk"}"
 [[camera]]
 id = "gate"
-url = "{plain}"
+url = "{without_account(cameras["gate"].url)}"
+{small}
 username = "{parts.username}"
 password_file = "secrets/camera"
 """,
