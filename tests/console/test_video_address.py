@@ -1,5 +1,6 @@
 """Signed addresses: one medium, one range, a quarter of an hour, and nothing else."""
 
+import asyncio
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -85,6 +86,41 @@ async def test_it_ends_with_its_time_and_with_the_token_of_whoever_asked(tmp_pat
         assert (answer.status, answer.json()["error"]["code"]) == (403, "address_over")
         it.clock.ahead_ns = -QUARTER_NS  # one made under a clock that was ahead lives no longer
         assert (await it.ask(url, None)).status == 403
+
+
+async def test_of_a_person_who_signed_on_it_works_alike_and_ends_with_the_person(
+    tmp_path: Path,
+) -> None:
+    async with rig(tmp_path) as it:
+        await it.film.segments(1, groups=1)
+        person = await asyncio.to_thread(it.people.add, "张三", Role.GUARD, "2580")
+        leader = await asyncio.to_thread(it.people.add, "李四", Role.LEADER, "9137")
+        assert person.id.startswith("p-")
+        proof = await signed_on(it, "张三", "2580")
+        body = {"media": "video.mp4", **it.range(NOON, it.film.at_ns), "reason": "处警"}
+        answer = await it.ask(ADDRESS, None, "POST", json=body)
+        assert answer.status == 401
+        answer = await it.ask(ADDRESS, None, "POST", json=body, headers=proof)
+        assert answer.status == 200, answer.text
+        url = answer.json()["url"]
+        assert look((await it.ask(url, None)).body).numbers == list(range(10))
+        [entry] = it.trail
+        assert (entry.who, entry.role, entry.reason) == ("张三", "guard", "处警")
+        forged = url.replace(person.id, leader.id)
+        assert forged != url
+        assert (await it.ask(forged, None)).status == 403, "nobody looks in another one's name"
+        assert it.people.part_with(person.id) is not None
+        answer = await it.ask(url, None)
+        assert (answer.status, answer.json()["error"]["code"]) == (403, "address_over")
+
+
+async def signed_on(it: Rig, name: str, secret: str) -> dict[str, str]:
+    """The headers of a browser in which somebody signed on."""
+    said = {"name": name, "secret": secret}
+    answer = await it.ask("/api/v1/session", None, "POST", json=said)
+    assert answer.status == 200, answer.text
+    cookies = [line.partition(";")[0] for line in answer.headers.getall("Set-Cookie")]
+    return {"Cookie": "; ".join(cookies), "X-CSRF-Token": answer.json()["csrf"]}
 
 
 async def test_it_opens_a_still_and_takes_nothing_but_get(tmp_path: Path) -> None:

@@ -14,6 +14,8 @@ from gateway.audit import Entry
 from gateway.clock import SystemClock
 from gateway.config.settings import Camera
 from gateway.console.api import Site, build_app
+from gateway.console.holders import SignOnBooks
+from gateway.console.people import PeopleBook
 from gateway.console.server import ServerSettings
 from gateway.console.tokens import Role, TokenBook
 from gateway.console.video import NoStill, StillsDown, VideoRoutes
@@ -82,6 +84,7 @@ class Rig:
     stills: Stills
     trail: list[Entry]
     desk: MemoryDesk
+    people: PeopleBook
     states: dict[str, Mapping[str, Any]]
     refuse_audit: bool = False
 
@@ -135,8 +138,10 @@ async def serving(
     book = TokenBook(root / "tokens.json", clock)
     tokens = {role: book.create(role, f"某{role}") for role in Role}
     async with aiohttp.ClientSession() as http:
-        desk = MemoryDesk(clock)
-        made = Rig(film, playback, book, clock, http, 0, tokens, Stills(), [], desk, {})  # type: ignore[arg-type]
+        desk, books = MemoryDesk(clock), SignOnBooks.in_folder(root, clock)
+        made = Rig(
+            film, playback, book, clock, http, 0, tokens, Stills(), [], desk, books.people, {}
+        )  # type: ignore[arg-type]
 
         async def states() -> Mapping[str, Mapping[str, Any]]:
             return made.states
@@ -148,6 +153,7 @@ async def serving(
             CollectorRegistry(),
             site=Site(id="1", name="校", gateway="g"),
             clock=clock,
+            books=books,
             video=VideoRoutes(playback, addresses, made.audit, made.stills, states, clock),
         )
         try:
