@@ -60,14 +60,15 @@ async function ask<T>(method: string, path: string, body: unknown, key: string |
   return (answer.status === 204 ? null : await answer.json().catch(() => null)) as T;
 }
 
-async function asked(method: string, path: string, body: unknown, key: string | undefined, signal: AbortSignal | undefined): Promise<Response> {
+/** The whole answer; a file is sent as it is, anything else as JSON. */
+export async function asked(method: string, path: string, body: unknown, key: string | undefined, signal: AbortSignal | undefined): Promise<Response> {
   const headers: Record<string, string> = {};
-  if (body !== undefined) headers["Content-Type"] = "application/json";
+  if (body !== undefined && !(body instanceof Blob)) headers["Content-Type"] = "application/json";
   if (key !== undefined) headers["Idempotency-Key"] = key;
   if (me.value !== null) headers["X-CSRF-Token"] = me.value.csrf;
   const init: RequestInit = { method, headers, cache: "no-store" };
   if (signal !== undefined) init.signal = signal;
-  if (body !== undefined) init.body = JSON.stringify(body);
+  if (body !== undefined) init.body = body instanceof Blob ? body : JSON.stringify(body);
   let answer: Response;
   try {
     answer = await fetch(path, init);

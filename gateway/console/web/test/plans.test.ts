@@ -5,8 +5,8 @@ import { alarm, at } from "./rows";
 
 const PLAN: Plan = { kind: "panic", steps: ["看画面", "打电话", "关校门"].map((zh) => ({ zh, en: zh, mandatory: zh === "打电话" })) };
 
-function mark(n: number, text: string, some: Partial<Step> = {}): Step {
-  return { n, text, state: "done", reason: "", by: "张三", at: at(n), ...some };
+function mark(step: number, text: string, some: Partial<Step> = {}): Step {
+  return { step, text, state: "done", reason: "", by: "张三", at: at(step), ...some };
 }
 
 describe("a response plan", () => {

@@ -79,6 +79,8 @@ describe("the loudspeaker", () => {
     expect(wanted([left], true, T0 + 20_000)?.sound).toBe("undelivered");
     const taken = { ...left, deliveries: [...left.deliveries, delivery("received", { receiver: "bureau" })] };
     expect(wanted([taken], true, T0 + 20_000)).toBeNull();
+    const called = { ...left, telephoned: [{ receiver: "police", note: "", by: "张三", at: at(15) }] };
+    expect(wanted([called], true, T0 + 20_000)).toBeNull();
   });
 
   it("speaks the place of a live alarm and never of a drill, and lets several have their turn", () => {

@@ -25,8 +25,9 @@ export function Lamps({ alarm }: { alarm: Alarm }) {
 function Lamp({ alarm, delivery, lamp }: { alarm: Alarm; delivery: Delivery; lamp: LampState | "unknown" }) {
   const failed = lamp === "failed" || lamp === "rejected";
   const number = phones()[0]?.number;
+  const call = (alarm.telephoned ?? []).find((each) => each.receiver === delivery.receiver);
   return (
-    <li class={`lamp ${lamp}`}>
+    <li class={`lamp ${lamp}${call === undefined ? "" : " told-by-phone"}`}>
       <span class="mark" aria-hidden="true">
         {lamp === "unknown" ? "?" : MARKS[lamp]}
       </span>
@@ -41,7 +42,12 @@ function Lamp({ alarm, delivery, lamp }: { alarm: Alarm; delivery: Delivery; lam
           </>
         ) : null}
       </span>
-      {failed ? (
+      {call === undefined ? null : (
+        <span class="instead">
+          ☎ {t("lamp.told")} {clock(call.at)} <Told text={call.by} most={20} />
+        </span>
+      )}
+      {failed && call === undefined ? (
         <span class="instead">
           {number === undefined ? null : <b class="number">{number}</b>}
           <button type="button" onClick={() => void telephoned(alarm, delivery.receiver)}>

@@ -5,6 +5,7 @@ import { acknowledge } from "../deeds";
 import { onAct } from "../keys";
 import { Still } from "../parts/camera";
 import { Card } from "../parts/card";
+import { later } from "../parts/later";
 import { Queue } from "../parts/queue";
 import { go } from "../route";
 import type { Alarm } from "../state/model";
@@ -15,11 +16,13 @@ import { t } from "../words";
 /** Of more pictures than four at once people see less (console.md, G1). */
 const PICTURES_MOST = 4;
 const STILL_MS = 15_000;
+const FloorMap = later(() => import("../floors/map").then((found) => found.FloorMap));
 
 export function Duty() {
   const found = queue.value;
   const [chosen, setChosen] = useState(0);
   const [isCard, setCard] = useState(false);
+  const [isMap, setMap] = useState(false);
   const at = Math.min(chosen, Math.max(found.length - 1, 0));
   const open = (alarm: Alarm): void => go("incident", alarm.alarm_id);
   useEffect(
@@ -31,12 +34,13 @@ export function Duty() {
         else if (act === "enter" && line !== undefined) open(line.first);
         else if (act === "ack") void topmost();
         else if (act === "card") setCard(!isCard);
+        else if (act === "map") setMap(!isMap);
         else if (act === "back" && isCard) setCard(false);
         else if (["next", "note", "dispose", "video"].includes(act) && line !== undefined) open(line.first);
         else return false;
         return true;
       }),
-    [found, at, isCard],
+    [found, at, isCard, isMap],
   );
   return (
     <div class="duty">
@@ -48,7 +52,13 @@ export function Duty() {
         {isCard ? <Card alarm={found[at]?.first} /> : null}
         <Queue found={found} chosen={at} open={open} />
       </section>
-      <section class="pictures" aria-label={t("video.title")}>
+      <section class="map">
+        <button type="button" aria-pressed={isMap} onClick={() => setMap(!isMap)}>
+          <kbd>F4</kbd> {t("floor.map")}
+        </button>
+        {isMap ? <FloorMap /> : null}
+      </section>
+      <section class={isMap ? "unseen" : "pictures"} aria-label={t("video.title")}>
         {house.value.cameras.slice(0, PICTURES_MOST).map((camera) => (
           <Still key={camera.id} camera={camera.id} name={`${camera.place} ${camera.name}`.trim()} reason="duty" everyMs={STILL_MS} />
         ))}

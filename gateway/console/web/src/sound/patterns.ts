@@ -83,8 +83,9 @@ function isCalling(alarm: Alarm, nowMs: number): boolean {
   return alarm.priority === 1 && alarm.restored_at === null && nowMs - Date.parse(alarm.acknowledged_at ?? "") > AGAIN_MS;
 }
 
-/** Nobody who can help has it, and somebody should have by now. */
+/** Nobody who can help has it, by wire or by telephone, and somebody should have by now. */
 function hasFailed(alarm: Alarm, nowMs: number): boolean {
+  if ((alarm.telephoned ?? []).length > 0) return false;
   if (alarm.priority !== 1 || alarm.mode !== "live" || alarm.deliveries.length === 0) return false;
   const raisedMs = Date.parse(alarm.raised_at);
   const lamps = alarm.deliveries.map((delivery: Delivery) => lampOf(delivery, raisedMs, nowMs));

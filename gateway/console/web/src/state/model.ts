@@ -16,7 +16,7 @@ export interface Delivery {
 
 /** A step of the response plan that somebody did or left out, of one alarm. */
 export interface Step {
-  n: number;
+  step: number;
   /** The words that were on the screen, in Chinese: another plan's step is not done by it. */
   text: string;
   state: "done" | "skipped";
@@ -28,6 +28,14 @@ export interface Step {
 /** What somebody wrote down about one alarm. */
 export interface Note {
   text: string;
+  by: string;
+  at: string;
+}
+
+/** A receiver that somebody told by telephone. */
+export interface Call {
+  receiver: string;
+  note: string;
   by: string;
   at: string;
 }
@@ -67,6 +75,7 @@ export interface Alarm {
   /** Members that older gateways do not have. */
   steps?: Step[];
   notes?: Note[];
+  telephoned?: Call[];
 }
 
 export interface Point {

@@ -19,7 +19,7 @@ export function stepsOf(plan: Plan | undefined, alarm: Alarm): PlanStep[] {
     zh: step.zh,
     en: step.en,
     isMandatory: step.mandatory,
-    told: told.find((each) => each.n === index + 1 && each.text === step.zh) ?? null,
+    told: told.find((each) => each.step === index + 1 && each.text === step.zh) ?? null,
   }));
 }
 
