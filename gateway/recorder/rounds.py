@@ -29,17 +29,21 @@ from gateway.requests import Answer, Request
 from gateway.store.video import Retention, VideoStore, Volume, forecast, index, prove, recover
 from gateway.store.video.proof import Forecast
 from gateway.store.video.retention import Refused
-from gateway.store.video.timeline import NOTHING_YET
+from gateway.store.video.timeline import NOTHING_YET, timeline
 from gateway.store.video.volumes import read_marker
 from gateway.store.video.workers import Workers
 
 LOOK_S: Final = 5.0
 EXPIRE_S: Final = 600.0
-BETWEEN_S: Final = 0.02
-"""Between two steps of a pass; a second would make a day of 64 cameras last three minutes."""
+BETWEEN_S: Final = 0.01
+BETWEEN_SHARE: Final = 0.5
+"""Between two steps of a pass: a share of what the last one took, so that on a slow disk the others
+have their part of it; a second would make a day of 64 cameras last three minutes."""
 DAYS_S: Final = 300.0
 DAYS_FIRST_S: Final = 10.0
 PROVE_S: Final = 86_400.0
+PROVE_BETWEEN_S: Final = 1.0
+"""Between two cameras: reading 90 days of 64 of them in one go would slow down the start."""
 REQUESTS_S: Final = 0.5
 AGAIN_S: Final = 5.0
 FAILED_S: Final = 60.0
@@ -183,12 +187,20 @@ class Rounds:
             await recover(self._store)
 
     async def _expire(self) -> None:
+        segments = size_bytes = 0
         while True:
+            began_ns = self._clock.mono_ns()
             done = await self._retention.expire()
             self._refused = done.refused
-            if done.segments:
-                log.info("video whose days are over", segments=done.segments, bytes=done.size_bytes)
-            await self._clock.sleep(BETWEEN_S if done.more else EXPIRE_S)
+            segments, size_bytes = segments + done.segments, size_bytes + done.size_bytes
+            if done.more:
+                took_s = (self._clock.mono_ns() - began_ns) / 1e9
+                await self._clock.sleep(max(BETWEEN_S, BETWEEN_SHARE * took_s))
+                continue
+            if segments:
+                log.info("video whose days are over", segments=segments, bytes=size_bytes)
+            segments = size_bytes = 0
+            await self._clock.sleep(EXPIRE_S)
 
     async def _days(self) -> None:
         """How far back video goes, what is missing of the last day, when the disks will be full."""
@@ -197,9 +209,9 @@ class Rounds:
             now = self._clock.utc_ns()
             for stream in self._streams.all:
                 name = stream.recorder.camera
-                stream.oldest_ns = await self._store.run(_oldest, name)
+                stream.oldest_ns = await self._store.read(_oldest, name)
                 from_ns = max(stream.oldest_ns or now, now - DAY_NS)
-                told = await self._store.timeline(name, from_ns, now)
+                told = await self._store.read(timeline, name, from_ns, now)
                 whys: Counter[str] = Counter()
                 for gap in told.gaps:
                     if gap.reason != NOTHING_YET:
@@ -232,6 +244,7 @@ class Rounds:
                     gaps=len(proof.gaps),
                     wrong=proof.wrong,
                 )
+                await self._clock.sleep(PROVE_BETWEEN_S)
             await self._clock.sleep(PROVE_S)
 
     async def _take(self) -> None:
@@ -275,12 +288,8 @@ class Rounds:
 
 
 def _oldest(db: sqlite3.Connection, camera: str) -> int | None:
-    row = db.execute(
-        "SELECT s.start_ns FROM segment s JOIN camera c ON c.id = s.camera WHERE c.name = ?"
-        " ORDER BY s.start_ns LIMIT 1",
-        (camera,),
-    ).fetchone()
-    return None if row is None else int(row[0])
+    number = index.known_camera(db, camera)
+    return None if number is None else index.oldest(db, number)
 
 
 def _cameras(db: sqlite3.Connection) -> list[str]:

@@ -21,6 +21,7 @@ from gateway.errors import StoreDamaged, StoreError, StoreFull
 from gateway.store.disk import Reserve, sync_folder, write_file
 from gateway.store.opening import explain
 from gateway.store.video import index
+from gateway.store.video.reader import VideoReader
 from gateway.store.video.workers import Workers
 
 RESERVE_BYTES: Final = 8 * 1024 * 1024
@@ -31,7 +32,7 @@ T = TypeVar("T")
 
 
 class Connection:
-    """Made by open(); run() and submit() from anywhere; closed by close().
+    """Made by open(); run(), submit() and read() from anywhere; closed by close().
 
     is_new   the index was made at this opening: recovery fills it from the files
     told     what was found at opening, for a person
@@ -47,6 +48,7 @@ class Connection:
         self.failure: str | None = None
         self._lock = lock
         self._workers = Workers("video-index")
+        self._reader = VideoReader(folder)
         self._db: sqlite3.Connection | None = None
 
     @classmethod
@@ -110,6 +112,19 @@ class Connection:
         """As run(), from any thread and without waiting."""
         return self._workers.submit(self._call, work, args)
 
+    async def read(self, work: Callable[..., T], *args: Any) -> T:  # noqa: ANN401
+        """Have work(connection, *args) read what takes longer than some ten milliseconds.
+
+        In a thread and through a connection of its own, so that no seal and no hold waits for it;
+        what was submitted to be written before is there. Raises StoreError.
+        """
+        await self.run(_nothing)
+        try:
+            return await self._reader.run(work, *args)
+        except StoreDamaged as error:
+            await self._workers.run(self._mark_suspect, str(error))
+            raise
+
     def _call(self, work: Callable[..., T], args: tuple[Any, ...]) -> T:
         if self._db is None:
             raise StoreError(f"{self.path}: closed")
@@ -133,13 +148,18 @@ class Connection:
             write_file(self.folder / SUSPECT, why.encode("utf-8", "replace"))
 
     async def close(self) -> None:
-        """End the thread and let go of the folder."""
+        """End the threads and let go of the folder."""
+        await self._reader.close()
         if self._db is not None:
             db, self._db = self._db, None
             with contextlib.suppress(sqlite3.Error):
                 await self._workers.run(db.close)
         self._workers.stop()
         os.close(self._lock)
+
+
+def _nothing(_db: sqlite3.Connection) -> None:
+    """Stand in line: what came before has been done."""
 
 
 def _take(folder: Path) -> int:

@@ -57,12 +57,16 @@ class Disk:
 
     def remove(self, path: Path) -> None:
         """Take a file away; one that is gone already is no error."""
-        path.unlink(missing_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)  # noqa: PTH108 half of pathlib's price, a hundred thousand times
 
-    def remove_folder(self, folder: Path) -> None:
-        """Take a folder away if there is nothing in it."""
-        with contextlib.suppress(OSError):
+    def remove_folder(self, folder: Path) -> bool:
+        """Take a folder away if there is nothing in it; whether it was."""
+        try:
             folder.rmdir()
+        except OSError:
+            return False
+        return True
 
     def sync_folder(self, folder: Path) -> None:
         """Make new names, renames and removals in a folder durable."""

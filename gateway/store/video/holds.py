@@ -9,6 +9,7 @@ Keeps   1. A hold is durable in notes.json and in the table before hold() return
 """
 
 import sqlite3
+from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,12 +25,6 @@ from gateway.store.video.notes import HoldKey, Notes
 UNKNOWN_KEY: Final = "holds_unknown"
 REASON_CHARS: Final = 1000
 WHO_CHARS: Final = 64
-
-HELD: Final = (
-    "EXISTS (SELECT 1 FROM hold h WHERE h.camera = s.camera"
-    " AND h.from_ns < s.start_ns + s.length_ns AND h.to_ns > s.start_ns)"
-)
-"""Condition on a segment s: an alarm needs it."""
 
 Spans = dict[HoldKey, tuple[int, int]]
 
@@ -52,6 +47,30 @@ class Released:
     at_ns: int
     who: str
     reason: str
+
+
+class Held:
+    """What alarms need of one camera: asked of many segments, so that each costs a look-up."""
+
+    def __init__(self, spans: Iterable[tuple[int, int]]) -> None:
+        self._from: list[int] = []
+        self._to: list[int] = []
+        for from_ns, to_ns in sorted(spans):
+            if self._to and from_ns <= self._to[-1]:
+                self._to[-1] = max(self._to[-1], to_ns)
+            else:
+                self._from.append(from_ns)
+                self._to.append(to_ns)
+
+    def has(self, start_ns: int, end_ns: int) -> bool:
+        """Whether an alarm needs a segment from start_ns to end_ns."""
+        at = bisect_left(self._from, end_ns) - 1
+        return at >= 0 and self._to[at] > start_ns
+
+
+def held_of(db: sqlite3.Connection, camera: int) -> Held:
+    """What is held of a camera now: true as long as the caller's transaction lasts."""
+    return Held(db.execute("SELECT from_ns, to_ns FROM hold WHERE camera = ?", (camera,)))
 
 
 def hold(db: sqlite3.Connection, folder: Path, noted: Notes, wanted: Iterable[Hold]) -> int:

@@ -9,12 +9,12 @@ Bound   opening looks through an index of up to QUICK_BYTES; a larger one is fou
 """
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
-from gateway.errors import StoreDamaged, StoreNewer
+from gateway.errors import StoreDamaged, StoreError, StoreNewer
 from gateway.store.batch import transaction
 from gateway.store.opening import explain
 from gateway.store.video import names
@@ -35,6 +35,8 @@ _LAST: Final = 2**63 - 1
 
 Key = tuple[int, int, int]
 """camera, start_ns, volume"""
+Folder = tuple[int, int, str]
+"""volume, camera, day"""
 
 
 def migrations() -> list[str]:
@@ -178,39 +180,82 @@ def _insert(db: sqlite3.Connection, segment: Segment) -> int:
     return 1
 
 
-def delete(db: sqlite3.Connection, rows: Iterable[tuple[Key, int]]) -> int:
-    """Take (key, size_bytes) out, inside the caller's transaction; returns how many were there.
+def delete(db: sqlite3.Connection, rows: Iterable[tuple[Key, int]]) -> list[Key]:
+    """Take (key, size_bytes) out, inside the caller's transaction; returns those that were there.
 
     Their files are still there: a crash before they go leaves files without rows, which recovery
     finds because the folder is not settled any more.
     """
-    gone: list[Key] = []
+    gone: list[tuple[Key, int]] = []
     for key, size_bytes in rows:
-        if not db.execute(
+        if db.execute(
             "DELETE FROM segment WHERE camera = ? AND start_ns = ? AND volume = ?", key
         ).rowcount:
-            continue
-        gone.append(key)
-        db.execute("DELETE FROM doubtful WHERE camera = ? AND start_ns = ? AND volume = ?", key)
+            gone.append((key, size_bytes))
+    keys = [key for key, _ in gone]
+    db.executemany("DELETE FROM doubtful WHERE camera = ? AND start_ns = ? AND volume = ?", keys)
+    _uncount(db, gone)
+    _rejoin_after(db, keys)
+    return keys
+
+
+def delete_run(db: sqlite3.Connection, rows: Sequence[tuple[Key, int]]) -> None:
+    """Take neighbours out, in the order of their keys: as delete(), for a tenth of its cost.
+
+    rows    all that one camera has between the first and the last, looked up in this transaction
+    raises  StoreError when it is not all of it: roll back
+    """
+    (camera, *first), *_ = (key for key, _ in rows)
+    last = rows[-1][0][1:]
+    # start_ns by itself is what the key's order is used for; the pairs are for its two ends.
+    between = (
+        " WHERE camera = ? AND start_ns BETWEEN ? AND ?"
+        " AND (start_ns, volume) >= (?, ?) AND (start_ns, volume) <= (?, ?)"
+    )
+    values = (camera, first[0], last[0], *first, *last)
+    found = db.execute("DELETE FROM segment" + between, values).rowcount  # noqa: S608
+    if found != len(rows):
+        raise StoreError(f"camera {camera}: {found} rows instead of {len(rows)}; nothing deleted")
+    db.execute("DELETE FROM doubtful" + between, values)  # noqa: S608
+    _uncount(db, rows)
+    rejoin(db, rows[-1][0])
+
+
+def _uncount(db: sqlite3.Connection, gone: Iterable[tuple[Key, int]]) -> None:
+    """What is gone counts no more (V5), and its folder is not settled."""
+    folders: dict[tuple[int, int, int], list[int]] = {}
+    for (camera, start_ns, volume), size_bytes in gone:
+        folder = folders.setdefault((volume, camera, start_ns // names.DAY_NS), [0, 0])
+        folder[0] += 1
+        folder[1] += size_bytes
+    for (volume, camera, days), (segments, size_bytes) in folders.items():
         db.execute(
-            "UPDATE folder SET segments = segments - 1, bytes = bytes - ?, settled = 0"
+            "UPDATE folder SET segments = segments - ?, bytes = bytes - ?, settled = 0"
             " WHERE volume = ? AND camera = ? AND day = ?",
-            (size_bytes, key[2], key[0], names.day_of(key[1])),
+            (segments, size_bytes, volume, camera, names.day_of(days * names.DAY_NS)),
         )
-    for key in gone:
-        rejoin(db, key)
-    return len(gone)
 
 
-def rejoin(db: sqlite3.Connection, key: Key) -> None:
-    """Say anew whether the first segment at or after key goes on where the one before it ended."""
+def _rejoin_after(db: sqlite3.Connection, gone: Iterable[Key]) -> None:
+    """Rejoin what follows each: once for many that were neighbours, for one segment follows all."""
+    follower: Key | None = None
+    for key in sorted(gone):
+        if follower is None or key[0] != follower[0] or key > follower:
+            follower = rejoin(db, key)
+
+
+def rejoin(db: sqlite3.Connection, key: Key) -> Key:
+    """Say anew whether the first segment at or after key goes on where the one before it ended.
+
+    returns  that one's key; behind all of the camera when there is none
+    """
     row = db.execute(
         "SELECT start_ns, volume, length_ns, joined FROM segment"
         " WHERE camera = ? AND (start_ns, volume) >= (?, ?) ORDER BY start_ns, volume LIMIT 1",
         key,
     ).fetchone()
     if row is None:
-        return
+        return key[0], _LAST, _LAST
     start_ns, volume, length_ns, was = row
     earlier = db.execute(
         "SELECT start_ns, volume, length_ns FROM segment WHERE camera = ?"
@@ -229,6 +274,7 @@ def rejoin(db: sqlite3.Connection, key: Key) -> None:
             "UPDATE segment SET joined = ? WHERE camera = ? AND start_ns = ? AND volume = ?",
             (joined, key[0], start_ns, volume),
         )
+    return key[0], start_ns, volume
 
 
 def add_gap(db: sqlite3.Connection, camera: str, from_ns: int, to_ns: int, reason: str) -> None:
@@ -254,6 +300,14 @@ def newest_end(db: sqlite3.Connection, camera: int, before_ns: int = _LAST) -> i
     return None if row is None else int(row[0])
 
 
+def oldest(db: sqlite3.Connection, camera: int) -> int | None:
+    """Where the oldest segment begins."""
+    row = db.execute(
+        "SELECT start_ns FROM segment WHERE camera = ? ORDER BY start_ns LIMIT 1", (camera,)
+    ).fetchone()
+    return None if row is None else int(row[0])
+
+
 def unsettle(db: sqlite3.Connection, uuid: str, camera: str, day: str) -> None:
     """Note that a file is about to be written in a folder: recovery has to look into it."""
     with transaction(db):
@@ -274,4 +328,11 @@ def settle(db: sqlite3.Connection, volume: int, camera: int, day: str) -> None:
     db.execute(
         "DELETE FROM folder WHERE volume = ? AND camera = ? AND day = ? AND segments = 0",
         (volume, camera, day),
+    )
+
+
+def forget_empty(db: sqlite3.Connection, folders: Sequence[Folder]) -> None:
+    """Forget folders that are gone from the disk, unless somebody records there again."""
+    db.executemany(
+        "DELETE FROM folder WHERE volume = ? AND camera = ? AND day = ? AND segments = 0", folders
     )

@@ -89,7 +89,7 @@ async def forecast(
     free = sum(max(0, volume.free_bytes - volume.spare_bytes) for volume in sound)
     now_ns = store.clock.utc_ns()
     kept = dict(days_of or {})
-    flow = await store.run(_flow, now_ns, days, kept)
+    flow = await store.read(_flow, now_ns, days, kept)
     if flow.rates is None:
         return Forecast(None, free, None, None)
     rate = max(1, round(sum(flow.rates.values())))
@@ -124,10 +124,13 @@ def _flow(db: sqlite3.Connection, now_ns: int, days: int, days_of: Mapping[str, 
     whole = [day for day in map(names.day_of, filter(lambda ns: ns >= 0, recent)) if day in there]
     if len(whole) > 1:  # the first day began in the middle
         return _Flow(_by_camera(rows, set(whole[1:]), 1 / (len(whole) - 1)), leaving)
-    begun = db.execute("SELECT min(start_ns), max(start_ns + length_ns) FROM segment").fetchone()
-    if begun[0] is None or begun[1] - begun[0] < LEAST_NS:
+    known = [camera for camera, _ in index.cameras(db)]
+    ends_ns = [end for camera in known if (end := index.newest_end(db, camera)) is not None]
+    begins_ns = [begin for camera in known if (begin := index.oldest(db, camera)) is not None]
+    there_ns = max(ends_ns) - min(begins_ns) if ends_ns and begins_ns else 0
+    if there_ns < LEAST_NS:
         return _Flow(None, leaving)
-    return _Flow(_by_camera(rows, there, names.DAY_NS / (begun[1] - begun[0])), leaving)
+    return _Flow(_by_camera(rows, there, names.DAY_NS / there_ns), leaving)
 
 
 def _by_camera(
@@ -145,9 +148,9 @@ async def prove(store: VideoStore, camera: str, dice: random.Random, days: int =
 
     dice  draws the file, from the older half; a test's own or random.SystemRandom()
     """
-    proof = await store.run(_look, camera, store.clock.utc_ns(), days)
+    proof = await store.read(_look, camera, store.clock.utc_ns(), days)
     for _ in range(DRAWS):
-        place = await store.run(_draw, camera, dice.random())
+        place = await store.read(_draw, camera, dice.random())
         if place is None:
             return proof
         volume = store.volumes.by_uuid(place.segment.volume)
@@ -164,13 +167,11 @@ async def prove(store: VideoStore, camera: str, dice: random.Random, days: int =
 def _look(db: sqlite3.Connection, camera: str, now_ns: int, days: int) -> Proof:
     proof = Proof(camera, days)
     number = index.known_camera(db, camera)
-    oldest = db.execute(
-        "SELECT start_ns FROM segment WHERE camera = ? ORDER BY start_ns LIMIT 1", (number,)
-    ).fetchone()
-    if oldest is None:
+    oldest_ns = None if number is None else index.oldest(db, number)
+    if oldest_ns is None:
         return proof
-    proof.oldest_ns = oldest[0]
-    at_ns = max(oldest[0], now_ns - days * names.DAY_NS)
+    proof.oldest_ns = oldest_ns
+    at_ns = max(oldest_ns, now_ns - days * names.DAY_NS)
     while at_ns < now_ns:
         told = timeline(db, camera, at_ns, now_ns)
         missing = [gap for gap in told.gaps if gap.reason != NOTHING_YET]

@@ -7,21 +7,24 @@ Keeps   1. expire() removes only segments whose end is older than the camera's d
         3. Row first, then file: a crash between leaves a file that recovery gives a row again.
         4. make_room() is for a full disk only, takes the oldest that are not held, and does what a
            plan says that a person was told of before.
-Bound   STEP segments in one step: some ten milliseconds of the index, less of each volume.
+Bound   a step of expire() is one of .aging; make_room() takes ROOM_STEP segments at a time; files
+        go FILES at a time, so that a volume's thread has other work in between.
 """
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from pathlib import Path
+from functools import partial
+from heapq import merge
 from typing import Final
 
 from gateway.clock import SANE_NS, STEP_NS
 from gateway.crash import here as crash_here
 from gateway.store.batch import transaction
-from gateway.store.video import index, names
-from gateway.store.video.holds import HELD
+from gateway.store.video import aging, holds, index, names
+from gateway.store.video.aging import Place, Row, Taken
 from gateway.store.video.store import VideoStore
 from gateway.store.video.volumes import State, Volume
 
@@ -30,21 +33,12 @@ MOST_DAYS: Final = 3
 PASS_NS: Final = names.DAY_NS // 4
 SEEN_KEY: Final = "clock_seen_ns"
 RESTART_NS: Final = 3600 * names.SECOND_NS
-STEP: Final = 500
+ROOM_STEP: Final = 500
+FILES: Final = 200
 FUTURE_NS: Final = 3600 * names.SECOND_NS
+FUTURE_MOST: Final = 5_000
+"""So many of the future begin to age in one pass; the others do in the next ones."""
 PLAN_MOST: Final = 20_000
-
-_FREE: Final = (
-    "SELECT s.camera, s.start_ns, s.volume, s.size_bytes, s.length_ns, c.name,"  # noqa: S608
-    " ifnull(d.aged_ns, s.start_ns) FROM segment s JOIN camera c ON c.id = s.camera"
-    " LEFT JOIN doubtful d ON d.camera = s.camera AND d.start_ns = s.start_ns"
-    f" AND d.volume = s.volume WHERE NOT {HELD}"
-)
-"""A Row and since when it ages, of everything that is not held."""
-_KEY: Final = " AND s.camera = ? AND s.start_ns = ? AND s.volume = ?"
-
-Row = tuple[int, int, int, int, int, str]
-"""camera, start_ns, volume, size_bytes, length_ns, the camera's name"""
 
 
 class Refused(StrEnum):
@@ -98,64 +92,73 @@ class Retention:
     days: int = DAYS
     days_of: Mapping[str, int] = field(default_factory=dict)
     _seen: tuple[int, int] | None = None
+    _place: Place = field(default_factory=Place)
+    _emptied: list[index.Folder] = field(default_factory=list)
 
     async def expire(self) -> Expired:
-        """Remove one step's worth of what is too old. Call it again at once while `more`.
+        """Remove one step's worth of what is too old. Call it again soon while `more`.
 
         raises  StoreError: try again later, nothing is lost by it
         """
-        refused = await self.store.run(self._clock_refuses)
-        if await self.store.holds_are_unknown():  # told first: it does not pass by itself
-            refused = Refused.HOLDS_UNKNOWN
-        if refused is not None:
-            return Expired(refused=refused)
         async with self.store.changing:
-            rows = await self.store.run(self._take_rows, self.store.clock.utc_ns())
+            done = await self.store.run(self._step)
+            if isinstance(done, Refused):
+                self._place = Place()
+                return Expired(refused=done)
+            self._place = done.next or Place()
             crash_here("expire.marked")
-            await remove_files(self.store, rows)
-        size = sum(row[3] for row in rows)
-        return Expired(len(rows), size, more=len(rows) >= STEP)
+            self._emptied = await remove_files(self.store, done.rows)
+        size = sum(row[3] for row in done.rows)
+        return Expired(len(done.rows), size, more=done.next is not None)
 
-    def _clock_refuses(self, db: sqlite3.Connection) -> Refused | None:
+    def _step(self, db: sqlite3.Connection) -> Refused | Taken:
+        """One look at the clock and, if it may be, one step of the pass: one commit for both.
+
+        What was seen of the clock is only remembered once it is noted: a step of the clock that
+        met a full disk is met again.
+        """
+        mono_ns, utc_ns = self.store.clock.mono_ns(), self.store.clock.utc_ns()
+        done: Refused | Taken | None
+        with transaction(db):
+            index.forget_empty(db, self._emptied)
+            done = self._clock_refuses(db, mono_ns, utc_ns)
+            if holds.are_unknown(db):  # told first: it does not pass by itself
+                done = Refused.HOLDS_UNKNOWN
+            if done is None:
+                if self._place == Place():
+                    self._age_the_future(db, utc_ns)
+                limit_of = partial(self._limit_ns, _horizon(db, utc_ns))
+                done = aging.take(db, self._place, limit_of, self.store.clock.mono_ns)
+        self._seen, self._emptied = (mono_ns, utc_ns), []
+        return done
+
+    def _limit_ns(self, horizon_ns: int, camera: str) -> int:
+        return horizon_ns - self._days_ns(camera)
+
+    def _days_ns(self, camera: str) -> int:
+        return self.days_of.get(camera, self.days) * names.DAY_NS
+
+    def _clock_refuses(self, db: sqlite3.Connection, mono_ns: int, utc_ns: int) -> Refused | None:
         """What the clock did since the last look, restarts included; notes the rest that is left.
 
         A restart after more than RESTART_NS counts as a step: nobody knows how long it really was.
         """
-        clock = self.store.clock
-        mono_ns, utc_ns = clock.mono_ns(), clock.utc_ns()
-        noted_ns = index.meta(db, SEEN_KEY)
-        seen, self._seen = self._seen, (mono_ns, utc_ns)
+        noted_ns, seen = index.meta(db, SEEN_KEY), self._seen
         passed_ns = 0
         if seen is not None:
             passed_ns = mono_ns - seen[0]
             stepped = abs(utc_ns - seen[1] - passed_ns) > STEP_NS + passed_ns // 1000
         else:
             stepped = noted_ns is not None and not -STEP_NS <= utc_ns - noted_ns <= RESTART_NS
-        untrusted = clock.quality != "trusted" or utc_ns < SANE_NS
+        untrusted = self.store.clock.quality != "trusted" or utc_ns < SANE_NS
         rest_ns = max(0, (index.meta(db, index.REST_KEY) or 0) - passed_ns)
-        with transaction(db):
-            index.set_meta(db, SEEN_KEY, utc_ns)
-            if stepped or untrusted:
-                rest_ns = index.REST_NS
-            index.set_meta(db, index.REST_KEY, rest_ns)
+        index.set_meta(db, SEEN_KEY, utc_ns)
+        if stepped or untrusted:
+            rest_ns = index.REST_NS
+        index.set_meta(db, index.REST_KEY, rest_ns)
         if untrusted:
             return Refused.CLOCK_UNTRUSTED
         return Refused.CLOCK_STEPPED if rest_ns else None
-
-    def _take_rows(self, db: sqlite3.Connection, now_ns: int) -> list[Row]:
-        """Rows that go now; they are out of the index when this returns."""
-        with transaction(db):
-            self._age_the_future(db, now_ns)
-            slack_ns = now_ns - _horizon(db, now_ns)
-            doomed: list[Row] = []
-            for camera, name in index.cameras(db):
-                if len(doomed) >= STEP:
-                    break
-                limit_ns = now_ns - self.days_of.get(name, self.days) * names.DAY_NS - slack_ns
-                doomed += _old(db, camera, limit_ns, STEP - len(doomed))
-                db.execute("DELETE FROM gap WHERE camera = ? AND to_ns < ?", (camera, limit_ns))
-            index.delete(db, [(row[:3], row[3]) for row in doomed])
-        return doomed
 
     def _age_the_future(self, db: sqlite3.Connection, now_ns: int) -> None:
         """What carries a time that cannot be ages from now on: a clock was put right."""
@@ -165,13 +168,16 @@ class Retention:
             "UPDATE doubtful SET aged_ns = ?1 WHERE aged_ns > ?1 + ?2 OR aged_ns < ?3",
             (now_ns, FUTURE_NS, SANE_NS),
         )
+        room = FUTURE_MOST
         for camera, _name in index.cameras(db):
-            db.execute(
-                "INSERT OR IGNORE INTO doubtful (camera, start_ns, volume, aged_ns)"
-                " SELECT camera, start_ns, volume, ?1 FROM segment"
-                " WHERE camera = ?2 AND start_ns > ?1 + ?3",
-                (now_ns, camera, FUTURE_NS),
-            )
+            room -= db.execute(
+                "INSERT INTO doubtful (camera, start_ns, volume, aged_ns)"
+                " SELECT s.camera, s.start_ns, s.volume, ?1 FROM segment s"
+                " WHERE s.camera = ?2 AND s.start_ns > ?1 + ?3 AND NOT EXISTS (SELECT 1"
+                " FROM doubtful d WHERE d.camera = s.camera AND d.start_ns = s.start_ns"
+                " AND d.volume = s.volume) LIMIT ?4",
+                (now_ns, camera, FUTURE_NS, room),
+            ).rowcount
 
     async def plan_room(self, volume: Volume, size_bytes: int) -> RoomPlan:
         """What would have to go from a full volume for that much room; changes nothing.
@@ -194,42 +200,14 @@ class Retention:
     def _plan(
         self, db: sqlite3.Connection, volume: Volume, size_bytes: int, now_ns: int
     ) -> tuple[list[Row], bool]:
-        number = index.volume_number(db, volume.uuid)
         plan: list[Row] = []
-        ages: list[tuple[int, Row]] = []
         total = 0
-        days = db.execute(
-            "SELECT DISTINCT day FROM folder WHERE volume = ? AND segments > 0 ORDER BY day",
-            (number,),
-        ).fetchall()
-        for (day,) in days:
-            begin_ns = names.start_of_day(day)
-            cameras = db.execute(
-                "SELECT camera FROM folder WHERE volume = ? AND day = ? AND segments > 0",
-                (number, day),
-            ).fetchall()
-            for (camera,) in cameras:
-                ages += _of_day(db, camera, number, begin_ns)
-            # A doubtful one counts by since when it ages, which may be a later day.
-            later = [pair for pair in ages if pair[0] >= begin_ns + names.DAY_NS]
-            for age_ns, row in sorted(ages):
-                if age_ns >= begin_ns + names.DAY_NS or total >= size_bytes:
-                    break
-                plan.append(row)
-                total += row[3]
-            ages = later
+        for row in _oldest(db, index.volume_number(db, volume.uuid)):
             if total >= size_bytes or len(plan) >= PLAN_MOST:
-                break
-        for _, row in sorted(ages):
-            if total >= size_bytes:
                 break
             plan.append(row)
             total += row[3]
-        plan = plan[:PLAN_MOST]
-        short = any(
-            row[1] + row[4] > now_ns - self.days_of.get(row[5], self.days) * names.DAY_NS
-            for row in plan
-        )
+        short = any(row[1] + row[4] > now_ns - self._days_ns(row[5]) for row in plan)
         return plan, short
 
     async def make_room(self, plan: RoomPlan) -> int:
@@ -238,11 +216,11 @@ class Retention:
         What is held by now stays. raises StoreError when the index cannot be written.
         """
         freed = 0
-        for at in range(0, len(plan.rows), STEP):
+        for at in range(0, len(plan.rows), ROOM_STEP):
             async with self.store.changing:
-                rows = await self.store.run(_take_if_free, plan.rows[at : at + STEP])
+                rows = await self.store.run(_take_if_free, plan.rows[at : at + ROOM_STEP])
                 crash_here("expire.marked")
-                await remove_files(self.store, rows)
+                self._emptied += await remove_files(self.store, rows)
             freed += sum(row[3] for row in rows)
         return freed
 
@@ -265,64 +243,91 @@ def _horizon(db: sqlite3.Connection, now_ns: int) -> int:
     return to_ns
 
 
-def _old(db: sqlite3.Connection, camera: int, limit_ns: int, most: int) -> list[Row]:
-    """Oldest first: what ended before the limit, is not held, and whose times can be believed."""
-    plain = db.execute(
-        _FREE + " AND s.camera = ? AND s.start_ns < ? AND s.start_ns + s.length_ns < ?"
-        " AND d.aged_ns IS NULL ORDER BY s.start_ns LIMIT ?",
-        (camera, limit_ns, limit_ns, most),
+def _oldest(db: sqlite3.Connection, volume: int) -> Iterator[Row]:
+    """What is not held on a volume, oldest first; read as it is asked for.
+
+    Day by day, all cameras of a day together. A doubtful one counts by since when it ages, which
+    may be a later day.
+    """
+    later: list[tuple[int, Row]] = []
+    days = db.execute(
+        "SELECT DISTINCT day FROM folder WHERE volume = ? AND segments > 0 ORDER BY day", (volume,)
     ).fetchall()
-    doubtful = db.execute(
-        _FREE + " AND d.camera = ? AND d.aged_ns + s.length_ns < ? LIMIT ?",
-        (camera, limit_ns, most - len(plain)),
-    ).fetchall()
-    return [row[:6] for row in plain + doubtful]
+    for (day,) in days:
+        begin_ns = names.start_of_day(day)
+        end_ns = begin_ns + names.DAY_NS
+        cameras = db.execute(
+            "SELECT camera FROM folder WHERE volume = ? AND day = ? AND segments > 0", (volume, day)
+        ).fetchall()
+        now = [pair for pair in later if pair[0] < end_ns]
+        later = [pair for pair in later if pair[0] >= end_ns]
+        for (camera,) in cameras:
+            for pair in _of_day(db, camera, volume, begin_ns, "d.aged_ns IS NOT NULL"):
+                (later if pair[0] >= end_ns else now).append(pair)
+        sound = [
+            _of_day(db, camera, volume, begin_ns, "d.aged_ns IS NULL") for (camera,) in cameras
+        ]
+        yield from (row for _, row in merge(sorted(now), *sound))
+    yield from (row for _, row in sorted(later))
 
 
 def _of_day(
-    db: sqlite3.Connection, camera: int, volume: int, begin_ns: int
-) -> list[tuple[int, Row]]:
-    """(since when it ages, row) of what is not held in one folder."""
+    db: sqlite3.Connection, camera: int, volume: int, begin_ns: int, which: str
+) -> Iterator[tuple[int, Row]]:
+    """(since when it ages, row) of what is not held in one folder, in the order of the starts."""
+    held = holds.held_of(db, camera)
     rows = db.execute(
-        _FREE + " AND s.camera = ? AND s.start_ns >= ? AND s.start_ns < ? AND s.volume = ?",
+        f"{aging.SEGMENTS} WHERE s.camera = ? AND s.start_ns >= ? AND s.start_ns < ?"
+        f" AND s.volume = ? AND {which} ORDER BY s.start_ns",
         (camera, begin_ns, begin_ns + names.DAY_NS, volume),
     )
-    return [(row[6], row[:6]) for row in rows]
+    return ((row[6], row[:6]) for row in rows if not held.has(row[1], row[1] + row[4]))
 
 
 def _take_if_free(db: sqlite3.Connection, rows: Sequence[Row]) -> list[Row]:
     """Take rows out of the index that are still there and not held since the plan was made."""
     with transaction(db):
-        free = [row for row in rows if db.execute(_FREE + _KEY, row[:3]).fetchone()]
-        index.delete(db, [(row[:3], row[3]) for row in free])
-    return free
+        held = {camera: holds.held_of(db, camera) for camera in {row[0] for row in rows}}
+        free = {row[:3]: row for row in rows if not held[row[0]].has(row[1], row[1] + row[4])}
+        gone = index.delete(db, [(key, row[3]) for key, row in free.items()])
+    return [free[key] for key in gone]
 
 
-async def remove_files(store: VideoStore, rows: Sequence[Row]) -> None:
-    """Take the files away whose rows are gone; what fails now is found again by recovery."""
+async def remove_files(store: VideoStore, rows: Sequence[Row]) -> list[index.Folder]:
+    """Take the files away whose rows are gone; what fails now is found again by recovery.
+
+    returns  folders that went with their last file
+    """
     uuids = dict(await store.run(_volumes))
+    emptied: list[index.Folder] = []
     for volume in store.volumes.all:
-        paths = [
-            volume.path / names.relative(row[5], row[1])
-            for row in rows
-            if uuids.get(row[2]) == volume.uuid
-        ]
-        if paths and volume.is_readable:
-            await volume.workers.run(_remove, volume, paths)
+        mine = [row for row in rows if uuids.get(row[2]) == volume.uuid]
+        for at in range(0, len(mine), FILES):
+            if volume.is_readable:
+                emptied += await volume.workers.run(_remove, volume, mine[at : at + FILES])
+    return emptied
 
 
 def _volumes(db: sqlite3.Connection) -> list[tuple[int, str]]:
     return db.execute("SELECT id, uuid FROM volume").fetchall()
 
 
-def _remove(volume: Volume, paths: Sequence[Path]) -> None:
+def _remove(volume: Volume, rows: Sequence[Row]) -> list[index.Folder]:
     """Unlink, and take away folders that are empty; no sync: what reappears is expired again."""
-    for path in paths:
+    folders: dict[tuple[int, int, int], list[Row]] = defaultdict(list)
+    for row in rows:
+        folders[row[2], row[0], row[1] // names.DAY_NS].append(row)
+    emptied: list[index.Folder] = []
+    for (number, camera, days), inside in folders.items():
+        day = names.day_of(days * names.DAY_NS)
+        path = volume.path / inside[0][5] / day
         try:
-            volume.disk.remove(path)
-            crash_here("expire.unlinked")
+            for row in inside:
+                volume.disk.remove(path / names.file_name(row[1]))
+                crash_here("expire.unlinked")
         except OSError as error:
             volume.fail(State.READ_ONLY, str(error))
-            return
-    for folder in {path.parent for path in paths}:
-        volume.disk.remove_folder(folder)
+            break
+        if volume.disk.remove_folder(path):
+            emptied.append((number, camera, day))
+    return emptied

@@ -321,6 +321,10 @@ class VideoStore:
         """Have work(connection, *args) done in the index's thread: for this package's modules."""
         return await self.connection.run(work, *args)
 
+    async def read(self, work: Callable[..., T], *args: Any) -> T:  # noqa: ANN401
+        """As run(), for what only reads and may take long; see Connection.read."""
+        return await self.connection.read(work, *args)
+
     def mine(self, volume: Volume) -> set[Path]:
         """Open files of this process on a volume: recovery leaves them alone."""
         return {writer.open_path for writer in self.writers if writer.is_on(volume)}

@@ -55,6 +55,9 @@ class State(StrEnum):
     STALLED = "stalled"
 
 
+AWAY: Final = frozenset({State.WRONG_MOUNT, State.FOREIGN, State.GONE})
+"""The disk that was written to is not there: what is still written may lie nowhere."""
+
 SAID: Final[dict[State, str]] = {
     State.OK: "正常 sound",
     State.FULL: "已满 full",
@@ -129,6 +132,11 @@ class Volume:
         return bool(self.uuid) and readable and not self.is_stalled
 
     @property
+    def is_away(self) -> bool:
+        """Whether the last look found another disk here, or none."""
+        return self.state in AWAY
+
+    @property
     def is_stalled(self) -> bool:
         """Whether something has waited for this disk for STALLED_NS."""
         with self._lock:
@@ -168,7 +176,12 @@ class Volume:
         self.state, self.why = state, why[:300]
 
     def distrust(self, state: State, why: str) -> None:
-        """As fail(), because a segment could not be written: it rests, too."""
+        """As fail(), because a segment could not be written: it rests, too.
+
+        What is left over of a disk that is away says nothing of the one that is there now.
+        """
+        if self.is_away:
+            return
         if not self.is_resting:
             now = self._clock.mono_ns()
             recent = self._failed_ns is not None and now - self._failed_ns < _DAY_NS

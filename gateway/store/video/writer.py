@@ -101,6 +101,8 @@ class SegmentWriter:
         if self._sealing is not None:
             raise ValueError("the segment is sealed")
         size = len(fragment)
+        if self.failure is None and self._volume.is_away:
+            self.failure = DISK_FAILED
         if self.failure is None and self._queued_bytes and self._is_too_much(size):
             self.failure = DISK_SLOW
         if self.failure is not None or not self._volume.take(size):

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from gateway.errors import StoreError
 from gateway.store.video import Gap, Refused, Retention, VideoStore, recover
+from gateway.store.video.aging import Place
 from tests.clocks import NOON, SECOND, FakeClock
 from tests.store.video.making import (
     CAMERA,
@@ -14,6 +16,7 @@ from tests.store.video.making import (
     fragment,
     opened,
     record,
+    rows,
     video_files,
 )
 
@@ -253,3 +256,49 @@ async def test_gaps_go_with_the_video_around_them(tmp_path: Path) -> None:
         told = await store.timeline(CAMERA, NOON - 96 * DAY, NOON)
     kept = [gap for gap in told.gaps if gap.reason == "no_power"]
     assert kept == [Gap(NOON - 80 * DAY, NOON - 80 * DAY + 1, "no_power")]
+
+
+async def test_a_folder_that_went_with_its_last_file_is_forgotten(tmp_path: Path) -> None:
+    """Else a year without a restart leaves tens of thousands for the next one to look into."""
+    async with opened(tmp_path, FakeClock(), recovered=True) as store:
+        await days_of_video(store, 95)
+        retention = Retention(store)
+        assert await drain(retention) == 4
+        assert await drain(retention) == 0
+        assert len(rows(tmp_path, "SELECT day FROM folder")) == 91
+        await record(store, NOON - 94 * DAY)
+        assert rows(tmp_path, "SELECT segments, settled FROM folder ORDER BY day")[0] == (1, 0)
+        assert (await recover(store)).missing == 0
+
+
+async def test_what_the_next_pass_begins_with_is_all_cameras_again(tmp_path: Path) -> None:
+    """A pass that was cut short by a doubtful clock forgets where it was."""
+    clock = FakeClock()
+    async with opened(tmp_path, clock, recovered=True) as store:
+        await days_of_video(store, 3, "cam-a", "cam-b")
+        retention = Retention(store, days=1)
+        retention._place = Place("cam-b")  # as it is after a step that ended there
+        clock.quality = "stepped"
+        assert (await retention.expire()).refused is Refused.CLOCK_UNTRUSTED
+        clock.quality = "trusted"
+        clock.advance(86_400)
+        assert await drain(retention) == 2
+
+
+async def test_a_step_of_the_clock_that_could_not_be_noted_is_met_again(tmp_path: Path) -> None:
+    clock = FakeClock()
+    async with opened(tmp_path, clock, recovered=True) as store:
+        await record(store)
+        retention = Retention(store)
+        assert (await retention.expire()).refused is None
+        clock.step(100 * 86_400)
+        await store.run(
+            lambda db: db.executescript(
+                "CREATE TRIGGER full BEFORE INSERT ON meta WHEN NEW.key = 'rest_ns'"
+                " BEGIN SELECT RAISE(ABORT, 'no'); END"
+            )
+        )
+        with pytest.raises(StoreError):
+            await retention.expire()
+        await store.run(lambda db: db.executescript("DROP TRIGGER full"))
+        assert (await retention.expire()).refused is Refused.CLOCK_STEPPED
