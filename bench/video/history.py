@@ -10,7 +10,6 @@ Keeps   1. Folders are there, because recovery looks for them; they are settled,
 
 import os
 import sqlite3
-from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -72,33 +71,42 @@ def make(store: Path, disk: Path, uuid: str, history: History) -> None:
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
+_FILL: Final = (
+    "WITH RECURSIVE minute (at) AS"
+    " (SELECT 0 UNION ALL SELECT at + 1 FROM minute WHERE at + 1 < :count)"
+    " INSERT INTO segment (camera, start_ns, volume, length_ns, joined, stream, quality, offset_ms,"
+    " frames, size_bytes, sha256) SELECT :camera, :first_ns + at * :minute_ns, :volume,"
+    " :minute_ns - iif(at % :hour = :hour - 1, 1000000000, 0), at % :hour <> 0, 1, 0, 12, 1500,"
+    " :size_bytes, :digest FROM minute"
+)
+"""A minute each; the last of an hour is a second shorter, and an hour's first joins nothing.
+
+In the order of the key and by one statement for a camera: a microsecond or two each."""
+
+
 def _fill(db: sqlite3.Connection, camera: int, volume: int, history: History) -> None:
-    db.executemany(
-        "INSERT INTO segment (camera, start_ns, volume, length_ns, joined, stream, quality,"
-        " offset_ms, frames, size_bytes, sha256) VALUES (?, ?, ?, ?, ?, 1, 0, 12, 1500, ?, ?)",
-        _rows(camera, volume, history),
-    )
-    hours = history.rows // history.cameras // PER_HOUR
+    count = history.rows // history.cameras
+    values = {
+        "count": count,
+        "camera": camera,
+        "first_ns": history.first_ns,
+        "minute_ns": MINUTE_NS,
+        "volume": volume,
+        "hour": PER_HOUR,
+        "size_bytes": SIZE_BYTES,
+        "digest": bytes(range(32)),
+    }
+    db.execute(_FILL, values)
     db.executemany(
         "INSERT INTO gap (camera, from_ns, to_ns, reason) VALUES (?, ?, ?, 'camera')",
         (
             (camera, begin - 1_000_000_000, begin)
             for begin in (
-                history.first_ns + hour * PER_HOUR * MINUTE_NS for hour in range(1, hours)
+                history.first_ns + hour * PER_HOUR * MINUTE_NS
+                for hour in range(1, count // PER_HOUR)
             )
         ),
     )
-
-
-def _rows(camera: int, volume: int, history: History) -> Iterator[tuple[object, ...]]:
-    """A minute each; the last of an hour is a second shorter, and a day's first joins nothing."""
-    count = history.rows // history.cameras
-    digest = bytes(range(32))
-    for at in range(count):
-        start = history.first_ns + at * MINUTE_NS
-        cut = 1_000_000_000 if at % PER_HOUR == PER_HOUR - 1 else 0
-        joined = int(at % PER_HOUR != 0)
-        yield camera, start, volume, MINUTE_NS - cut, joined, SIZE_BYTES, digest
 
 
 def _folders(
