@@ -43,7 +43,7 @@ export function Duty() {
     [found, at, isCard, isMap],
   );
   return (
-    <div class="duty">
+    <div class={isMap ? "duty with-map" : "duty"}>
       <section class="waiting">
         <h1>
           {t("queue.title", { count: found.reduce((sum, line) => sum + line.all.length, 0) })}
@@ -52,16 +52,19 @@ export function Duty() {
         {isCard ? <Card alarm={found[at]?.first} /> : null}
         <Queue found={found} chosen={at} open={open} />
       </section>
-      <section class="map">
+      <section class="beside">
         <button type="button" aria-pressed={isMap} onClick={() => setMap(!isMap)}>
           <kbd>F4</kbd> {t("floor.map")}
         </button>
-        {isMap ? <FloorMap /> : null}
-      </section>
-      <section class={isMap ? "unseen" : "pictures"} aria-label={t("video.title")}>
-        {house.value.cameras.slice(0, PICTURES_MOST).map((camera) => (
-          <Still key={camera.id} camera={camera.id} name={`${camera.place} ${camera.name}`.trim()} reason="duty" everyMs={STILL_MS} />
-        ))}
+        {isMap ? (
+          <FloorMap />
+        ) : (
+          <section class="pictures" aria-label={t("video.title")}>
+            {house.value.cameras.slice(0, PICTURES_MOST).map((camera) => (
+              <Still key={camera.id} camera={camera.id} name={`${camera.place} ${camera.name}`.trim()} reason="duty" everyMs={STILL_MS} />
+            ))}
+          </section>
+        )}
       </section>
     </div>
   );

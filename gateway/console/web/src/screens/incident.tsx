@@ -8,6 +8,7 @@ import { Disposing } from "../parts/disposing";
 import { Evidence } from "../parts/evidence";
 import { Phones } from "../parts/frame";
 import { Lamps } from "../parts/lamps";
+import { later } from "../parts/later";
 import { Notes, writeNote } from "../parts/notes";
 import { NextStep, PlanList, next } from "../parts/plan";
 import { Scene } from "../parts/scene";
@@ -20,6 +21,8 @@ import { isAcknowledged } from "../state/queue";
 import { clock } from "../state/time";
 import { house, isLive } from "../stream/page";
 import { named, t } from "../words";
+
+const Excerpt = later(() => import("../floors/map").then((found) => found.Excerpt));
 
 export function Incident() {
   const id = route.value.id;
@@ -83,6 +86,7 @@ function Open({ alarm }: { alarm: Alarm }) {
       <div class="columns">
         <Scene alarm={alarm} />
         <div class="column">
+          <Excerpt alarm={alarm} />
           <PlanList alarm={alarm} />
           <Notes alarm={alarm} />
         </div>
