@@ -187,12 +187,24 @@ def local_names() -> list[str]:
     names = [host]
     with contextlib.suppress(OSError):
         names.append(socket.getfqdn(host))
-    return [*names, *_ipv4(), *_ipv6(), "localhost", "127.0.0.1", "::1"]
+    return [*names, *_outward(), *_ipv4(), *_ipv6(), "localhost", "127.0.0.1", "::1"]
+
+
+def _outward() -> Iterable[str]:
+    """Our end of the way out, which a service may ask for that sees no interfaces."""
+    for family, elsewhere in ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1")):
+        with contextlib.suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as asking:
+            asking.connect((elsewhere, 9))  # sends nothing
+            yield str(asking.getsockname()[0])
 
 
 def _ipv4() -> Iterable[str]:
+    try:
+        interfaces = socket.if_nameindex()
+    except OSError:
+        return  # systemd's sandbox hides them
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
-        for _, name in socket.if_nameindex():
+        for _, name in interfaces:
             request = struct.pack("256s", name.encode()[:15])
             with contextlib.suppress(OSError):  # an interface without an address
                 told = fcntl.ioctl(asking.fileno(), _SIOCGIFADDR, request)

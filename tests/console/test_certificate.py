@@ -108,10 +108,19 @@ def test_names_that_no_certificate_can_hold_do_not_stop_it(own: OwnCertificate) 
     assert names_of(read(OwnCertificate(own._folder, own._clock, "").ready(["\n"]).cert))
 
 
-def test_this_machine_knows_its_names() -> None:
+def test_this_machine_knows_its_names_also_where_it_sees_no_interfaces(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     names = local_names()
     assert socket.gethostname() in names
     assert "127.0.0.1" in names
+
+    def hidden() -> list[tuple[int, str]]:
+        raise PermissionError
+
+    monkeypatch.setattr(socket, "if_nameindex", hidden)
+    monkeypatch.setattr("gateway.console.certificate._IF_INET6", tmp_path / "hidden")
+    assert {socket.gethostname(), "localhost"} <= set(local_names())
 
 
 async def test_a_browser_that_trusts_it_is_served_and_a_renewed_one_holds_at_once(
