@@ -60,6 +60,8 @@ _SAID: Final = {
 }
 
 log = structlog.get_logger()
+Sample = tuple[str, float]
+"""A label and its number."""
 
 
 class Recordings:
@@ -262,9 +264,17 @@ class Recordings:
             lambda: [(name, float(len(found))) for name, found in self._findings.items()],
         )
 
-    def _of_cameras(
-        self, read: Callable[[Mapping[str, Value], int], float | None]
-    ) -> list[tuple[str, float]]:
+        for name, text, of in _OF_VOLUMES:
+            metrics.gauge(name, text, "volume", lambda of=of: self._of_volumes(of))  # type: ignore[misc]
+
+    def _of_volumes(self, read: Callable[[Mapping[str, Value]], float | None]) -> list[Sample]:
+        """One number of each volume; what is not known is left out, not zero."""
+        report = self.report("video")
+        rows = () if report is None else report.volumes
+        found = {str(row.get("path")): read(row) for row in rows}
+        return [(path, value) for path, value in found.items() if value is not None]
+
+    def _of_cameras(self, read: Callable[[Mapping[str, Value], int], float | None]) -> list[Sample]:
         """One number of each configured stream; what is not known is left out, not zero."""
         report = self.report("video")
         if report is None:
@@ -301,6 +311,24 @@ def _scaled(name: str, factor: float) -> Callable[[Mapping[str, Value], int], fl
 
     return read
 
+
+_OF_VOLUMES: Final[tuple[tuple[str, str, Callable[[Mapping[str, Value]], float | None]], ...]] = (
+    (
+        "campus_video_volume_free_bytes",
+        "room on the file system of a volume",
+        lambda row: _number(row, "free_bytes"),
+    ),
+    (
+        "campus_video_volume_size_bytes",
+        "how large the file system of a volume is",
+        lambda row: _number(row, "size_bytes"),
+    ),
+    (
+        "campus_video_volume_sound",
+        "1 while a volume can be written to",
+        lambda row: float(row.get("state") == "ok"),
+    ),
+)
 
 _GAUGES: Final[tuple[tuple[str, str, Callable[[Mapping[str, Value], int], float | None]], ...]] = (
     ("campus_video_recording", "1 while the stream is recorded", _scaled("recording", 1.0)),

@@ -8,8 +8,9 @@ Keeps   1. A reader finds the report before or the one after, never half of eith
         2. Age is told by the clock that nobody can set while both lived through the same boot, and
            by our UTC only where that cannot be.
         3. Text in it may come from a camera: it is one line without control characters, cut.
-Bound   FINDINGS_MOST findings, CAMERAS_MOST cameras, ATTRIBUTES_MOST values for each, texts of
-        TEXT_MOST characters, a file of SIZE_MOST_BYTES; a writer that has more is cut and says so.
+Bound   FINDINGS_MOST findings, CAMERAS_MOST cameras, VOLUMES_MOST volumes, ATTRIBUTES_MOST values
+        for each, texts of TEXT_MOST characters, a file of SIZE_MOST_BYTES; a writer that has more
+        is cut and says so.
 
 The file is not synced: it is worth nothing after a restart, and a disk that is slow to sync must
 not keep anybody from saying so.
@@ -34,6 +35,7 @@ VERSION: Final = 1
 STALE_S: Final = 30.0
 FINDINGS_MOST: Final = 200
 CAMERAS_MOST: Final = 600
+VOLUMES_MOST: Final = 64
 ATTRIBUTES_MOST: Final = 24
 TEXT_MOST: Final = 400
 SIZE_MOST_BYTES: Final = 2 << 20
@@ -75,6 +77,7 @@ class Report:
               in another process of the same boot
     findings  what is wrong now, worst first: what does not fit is cut from the end
     cameras   by the id of the camera: its state, for the API
+    volumes   the disks that video lies on: path, state, free_bytes, size_bytes
     boot      which boot of the machine it was written in; filled in by write_report
     """
 
@@ -83,6 +86,7 @@ class Report:
     cameras: Mapping[str, Mapping[str, Value]] = field(default_factory=dict)
     mono_ns: int | None = None
     boot: str = ""
+    volumes: tuple[Mapping[str, Value], ...] = ()
 
     def age_s(self, clock: Clock) -> float:
         """How long ago it was written; 0 when the wall clock says it is still to come."""
@@ -182,6 +186,7 @@ def _encode(report: Report) -> bytes:
         "boot": boot(),
         "findings": findings,
         "cameras": {name: _values(report.cameras[name]) for name in names},
+        "volumes": [_values(each) for each in report.volumes[:VOLUMES_MOST]],
     }
     content = json.dumps(members, ensure_ascii=False, allow_nan=False).encode()
     if len(content) > SIZE_MOST_BYTES:
@@ -222,6 +227,9 @@ def _decode(content: bytes) -> Report:
         raise ValueError("no report of this version")
     findings, cameras = found["findings"], found["cameras"]
     mono_ns, boot = found["mono_ns"], found["boot"]
+    volumes = found.get("volumes", [])  # a recorder from before they were told has none
+    if not isinstance(volumes, list) or len(volumes) > VOLUMES_MOST:
+        raise ValueError("no volumes")
     if not isinstance(findings, list) or not isinstance(cameras, dict):
         raise TypeError("no report")
     if len(findings) > FINDINGS_MOST or len(cameras) > CAMERAS_MOST or len(boot) > 64:
@@ -235,6 +243,7 @@ def _decode(content: bytes) -> Report:
             for each in findings
         ),
         cameras={_key(name): _read_values(values) for name, values in cameras.items()},
+        volumes=tuple(_read_values(values) for values in volumes),
     )
 
 

@@ -295,6 +295,24 @@ async def test_the_state_of_streams_is_among_the_numbers_and_unknown_is_not_zero
         assert 'campus_video_oldest_age_seconds{camera="gate"} 86400.0' in lines
         assert 'campus_video_findings{process="video"} 1.0' in lines
         assert not [line for line in lines if line.startswith("campus_video_clock_offset_seconds{")]
+        volumes: tuple[dict[str, Any], ...] = (
+            {"path": "/srv/a", "state": "ok", "free_bytes": 5, "size_bytes": 9},
+            {"path": "/srv/b", "state": "gone", "free_bytes": None, "size_bytes": None},
+        )
+        fresh = Report(clock.utc_ns(), (), {}, clock.mono_ns(), volumes=volumes)
+        write_report(tmp_path, "video", fresh)
+        await read(recordings, made)
+        told_of = [
+            line
+            for line in generate_latest(metrics.registry).decode().splitlines()
+            if line.startswith("campus_video_volume")
+        ]
+        assert told_of == [
+            'campus_video_volume_free_bytes{volume="/srv/a"} 5.0',
+            'campus_video_volume_size_bytes{volume="/srv/a"} 9.0',
+            'campus_video_volume_sound{volume="/srv/a"} 1.0',
+            'campus_video_volume_sound{volume="/srv/b"} 0.0',
+        ]
         clock.advance(STALE_S + 1)
         lines = generate_latest(metrics.registry).decode().splitlines()
         assert not [line for line in lines if line.startswith("campus_video_recording{")]

@@ -18,6 +18,7 @@ from gateway.reports import (
     SIZE_MOST_BYTES,
     STALE_S,
     TEXT_MOST,
+    VOLUMES_MOST,
     Finding,
     Report,
     ReportError,
@@ -51,6 +52,21 @@ def test_what_was_written_is_what_is_read(tmp_path: Path) -> None:
     assert found.findings == report.findings
     assert found.cameras == report.cameras
     assert [path.name for path in (tmp_path / "reports").iterdir()] == ["video.json"]
+
+
+def test_volumes_are_told_and_a_report_from_before_they_were_is_one_too(tmp_path: Path) -> None:
+    row = {"path": "/srv/v", "state": "ok", "free_bytes": 1, "size_bytes": None}
+    write_report(tmp_path, "video", Report(1, volumes=(row,) * (VOLUMES_MOST + 1)))
+    found = read_report(tmp_path, "video")
+    assert found is not None
+    assert found.volumes == (row,) * VOLUMES_MOST
+    path = path_of(tmp_path, "video")
+    older = json.loads(path.read_bytes())
+    del older["volumes"]
+    path.write_text(json.dumps(older), encoding="utf-8")
+    found = read_report(tmp_path, "video")
+    assert found is not None
+    assert found.volumes == ()
 
 
 def test_no_report_reads_as_none(tmp_path: Path) -> None:
@@ -114,6 +130,10 @@ def test_a_pipe_a_folder_and_a_link_are_no_reports(tmp_path: Path) -> None:
         {"boot": None},
         {"boot": "x" * 65},
         {"findings": {}},
+        {"volumes": {}},
+        {"volumes": [1]},
+        {"volumes": [{"path": []}]},
+        {"volumes": [{}] * 65},
         {"findings": [{"key": "../x", "text": "", "attributes": {}}]},
         {"findings": [{"key": "x", "text": 1, "attributes": {}}]},
         {"findings": [{"key": "x", "text": ""}]},

@@ -6,12 +6,12 @@ Keeps   A sentence says what is so, what becomes of the recordings meanwhile, an
 """
 
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 from gateway.events import Scalar
-from gateway.reports import Finding
+from gateway.reports import Finding, Value
 from gateway.store.video import Forecast, State, Volume, Volumes
 from gateway.store.video.retention import Refused
 
@@ -36,6 +36,22 @@ def label(volumes: Volumes, volume: Volume) -> str:
 def _plain(path: Path) -> str:
     kept = [char if char.isascii() and char.isalnum() else "-" for char in str(path)]
     return "".join(kept).strip("-")[-60:].strip("-") or "root"
+
+
+def figures(volumes: Volumes) -> tuple[Mapping[str, Value], ...]:
+    """Every volume as the report has it; None for what nobody can know while a disk is away."""
+    rows: list[Mapping[str, Value]] = []
+    for volume in volumes.all:
+        known = volume.is_readable
+        rows.append(
+            {
+                "path": str(volume.path),
+                "state": str(State.STALLED if volume.is_stalled else volume.state),
+                "free_bytes": volume.free_bytes if known else None,
+                "size_bytes": volume.total_bytes if known else None,
+            }
+        )
+    return tuple(rows)
 
 
 def of_volumes(volumes: Volumes, folder: Path) -> Iterator[Finding]:

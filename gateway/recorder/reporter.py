@@ -26,6 +26,7 @@ GATHER_S: Final = 0.3
 log = structlog.get_logger()
 Source = Callable[[], Iterable[Finding]]
 Cameras = Mapping[str, Mapping[str, Value]]
+Volumes = tuple[Mapping[str, Value], ...]
 
 
 class Reporter:
@@ -38,6 +39,7 @@ class Reporter:
     def __init__(self, folder: Path, clock: Clock) -> None:
         self.sources: list[Source] = []
         self.cameras: Callable[[], Cameras] = dict
+        self.volumes: Callable[[], Volumes] = tuple
         self.progress = 0
         self._folder = folder
         self._clock = clock
@@ -74,7 +76,11 @@ class Reporter:
         self.progress += 1
         number = self.progress
         report = Report(
-            self._clock.utc_ns(), tuple(findings), self.cameras(), self._clock.mono_ns()
+            self._clock.utc_ns(),
+            tuple(findings),
+            self.cameras(),
+            self._clock.mono_ns(),
+            volumes=self.volumes(),
         )
         try:
             await self._workers.run(write_report, self._folder, NAME, report)

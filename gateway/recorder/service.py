@@ -23,6 +23,7 @@ from gateway.config import Config
 from gateway.errors import StoreError
 from gateway.links.onvif.streams import StreamBook, Which
 from gateway.pictures import client as pictures
+from gateway.recorder import disks
 from gateway.recorder.alarms import AlarmReader
 from gateway.recorder.camera import SEGMENT_S, CameraRecorder
 from gateway.recorder.child import PicturesChild
@@ -137,6 +138,7 @@ class Service:
         rounds.handlers["release"] = keeper.release
         reporter.sources += [keeper.findings, rounds.findings, streams.findings, moments.findings]
         reporter.cameras = streams.cameras
+        reporter.volumes = functools.partial(disks.figures, store.volumes)
         parts: dict[str, Callable[[], Awaitable[None]]] = {
             **rounds.all,
             "report": reporter.run,

@@ -4,7 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from gateway.recorder.disks import label, of_forecast, of_index, of_retention, of_volumes
+from gateway.recorder.disks import (
+    figures,
+    label,
+    of_forecast,
+    of_index,
+    of_retention,
+    of_volumes,
+)
 from gateway.store.video import Forecast, Refused, State, Volumes
 from tests.clocks import FakeClock
 
@@ -31,6 +38,20 @@ def test_every_state_of_a_volume_but_sound_is_a_finding_that_says_what_becomes_o
         assert "recording goes on elsewhere" in finding.text
         volumes.all[1].fail(State.GONE, "why")
         assert all("nothing is recorded" in f.text for f in of_volumes(volumes, Path("/etc/g")))
+    finally:
+        volumes.stop()
+
+
+def test_of_a_volume_that_is_away_no_figure_is_made_up() -> None:
+    volumes = volumes_at("/srv/a", "/srv/b")
+    try:
+        for volume in volumes.all:
+            volume.uuid, volume.free_bytes, volume.total_bytes = "u", 3, 10
+        volumes.all[1].fail(State.GONE, "why")
+        assert figures(volumes) == (
+            {"path": "/srv/a", "state": "ok", "free_bytes": 3, "size_bytes": 10},
+            {"path": "/srv/b", "state": "gone", "free_bytes": None, "size_bytes": None},
+        )
     finally:
         volumes.stop()
 
