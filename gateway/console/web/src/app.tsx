@@ -15,6 +15,7 @@ import { SignOn, withToken } from "./screens/sign-on";
 import { wake } from "./sound/player";
 import { again, house, link } from "./stream/page";
 
+const Install = later(() => import("./screens/install").then((found) => found.Install));
 const Playback = later(() => import("./screens/playback").then((found) => found.Playback));
 
 export function App() {
@@ -60,6 +61,8 @@ function screen() {
       return <HealthWall />;
     case "playback":
       return <Playback />;
+    case "setup":
+      return <Install />;
     case "log":
       return <Log />;
     default:

@@ -13,7 +13,7 @@ import { Chip } from "./chip";
 import { Now, SinceHere } from "./time";
 import { Told, Where } from "./where";
 
-const PLACES: readonly Screen[] = ["duty", "health", "playback", "log"];
+const PLACES: readonly Screen[] = ["duty", "health", "playback", "log", "setup"];
 const TABS_MOST = 6;
 
 export function Frame({ children, signOff }: { children: ComponentChildren; signOff: () => void }) {
@@ -40,7 +40,7 @@ function Head({ signOff }: { signOff: () => void }) {
         <Told text={house.value.site.name} most={30} />
       </strong>
       <nav aria-label={t("nav.title")}>
-        {PLACES.map((screen) => (
+        {PLACES.filter((screen) => screen !== "setup" || me.value?.rights.includes("install") === true).map((screen) => (
           <button key={screen} type="button" aria-current={route.value.screen === screen ? "page" : undefined} onClick={() => go(screen)}>
             {t(`nav.${screen}` as "nav.duty")}
           </button>

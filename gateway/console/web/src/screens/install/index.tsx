@@ -1,0 +1,25 @@
+/** I1 to I3: the installer's first hour. Loaded when it is opened; a guard's page does not carry it. */
+import { go, route } from "../../route";
+import { t } from "../../words";
+import { Add } from "./add";
+import { Files } from "./files";
+import { Find } from "./find";
+import { Live } from "./live";
+
+const TABS = ["find", "add", "live", "files"] as const;
+
+export function Install() {
+  const [tab = "find", id = ""] = route.value.id.split("/");
+  return (
+    <section class="install">
+      <nav class="doing" aria-label={t("nav.setup")}>
+        {TABS.map((each) => (
+          <button key={each} type="button" aria-current={tab === each ? "page" : undefined} onClick={() => go("setup", each)}>
+            {t(`setup.tab.${each}`)}
+          </button>
+        ))}
+      </nav>
+      {tab === "add" ? <Add /> : tab === "live" ? <Live id={id} /> : tab === "files" ? <Files /> : <Find />}
+    </section>
+  );
+}
