@@ -4,7 +4,8 @@ Owns    when video goes for want of room, and the finding that comes before it.
 Needs   Retention for what would go, the reporter for whether a person could be told.
 Keeps   1. Nothing goes before a report that says so was on the disk for GRACE_S, or could not be
            written for GRACE_MOST_S. From then on, while the finding lasts, room is made at once.
-        2. It begins LOW_BYTES before the volume is full, so that recording goes on meanwhile.
+        2. It begins LOW_BYTES before the last volume is full, so that recording goes on meanwhile:
+           as long as another one has room, nothing goes. Then the oldest goes, wherever it lies.
         3. What is held stays. When nothing else is left, that is told and nothing goes.
         4. Days that could not be kept are told for SHORT_S after the last of them went, also
            across a restart.
@@ -71,16 +72,28 @@ class Room:
 
     async def look(self) -> None:
         """Look at every volume, and make room where it is time. Raises StoreError."""
-        for volume in self._store.volumes.all:
-            await self._look(volume)
+        volumes = self._store.volumes.all
+        low = [volume for volume in volumes if _is_low(volume)]
+        if any(each.is_usable and not each.is_resting for each in volumes if each not in low):
+            low = []  # recording goes on there
+        self._forget_what_is_over()
+        plans = [(volume, await self._plan(volume)) for volume in low]
+        due = [pair for pair in plans if pair[1].rows]
+        if due:
+            volume, plan = min(due, key=lambda pair: pair[1].oldest_ns)
+            case = self._cases[volume]
+            if self._may(case, self._store.clock.mono_ns()):
+                await self._make(volume, case, plan)
 
-    async def _look(self, volume: Volume) -> None:
+    def _forget_what_is_over(self) -> None:
+        now = self._store.clock.mono_ns()
+        over = [each for each, case in self._cases.items() if now - case.last_ns > CALM_S * 1e9]
+        for volume in over:
+            del self._cases[volume]
+
+    async def _plan(self, volume: Volume) -> RoomPlan:
         now = self._store.clock.mono_ns()
         case = self._cases.get(volume)
-        if not _is_low(volume):
-            if case is not None and now - case.last_ns > CALM_S * 1e9:
-                del self._cases[volume]
-            return
         plan = await self._retention.plan_room(volume, _part(volume, ROOM_BYTES))
         if case is None:
             case = _Case(plan.told, now, self._reporter.progress + 1, now)
@@ -88,8 +101,7 @@ class Room:
             self._reporter.changed()
         case.last_ns = now
         case.is_stuck = not plan.rows
-        if plan.rows and self._may(case, now):
-            await self._make(volume, case, plan)
+        return plan
 
     def _may(self, case: _Case, now: int) -> bool:
         """Keep 1."""

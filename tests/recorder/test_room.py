@@ -179,3 +179,51 @@ async def test_days_that_could_not_be_kept_are_told_for_a_day_also_after_a_resta
         assert full.told() == ["video-short"]
         clock.advance(SHORT_S)
         assert full.told() == []
+
+
+@asynccontextmanager
+async def two_disks(root: Path, clock: FakeClock) -> AsyncIterator[Full]:
+    """The older day lies on the second disk."""
+    async with opened(root, clock, volumes=("one", "two"), recovered=True) as store:
+        one, two = store.volumes.all
+        for day, only in ((3, two), (2, one)):
+            for volume in (one, two):
+                volume.spare_bytes = 0 if volume is only else NEVER
+            await store.look()
+            await record(store, NOON - day * DAY)
+        reporter = Reporter(root / "index", clock)
+        room = Room(store, Retention(store), reporter)
+        reporter.sources.append(room.findings)
+        await room.begin()
+        try:
+            yield Full(root, clock, store, reporter, room)
+        finally:
+            reporter.close()
+
+
+async def test_while_another_volume_has_room_nothing_goes_from_the_full_one(tmp_path: Path) -> None:
+    clock = FakeClock()
+    async with two_disks(tmp_path, clock) as full:
+        states = [volume.state for volume in full.store.volumes.all]
+        assert states == [State.OK, State.FULL]
+        for _ in range(3):
+            await full.room.look()
+            await full.reporter.write()
+            clock.advance(GRACE_MOST_S)
+        assert len(video_files(tmp_path / "two")) == 1
+        assert full.told() == []
+
+
+async def test_when_every_volume_is_full_the_oldest_goes_wherever_it_lies(tmp_path: Path) -> None:
+    clock = FakeClock()
+    async with two_disks(tmp_path, clock) as full:
+        full.store.volumes.all[0].spare_bytes = NEVER
+        await full.store.look()
+        await full.room.look()
+        clock.advance(GRACE_MOST_S)
+        await full.room.look()
+        assert (full.files(), len(video_files(tmp_path / "two"))) == (1, 0)
+        full.store.volumes.all[1].spare_bytes = 0
+        await full.store.look()
+        await full.room.look()
+        assert full.files() == 1, "there is room on the other again"

@@ -8,7 +8,7 @@ import pytest
 
 from gateway.store.video import Gap, State, recover, verify
 from gateway.store.video.disk import Disk
-from gateway.store.video.writer import QUEUE_BYTES
+from gateway.store.video.writer import DISK_FAILED, QUEUE_BYTES
 from tests.clocks import NOON, SECOND, FakeClock
 from tests.store.test_full_disk import fill_up, small_disk
 from tests.store.video.making import (
@@ -172,3 +172,28 @@ async def test_a_volume_whose_disk_is_taken_away_while_recording_gets_nothing_mo
         with pytest.raises(AssertionError):
             await record(store, NOON + MINUTE)
         assert list((tmp_path / "one").iterdir()) == []
+
+
+async def test_a_disk_that_is_taken_away_costs_what_was_open_and_not_a_minute_more(
+    tmp_path: Path,
+) -> None:
+    async with opened(tmp_path, FakeClock(), volumes=("one", "two")) as store:
+        one, two = store.volumes.all
+        two.fail(State.STALLED, "a test")
+        writer = begin(store, NOON)
+        assert writer.is_on(one)
+        assert await writer.add(fragment(0), NOON + SECOND, 25)
+        await writer.flush()
+        shutil.rmtree(tmp_path / "one")
+        await store.look()
+        assert one.is_away
+        assert not await writer.add(fragment(1), NOON + 2 * SECOND, 25)
+        assert writer.failure == DISK_FAILED
+        assert await writer.seal("cut") is None
+        assert one.is_away, "what is left of the disk that went says nothing of what is there"
+        await store.volumes.look([two])
+        assert begin(store, NOON + 2 * SECOND).is_on(two)
+        gaps = (await store.timeline(CAMERA, NOON, NOON + 2 * SECOND)).gaps
+        assert [(gap.from_ns, gap.to_ns, gap.reason) for gap in gaps] == [
+            (NOON, NOON + 2 * SECOND, DISK_FAILED)
+        ]
