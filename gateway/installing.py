@@ -47,7 +47,7 @@ PROBE_RATE_PER_S: Final = 20.0
 SEARCH_MOST_S: Final = 900.0
 TRIAL_MOST_S: Final = 60.0
 LINES_MOST: Final = 500
-POLL_S: Final = 10.0
+POLL_S: Final = 5.0
 
 log = structlog.get_logger()
 

@@ -343,7 +343,7 @@ class InstallRoutes:
     async def progress(
         self, _who: Installer, after: Annotated[int, Query(ge=0, le=10_000)] = 0
     ) -> Response:
-        """What the search has said behind line `after`; waits up to 10 s for more."""
+        """What the search has said behind line `after`; waits up to 5 s for more."""
         with _refusing():
             return _json(await self._house.progress(after))
 
