@@ -72,7 +72,8 @@ def message_of(config: Config, device: Device, clock: Clock, number: int) -> tup
     """Return topic and payload of one press.
 
     number  of the press in this run, from 0: keeps counters of presses within a second apart
-    raises  CannotPress when no sample of the profile is an alarm of this device
+    raises  CannotPress when no sample of the profile is an alarm of this device, nor, where it has
+            none (a camera's own tamper), a fault
     """
     profile = config.shelf.get(device.profile_id)
     if profile is None or profile.driver != "mqtt":
@@ -84,6 +85,7 @@ def message_of(config: Config, device: Device, clock: Clock, number: int) -> tup
         if point.category in {Category.ALARM, Category.RECORD}
     }
     now_ns = clock.utc_ns()
+    fault: tuple[str, bytes] | None = None
     for sample in profile.samples:
         topic = sample_topic(profile, sample, device, plan)
         if topic is None or sample.retained or sample.expect == "garbled":
@@ -95,6 +97,10 @@ def message_of(config: Config, device: Device, clock: Clock, number: int) -> tup
             continue
         if any(r.point in wanted and r.active is not False for r in readings):
             return topic, payload
+        if fault is None and any(r.point in device.points and r.active is True for r in readings):
+            fault = topic, payload
+    if fault is not None:
+        return fault
     raise CannotPress(
         f"{device.id}: 型号 {device.profile_id} 没有适合此地址的报警样例 / "
         f"no sample of {device.profile_id} is an alarm at this address"
