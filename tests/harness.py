@@ -255,6 +255,12 @@ class Gateway:
             assert answer.status == 200, f"{path}: HTTP {answer.status} {body[:300]!r}"
             return orjson.loads(body)
 
+    async def picture(self, path: str) -> tuple[int, bytes]:
+        """GET what is no JSON; return status and body."""
+        assert self._client is not None
+        async with self._client.get(path) as answer:
+            return answer.status, await answer.read()
+
     async def metric(self, name: str, **labels: str) -> float:
         """One number of /metrics; raises AssertionError when it is not there."""
         assert self._client is not None

@@ -53,6 +53,11 @@ async def test_a_press_holds_the_video_and_keeps_the_picture_of_the_moment(tmp_p
         ]
         assert record["data"]["cameras"] == ["gate"]
         assert set(record["data"]["video"]) == {"from", "to"}
+        # Whoever has the alarm's id has its clip and its picture.
+        [row] = (await it.gateway.alarms()).values()
+        assert (row["cameras"], row["video"]) == (["gate"], record["data"]["video"])
+        status, shown_jpeg = await it.gateway.picture(f"/api/v1/alarms/{alarm_id}/stills/gate.jpg")
+        assert (status, shown_jpeg) == (200, (await it.still(alarm_id))[0])
         # The pictures process dies: the next alarm's picture comes when there is another.
         first = it.recorder.pictures_pid()
         assert first is not None
@@ -62,11 +67,29 @@ async def test_a_press_holds_the_video_and_keeps_the_picture_of_the_moment(tmp_p
         number, early_ns = await shown(it, second)
         assert 0 <= early_ns <= GROUP_MOST_NS
         assert it.recorder.pictures_pid() != first
-        # A person ends the hold of what is closed, and of nothing else.
-        assert release(it, second).returncode == 1, "it is open"
+        # A person ends the hold of what is closed.
         done = release(it, alarm_id)
         assert done.returncode == 0, done.stdout + done.stderr
         assert [each.alarm_id for each in await it.held(second)] == [second]
+
+
+@pytest.mark.long
+@pytest.mark.timeout(400)
+async def test_what_is_open_is_not_released_and_what_was_released_stays_so_over_a_restart(
+    tmp_path: Path,
+) -> None:
+    async with school(tmp_path) as it:
+        await it.gateway.start()
+        await it.recorder.start()
+        await it.recorded()
+        alarm_id = await it.press()
+        await it.held(alarm_id)
+        assert release(it, alarm_id).returncode == 1, "it is open"
+        await it.close(alarm_id)
+        second = await it.press()
+        await it.held(second)
+        done = release(it, alarm_id)
+        assert done.returncode == 0, done.stdout + done.stderr
         await it.recorder.end(signal.SIGTERM)
         assert it.recorder.pictures_pid() is None
         await it.recorder.start()
@@ -81,18 +104,20 @@ async def test_a_press_holds_the_video_and_keeps_the_picture_of_the_moment(tmp_p
         assert not await it.reader.run(holds_of, alarm_id), "what was released stays so"
 
 
+@pytest.mark.long
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(
     "point",
     [
+        "hold.noted",
         "still.made",
-        pytest.param("hold.noted", marks=pytest.mark.long),
-        pytest.param("still.noted", marks=pytest.mark.long),
+        "still.noted",
     ],
 )
 async def test_a_recorder_that_dies_in_the_middle_of_it_does_it_in_its_next_life(
     tmp_path: Path, point: str
 ) -> None:
+    """In short, without processes: test_moments.py and test_keeping.py."""
     async with school(tmp_path) as it:
         await it.gateway.start()
         await it.recorder.start(crash_at=point)

@@ -255,10 +255,12 @@ async def test_a_camera_that_is_taken_out_of_the_configuration_keeps_its_video(
     assert list((tmp_path / "disk-0" / "yard").rglob("*.mp4"))
 
 
+@pytest.mark.long
 @pytest.mark.timeout(300)
 async def test_told_to_stop_it_seals_and_it_records_again_within_five_seconds(
     tmp_path: Path,
 ) -> None:
+    """That it seals when it is told to stop is in test_service.py, in short."""
     clock = SystemClock()
     async with Cameras([GATE]) as cameras:
         folder = configure(tmp_path, [cameras["gate"]])

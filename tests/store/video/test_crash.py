@@ -78,7 +78,7 @@ async def check(root: Path, said: Said) -> None:
 
 
 @pytest.mark.parametrize("point", POINTS)
-@pytest.mark.parametrize("nth", [1, 3])
+@pytest.mark.parametrize("nth", [1, pytest.param(3, marks=pytest.mark.long)])
 async def test_a_kill_at_a_named_point_loses_nothing_that_was_synced(
     tmp_path: Path, point: str, nth: int
 ) -> None:
