@@ -119,12 +119,17 @@ class SignOn:
             raise weak(error) from error  # before the code is used up
         caller = self.caller(request)
         books = self._door.books
-        await self._try(
-            caller,
-            FIRST,
-            lambda: books.first.check(code.replace(" ", "")) or None,
-            self._refused(caller, ""),
-        )
+        try:
+            await self._try(
+                caller,
+                FIRST,
+                lambda: books.first.check(code.replace(" ", "")) or None,
+                self._refused(caller, ""),
+            )
+        except Problem:
+            if self.is_first() and await asyncio.to_thread(books.first.is_spent):
+                await self.say_code()
+            raise
         try:
             identity = await self.slowly(
                 caller, lambda: self.people.add(name, Role.ADMIN, secret, is_first=True)
@@ -143,9 +148,7 @@ class SignOn:
         caller = self.caller(request)
         self._door.sessions.close(cookie_of(request))
         cookie = self._door.sessions.open(identity)
-        is_tls = request.url.scheme == "https" or (
-            self._door.books.is_behind_proxy and not is_local(request)
-        )
+        is_tls = request.url.scheme == "https" or self._door.books.is_behind_proxy
         kept = [(COOKIE, cookie, SESSION_S)]
         if caller.console != HERE:  # this machine is known without a cookie
             signed = self._door.books.consoles.cookie(caller, identity.id)
@@ -217,8 +220,6 @@ class SignOn:
             return found
         limit.wrong(caller)
         self._tell()
-        if name == FIRST and await asyncio.to_thread(self._door.books.first.is_spent):
-            await self.say_code()
         await self._note(refused)
         raise _wrong()
 
@@ -275,12 +276,16 @@ class SignOn:
 
 
 def refuse_foreign(request: Request) -> None:
-    """Raise Problem 403 when another site's page sends this: it must sign nobody on or off here."""
-    site = request.headers.get("sec-fetch-site", "same-origin")
+    """Raise Problem 403 when another site's page sends this: it must sign nobody on here.
+
+    Browsers say Sec-Fetch-Site where there is TLS, and nothing between changes it; Origin is asked
+    where they do not, because a proxy may have given us another Host than the browser's.
+    """
+    site = request.headers.get("sec-fetch-site")
     origin = request.headers.get("origin")
-    own = f"{request.url.scheme}://{request.url.netloc}"
-    is_own = origin in {None, own, own.replace("http://", "https://", 1)}  # a proxy may do TLS
-    if site not in {"same-origin", "none"} or not is_own:
+    own = {None, f"{request.url.scheme}://{request.url.netloc}"}
+    is_foreign = origin not in own if site is None else site not in {"same-origin", "none"}
+    if is_foreign:
         raise Problem(
             403,
             "no_csrf_proof",

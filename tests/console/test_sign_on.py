@@ -100,7 +100,12 @@ async def test_the_cookies_are_out_of_reach_of_scripts_and_other_sites(console: 
 
 @pytest.mark.parametrize(
     "headers",
-    [{"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"}, {"Origin": "http://evil"}],
+    [
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+        {"Origin": "http://evil"},
+        {"Origin": "null"},
+    ],
 )
 async def test_another_sites_page_signs_nobody_on(
     console: Console, headers: dict[str, str]
@@ -111,6 +116,20 @@ async def test_another_sites_page_signs_nobody_on(
     assert (answer.status, "Set-Cookie" in answer.headers) == (403, False)
     own = {"Sec-Fetch-Site": "same-origin", "Origin": console.url}
     assert (await Browser(console).post("/api/v1/session", body, headers=own)).status == 200
+    proxied = own | {"Origin": "https://console.school.example"}  # whose proxy gave us its own Host
+    assert (await Browser(console).post("/api/v1/session", body, headers=proxied)).status == 200
+
+
+async def test_behind_a_proxy_nobody_is_on_this_machine_and_cookies_travel_on_tls_only(
+    console: Console,
+) -> None:
+    person(console)
+    console.app.state.sign_on._door.books.is_behind_proxy = True
+    browser = Browser(console, is_here=True)
+    assert (await browser.get("/api/v1/session/people")).json()["people"] == []
+    answer = await browser.sign_on()
+    assert all("Secure" in line for line in answer.headers.getall("Set-Cookie"))
+    assert (await browser.get("/api/v1/session/people")).json()["people"] == ["张三"]
 
 
 async def test_a_session_that_was_slipped_in_is_not_taken_over(console: Console) -> None:
