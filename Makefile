@@ -57,7 +57,7 @@ layers: test-ready
 # Not tests/: what they hold wrong is wrong on purpose. "dependant" is FastAPI's word, "ue" and "trun" are those of H.264 and MP4.
 words: test-ready
 	@echo "== codespell"
-	@$(BIN)/codespell --ignore-words-list dependant,ue,trun --skip '*/node_modules,*/dist,package-lock.json' *.md Makefile pyproject.toml .ci bench config drivers gateway simulators systemd
+	@$(BIN)/codespell --ignore-words-list dependant,discreet,ue,trun --skip '*/node_modules,*/dist,package-lock.json' *.md Makefile pyproject.toml .ci bench config drivers gateway simulators systemd
 
 tests: test-ready
 	@echo "== pytest"
