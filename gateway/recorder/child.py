@@ -9,6 +9,8 @@ Keeps   1. A child that ends, however, is begun again after a pause that doubles
 
 import asyncio
 import contextlib
+import os
+import signal
 import sys
 from pathlib import Path
 from typing import Final
@@ -51,6 +53,12 @@ class PicturesChild:
             )
             await self._clock.sleep(pause)
             pause = min(pause * 2, PAUSE_MOST_S)
+
+    def begin_anew(self) -> None:
+        """End the child that runs: the next one reads the configuration as it is then."""
+        if self.pid is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGTERM)
 
     async def _one_life(self) -> int:
         child = await asyncio.create_subprocess_exec(

@@ -86,6 +86,10 @@ class Keeper:
         self._unknown = False
         self.looks = 0
 
+    def change(self, cameras: Sequence[Camera]) -> None:
+        """These are recorded from now on; what is held of others stays held."""
+        self._cameras = {camera.id: camera for camera in cameras}
+
     async def run(self) -> None:
         """Look for ever; ends by cancellation only."""
         while True:

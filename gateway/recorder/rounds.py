@@ -127,6 +127,11 @@ class Rounds:
         self._failing = {name: told for name, told in self._failing.items() if told[1] > since}
         return next((why for why, _ in self._failing.values()), None)
 
+    def streams_changed(self) -> None:
+        """Other cameras are recorded now; what is there of former ones is kept as before."""
+        days = {each.recorder.camera: each.retention_days for each in self._streams.all}
+        self._days_of.update(days)
+
     def findings(self) -> Iterator[Finding]:
         """What is wrong with disks, index and days, worst first."""
         store, config = self._store, self._config

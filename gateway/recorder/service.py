@@ -12,20 +12,21 @@ import asyncio
 import contextlib
 import functools
 import signal
-from collections.abc import Awaitable, Callable, Iterator
-from typing import Final
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+from typing import Any, Final
 
 import structlog
 
 from gateway import logs
 from gateway.clock import SystemClock
-from gateway.config import Config
+from gateway.config import Camera, Config
 from gateway.errors import StoreError
 from gateway.links.onvif.streams import StreamBook, Which
 from gateway.pictures import client as pictures
 from gateway.recorder import disks
 from gateway.recorder.alarms import AlarmReader
 from gateway.recorder.camera import SEGMENT_S, CameraRecorder
+from gateway.recorder.changing import Changing
 from gateway.recorder.child import PicturesChild
 from gateway.recorder.keeping import Keeper
 from gateway.recorder.moments import MomentKeeper
@@ -75,6 +76,7 @@ class Service:
         self._segment_s = segment_s
         self._clock = SystemClock()
         self.recorders: list[CameraRecorder] = []
+        self._make: Callable[[Config, Camera], list[Stream]]
         self.store: VideoStore | None = None
 
     async def live(self, stop: asyncio.Event) -> None:
@@ -99,10 +101,11 @@ class Service:
             reporter.changed()
             _told(camera, recording, why)
 
-        streams: list[Stream] = []
         book = StreamBook(self._config.store.path, self._clock)
-        for camera in self._config.cameras:
-            days = camera.retention_days or self._config.store.retention_days
+
+        def make(config: Config, camera: Camera) -> list[Stream]:
+            streams: list[Stream] = []
+            days = camera.retention_days or config.store.retention_days
             both = [(camera.id, camera.stream, days)]
             if camera.sub is not None:
                 both.append((camera.sub_id, camera.sub, camera.sub_retention_days))
@@ -123,6 +126,10 @@ class Service:
                 )
                 self.recorders.append(recorder)
                 streams.append(Stream(camera, recorder, is_sub, kept_days))
+            return streams
+
+        self._make = make
+        streams = [each for camera in self._config.cameras for each in make(self._config, camera)]
         return Streams(streams, self._config.video, self._clock)
 
     async def _record(self, store: VideoStore, reporter: Reporter, stop: asyncio.Event) -> None:
@@ -134,6 +141,7 @@ class Service:
             functools.partial(pictures.still, self._config.store.path),
             keep_days=self._config.store.retention_days,
         )
+        child = PicturesChild(self._config.folder, self._clock)
         keeper = Keeper(store, alarms, self._config.cameras, self._config.video, moments)
         rounds.handlers["release"] = keeper.release
         reporter.sources += [keeper.findings, rounds.findings, streams.findings, moments.findings]
@@ -144,11 +152,24 @@ class Service:
             "report": reporter.run,
             "holds": keeper.run,
             "stills": moments.run,
-            "pictures": PicturesChild(self._config.folder, self._clock).run,
+            "pictures": child.run,
             "watchdog": lambda: self._watchdog(rounds),
         }
-        for recorder in self.recorders:
-            parts[f"camera.{recorder.camera}"] = recorder.run
+
+        def run(name: str, recorder: CameraRecorder) -> Coroutine[Any, Any, None]:
+            return keep_running(name, rounds.guarded(name, recorder.run), self._clock)
+
+        def changed(cameras: Sequence[Camera]) -> None:
+            self.recorders[:] = [
+                each.recorder for each in streams.all if isinstance(each.recorder, CameraRecorder)
+            ]
+            rounds.streams_changed()
+            keeper.change(cameras)
+            reporter.changed()
+            child.begin_anew()
+
+        changing = Changing(self._config, streams, make=self._make, run=run, changed=changed)
+        rounds.handlers["reload"] = changing.reload
         log.info("recording", streams=len(self.recorders), volumes=len(store.volumes.all))
         try:
             async with asyncio.TaskGroup() as group:
@@ -156,11 +177,12 @@ class Service:
                     group.create_task(keep_running(name, rounds.guarded(name, part), self._clock))
                     for name, part in parts.items()
                 ]
+                changing.begin(group)
                 notify("READY=1")
                 await stop.wait()
                 notify("STOPPING=1")
                 log.info("stopping: open segments are sealed")
-                for task in tasks:
+                for task in (*tasks, *changing.tasks):
                     task.cancel()
         finally:
             rounds.close()

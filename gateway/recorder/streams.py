@@ -94,6 +94,10 @@ class Streams:
         self._clock = clock
         self._sampled_ns: int | None = None
 
+    def change(self, streams: Sequence[Stream]) -> None:
+        """These are the streams from now on."""
+        self.all = tuple(streams)
+
     def sample(self) -> None:
         """Look at all of them; every few seconds."""
         now = self._clock.mono_ns()
