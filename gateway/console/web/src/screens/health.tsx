@@ -4,7 +4,11 @@ import type { Device, Point } from "../state/model";
 import { Since } from "../parts/time";
 import { house, isLive } from "../stream/page";
 import { Told } from "../parts/where";
+import { later } from "../parts/later";
 import { named, t } from "../words";
+
+const Spark = later(() => import("../charts/spark").then((found) => found.Spark));
+const CameraTiles = later(() => import("../charts/cameras").then((found) => found.CameraTiles));
 
 export type Health = "offline" | "fault" | "unknown" | "stale" | "online";
 const MARKS: Record<Health, string> = { offline: "✖", fault: "▲", unknown: "?", stale: "?", online: "✔" };
@@ -26,6 +30,7 @@ function shown(point: Point, isHeard: boolean): string {
 
 export function HealthWall() {
   const [badOnly, setBadOnly] = useState(false);
+  const [chart, setChart] = useState("");
   const faults = new Set([...house.value.faults.values()].map((fault) => fault.device.id));
   const tiles = [...house.value.devices.values()]
     .map((device) => ({ device, health: healthOf(device, faults, isLive.value) }))
@@ -67,12 +72,24 @@ export function HealthWall() {
               {device.points.slice(0, 6).map((point) => (
                 <li key={point.name} class={isLive.value ? point.quality : "unknown"}>
                   {named("kind", point.kind)} <Told text={shown(point, isLive.value)} most={40} />
+                  {typeof point.value === "number" ? (
+                    <button type="button" class="small" aria-expanded={chart === `${device.id} ${point.name}`} onClick={() => setChart(chart === `${device.id} ${point.name}` ? "" : `${device.id} ${point.name}`)}>
+                      {t("chart.show")}
+                    </button>
+                  ) : null}
+                  {chart === `${device.id} ${point.name}` ? <Spark device={device.id} point={point.name} unit={point.unit} /> : null}
                 </li>
               ))}
             </ul>
           </li>
         ))}
       </ul>
+      {badOnly || house.value.cameras.length === 0 ? null : (
+        <>
+          <h2>{t("chart.cameras")}</h2>
+          <CameraTiles />
+        </>
+      )}
     </section>
   );
 }
