@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from tests.console.web.house import HOSTILE, House, Spot, button, gas, house
+from tests.console.web.house import HOSTILE, House, Spot, button, house, smoke
 
 CONTACTS = """
 [[contact]]
@@ -18,12 +18,12 @@ number = "13800000000"
 role = "leader"
 """
 BUTTONS = [button(number) for number in range(1, 31)]
-GASES = [gas(number) for number in range(1, 61)]
+SMOKES = [smoke(number) for number in range(1, 61)]
 HOSTILES = [
     button(100 + number, name=text, place=text)
     for number, text in enumerate(HOSTILE.values(), start=1)
 ]
-SPOTS: list[Spot] = [*BUTTONS, *GASES, *HOSTILES]
+SPOTS: list[Spot] = [*BUTTONS, *SMOKES, *HOSTILES]
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

@@ -79,13 +79,10 @@ def button(number: int, name: str = "", place: str = "", cameras: tuple[str, ...
     )
 
 
-def gas(number: int) -> Spot:
-    """A gas detector, which floods."""
+def smoke(number: int) -> Spot:
+    """A smoke detector, P2, of which a flood comes."""
     return Spot(
-        make("zigbee-gas", f"gas-{number}"),
-        "gas/zigbee2mqtt_gas",
-        f"{number}号燃气探测器",
-        f"食堂{number}区",
+        make("json-button", f"smoke-{number}"), "test/smoke", f"{number}号烟感", f"食堂{number}区"
     )
 
 
@@ -96,6 +93,45 @@ def _quoted(text: str) -> str:
     return f'"{escaped}"'
 
 
+SMOKE: Final = """
+[profile]
+title = "试验烟感"
+title_en = "Smoke for tests"
+family = "smoke"
+driver = "mqtt"
+power = "battery"
+silence_s = "never"
+verified = true
+[source]
+document = "this test"
+confidence = "A"
+date = "2026-11-22"
+[address.topic]
+type = "topic"
+help = "主题"
+help_en = "its topic"
+example = "school/smoke"
+[[point]]
+name = "smoke"
+kind = "smoke"
+priority = 2
+nature = "momentary"
+text = "烟雾"
+text_en = "smoke"
+[[message]]
+topic = "{topic}"
+format = "json"
+root = "any"
+[[message.set]]
+point = "smoke"
+[[sample]]
+note = "smoke"
+payload = '1'
+expect = [{ point = "smoke", active = true }]
+"""
+"""A detector of priority 2 that says nothing else: shipped ones of that priority speak Modbus."""
+
+
 class School(Gateway):
     """A gateway whose devices have names and places of their own."""
 
@@ -103,6 +139,9 @@ class School(Gateway):
 
     def _prepare(self) -> None:
         Gateway._prepare(self)
+        profile = self.folder / "config" / "profiles" / "test" / "smoke.toml"
+        profile.parent.mkdir(parents=True, exist_ok=True)
+        profile.write_text(SMOKE, "utf-8")
         path = self.folder / "config" / "devices.toml"
         path.write_text("".join(spot.toml() for spot in self.spots), "utf-8")
 
@@ -216,13 +255,21 @@ async def house(folder: Path, spots: Sequence[Spot], more: str = "") -> AsyncIte
         inbox = Inbox(folder / "police.inbox")
         police = await stack.enter_async_context(Police(inbox=inbox, secret=POLICE_SECRET))
         gateway = School(
-            folder=folder, field_port=broker.port, devices=[], uplinks=[http("police", police.port)],
+            folder=folder,
+            field_port=broker.port,
+            devices=[],
+            uplinks=[http("police", police.port)],
             more=more,
-        )  # fmt: skip
+        )
         gateway.spots = spots
         await stack.enter_async_context(gateway)
         book = TokenBook(gateway.store_folder / "tokens.json", SystemClock())
-        names = {"张三": Role.GUARD, "李四": Role.GUARD, "王主任": Role.LEADER, "外单位": Role.VIEWER}
+        names = {
+            "张三": Role.GUARD,
+            "李四": Role.GUARD,
+            "王主任": Role.LEADER,
+            "外单位": Role.VIEWER,
+        }
         tokens = {name: book.create(role, name) for name, role in names.items()}
         await gateway.start()
         publisher = await stack.enter_async_context(

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from tests.console.web.conftest import BUTTONS, GASES
+from tests.console.web.conftest import BUTTONS, SMOKES
 from tests.console.web.house import Desk, House, browse, now_ms
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -161,14 +161,14 @@ async def test_a_step_is_left_out_with_a_reason_only(school: House, desk: Desk) 
 
 async def test_a_flood_is_one_line_and_no_emergency_is_folded(school: House, desk: Desk) -> None:
     await desk.go("#/log")
-    await asyncio.gather(*map(school.press, GASES))
+    await asyncio.gather(*map(school.press, SMOKES))
     await asyncio.gather(*map(school.press, BUTTONS[10:16]))
     await desk.go("#/duty")
-    await desk.page.wait_for_selector(f".queue .more:has-text('{len(GASES)}')")
+    await desk.page.wait_for_selector(f".queue .more:has-text('{len(SMOKES)}')")
     await desk.until("() => document.querySelectorAll('.queue > li .chip.p1').length === 6")
     assert await desk.page.locator(".queue > li").count() == 7
     await desk.page.click(".queue > li:has(.more) > button")
-    assert await desk.page.locator(".queue .inside li").count() == len(GASES)
+    assert await desk.page.locator(".queue .inside li").count() == len(SMOKES)
 
 
 async def test_a_browser_that_may_not_sound_says_so_and_tells_the_gateway(school: House) -> None:

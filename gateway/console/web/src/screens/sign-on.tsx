@@ -1,7 +1,9 @@
 /** G0: who is on duty, and whether this browser can be heard. Signing on is the click that browsers want before any sound. */
 import { useEffect, useState } from "preact/hooks";
+import { queue } from "../alarms";
 import { Refused, get, me, post, type Me } from "../api";
 import { Lost } from "../parts/frame";
+import { Queue } from "../parts/queue";
 import { test, wake } from "../sound/player";
 import { again, heardMs } from "../stream/page";
 import { either, language, speak, t } from "../words";
@@ -11,6 +13,8 @@ interface Door {
   is_first: boolean;
 }
 
+/** What waited before the gateway forgot who is on duty: it still waits, and it still sounds. */
+const BEFORE_MOST = 5;
 const DIGITS = ["1", "2", "3", "4", "5", "6", "7", "8", "9", "", "0", "⌫"] as const;
 
 /** Exchange a token for a session of this browser. */
@@ -51,6 +55,12 @@ export function SignOn({ ready, isOut }: { ready: (me: Me) => void; isOut: boole
   return (
     <main class="door">
       {heardMs.value > 0 && !isOut ? <Lost /> : null}
+      {isOut && queue.value.length > 0 ? (
+        <section class="before stale" aria-label={t("lost.before")}>
+          <h2>{t("lost.before")}</h2>
+          <Queue found={queue.value.slice(0, BEFORE_MOST)} chosen={-1} open={() => undefined} />
+        </section>
+      ) : null}
       <form
         class="sign-on"
         onSubmit={(event) => {

@@ -1,0 +1,115 @@
+"""A page whose gateway says whatever a test wants: for what no honest gateway would say.
+
+Needs   the real page, served by the real gateway. Only the stream and the session are not.
+Keeps   Everything goes through the page's own link and reducer.
+"""
+
+from typing import Any, Final
+
+from playwright.async_api import Route
+
+from tests.console.web.house import Desk
+
+WIRE: Final = """
+delete window.SharedWorker;
+window.EventSource = class extends EventTarget {
+  constructor(url) { super(); this.url = url; this.readyState = 1; window.wire = this; }
+  close() { this.readyState = 2; }
+};
+window.tell = (kind, data) =>
+  window.wire.dispatchEvent(new MessageEvent(kind, { data: JSON.stringify(data) }));
+setInterval(() => {
+  if (window.wire && !window.isMute) window.tell("beat", { now: new Date().toISOString(), seq: 1 });
+}, 500);
+"""
+ME: Final = {
+    "name": "张三", "role": "guard", "csrf": "x", "rights": ["act", "export", "read", "video"],
+}  # fmt: skip
+AT: Final = "2026-11-22T08:14:05.120Z"
+
+
+async def deceive(desk: Desk) -> None:
+    """Open the page signed on, with a stream that the test speaks for."""
+
+    async def api(route: Route) -> None:
+        path = route.request.url.partition("/api/v1/")[2]
+        body: Any = ME if path == "session" else {"stored": True}
+        if path == "plans":
+            steps = [
+                {"n": n, "zh": f"第{n}步", "en": f"Step {n}", "mandatory": True} for n in (1, 2)
+            ]
+            body = {"plans": [{"kind": "panic", "title": {"zh": "", "en": ""}, "steps": steps}]}
+        if path == "session/people":
+            body = {"people": ["张三"], "is_first": False}
+        if path.startswith(("cameras", "floors")):
+            await route.fulfill(status=503, json={"error": {"message": "no", "message_zh": "没有"}})
+            return
+        await route.fulfill(json=body)
+
+    await desk.context.route("**/api/v1/**", api)
+    await desk.page.add_init_script(WIRE)
+    await desk.page.goto(f"{desk.url}/console/")
+    await desk.until("() => window.wire !== undefined")
+
+
+async def tell(desk: Desk, kind: str, data: Any) -> None:
+    """Say one event."""
+    await desk.page.evaluate("([kind, data]) => window.tell(kind, data)", [kind, data])
+
+
+def alarm(number: int, **changes: Any) -> dict[str, Any]:
+    """An alarm's row, with everything a row has."""
+    return {
+        "alarm_id": f"a-{number}", "kind": "panic", "priority": 1, "mode": "live",
+        "state": "unack_active", "latched": True,
+        "device": {"id": f"d-{number}", "name": "1号一键报警", "place": f"{number}号门卫室",
+                   "family": "x"},
+        "point": "button", "text": "紧急求助按钮按下", "value": None, "unit": None, "count": 1,
+        "raised_at": AT, "last_at": AT, "acknowledged_at": None, "acknowledged_by": None,
+        "restored_at": None, "closed_at": None, "closed_by": None, "disposition": None,
+        "note": None, "cameras": [], "attributes": {}, "steps": [], "notes": [], "telephoned": [],
+        "deliveries": [
+            {"receiver": "police", "state": "pending", "reference": None, "reason": None,
+             "attempts": 2, "at": None},
+            {"receiver": "bureau", "state": "accepted", "reference": "31-7", "reason": None,
+             "attempts": 1, "at": AT},
+        ],
+    } | changes  # fmt: skip
+
+
+def device(number: int, state: str, quality: str = "good", **changes: Any) -> dict[str, Any]:
+    """A device's row."""
+    point = {
+        "name": "level", "kind": "gas", "active": None, "value": 12, "unit": "%LEL",
+        "quality": quality, "at": AT,
+    }  # fmt: skip
+    return {
+        "id": f"dev-{number}", "name": f"{number}号探测器", "place": "食堂", "profile": "x",
+        "family": "gas", "link": "field", "state": state, "last_seen": AT, "points": [point],
+    } | changes  # fmt: skip
+
+
+def snapshot(**changes: Any) -> dict[str, Any]:
+    """A whole house."""
+    return {
+        "epoch": "one", "seq": 1, "now": AT,
+        "site": {"id": "s", "name": "示范小学", "gateway": "gw-1"},
+        "phones": [{"name": "城关派出所", "number": "0513-8012"}],
+        "alarms": [], "faults": [], "devices": [], "cameras": [],
+        "receivers": [{"name": "police", "kind": "http", "state": "failing", "queue_depth": 3,
+                       "oldest_age_s": 8, "last_receipt_at": None},
+                      {"name": "bureau", "kind": "mqtt", "state": "ok", "queue_depth": 0,
+                       "oldest_age_s": None, "last_receipt_at": AT}],
+    } | changes  # fmt: skip
+
+
+def entry(seq: int, **changes: Any) -> dict[str, Any]:
+    """A record, as the log shows it."""
+    data = {
+        "kind": "access", "text": f"门 {seq}",
+        "device": {"id": "door", "name": "门禁", "place": "实验楼"},
+    }  # fmt: skip
+    return {
+        "id": f"r-{seq}", "seq": seq, "type": "campus.event.recorded.v1", "time": AT, "mode": "live",
+        "data": data | changes,
+    }  # fmt: skip
