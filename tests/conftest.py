@@ -1,7 +1,9 @@
 """Real ends for every test: brokers, receivers, a wire, certificates; and no task left behind."""
 
 import asyncio
+import os
 import ssl
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -29,6 +31,11 @@ PoliceFactory = Callable[..., Awaitable[Police]]
 BureauFactory = Callable[..., Awaitable[Bureau]]
 WireFactory = Callable[..., Awaitable[Wire]]
 ENDING_S = 2.0
+
+# Hundreds of processes are begun in these tests. Where the environment forbids to keep bytecode,
+# each compiles the gateway anew, which is half of what its start costs.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 # The same examples on every machine and in every run: what passes here passes where it must. Who
 # looks for new ones says --hypothesis-profile=search. And no example fails for being slow.
