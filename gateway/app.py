@@ -33,6 +33,7 @@ from gateway.console.page import Site as ConsoleSite
 from gateway.console.plans import PlanRoutes
 from gateway.console.presence import Presence
 from gateway.console.server import ServerSettings, serve
+from gateway.console.speech import SpeechRoutes
 from gateway.console.tokens import TokenBook
 from gateway.custody import Custody
 from gateway.delivery import Worker
@@ -409,6 +410,7 @@ class _House:
             guard=GuardRoutes(self.guardroom, self.handling),
             shown=_shown(self.config),
             more=(
+                SpeechRoutes(self.config.store.path),
                 PlanRoutes(
                     self.desk,
                     self.config.store.path / "plans",

@@ -27,6 +27,7 @@ from gateway import (
     cli_modbus_text,
     cli_people,
     cli_simulate,
+    cli_speech,
     cli_video,
 )
 from gateway import cli_text as text
@@ -68,6 +69,7 @@ app.add_typer(cli_video.video_app, name="video")
 app.command("probe", help=cli_modbus_text.PROBE)(cli_modbus.probe)
 app.command("export", help=text.EXPORT)(cli_evidence.export)
 app.command("import", help=cli_modbus_text.IMPORT)(cli_import.import_list)
+app.command("speech", help=cli_speech.SPEECH)(cli_speech.speech)
 
 
 @app.command(help=text.RUN)
@@ -97,7 +99,7 @@ def check(config: ConfigFolder) -> None:
 
     checked = load(config)
     times, warnings = _modbus(checked)
-    for line in [*_summary(checked), *times]:
+    for line in [*_summary(checked), *cli_speech.summary(checked), *times]:
         typer.echo(line)
     for line in [*advice(checked), *warnings]:
         typer.echo(f"警告 / warning: {line}")

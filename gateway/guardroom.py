@@ -147,7 +147,9 @@ class GuardRoom:
         self._refresh()
         now = self._clock.mono_ns()
         consoles = self.presence.reading_now()
-        self._sounder.sound(self._calls.calling(now, self.presence.is_there, consoles))
+        is_heard = self.presence.has_sound()
+        there = self.presence.is_there
+        self._sounder.sound(self._calls.calling(now, there, consoles, is_heard=is_heard))
         self._look_for_consoles(now)
 
     def _refresh(self) -> None:

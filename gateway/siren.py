@@ -196,7 +196,10 @@ class Sounder:
 
     async def _round(self) -> str | None:
         """Play every file once; returns why one could not be played, None when all were."""
-        files = await asyncio.to_thread(self._files, self._calling)
+        try:
+            files = await asyncio.to_thread(self._files, self._calling)
+        except OSError as error:
+            return f"{error.filename}: {error.strerror}"
         for file in files:
             why = await self._one(file)
             if why is not None or not self._calling:

@@ -1,6 +1,7 @@
 """Sounds of this machine: the siren's tones, and where an alarm is, spoken.
 
-Owns    STORE/sounds: siren.wav, and speech/<device>/<point>.<zh|en>.<wav|ogg> beside it.
+Owns    STORE/sounds: siren.wav, and speech/<device>/<point>.<zh|en>.<wav|ogg> beside it, which
+        spoken.py makes.
 Needs   the alarm book for what an alarm is about.
 Keeps   1. A name from a configuration or a request becomes a path only when it is a plain word:
            nobody reads or writes beside the folder.
@@ -8,6 +9,7 @@ Keeps   1. A name from a configuration or a request becomes a path only when it 
 Bound   SPOKEN_MOST texts in one round of the siren.
 """
 
+import json
 import math
 import re
 import wave
@@ -19,6 +21,8 @@ from typing import Final, Literal
 from gateway.rules.book import AlarmBook
 
 SPOKEN_MOST: Final = 3
+LIST: Final = "made.json"
+TONES: Final = "siren.wav"
 RATE_HZ: Final = 16_000
 TONES_HZ: Final = (660.0, 880.0, 660.0, 880.0, 660.0, 880.0)
 TONE_S: Final = 0.5
@@ -36,7 +40,7 @@ class Sounds:
 
     def files(self, alarms: Sequence[str]) -> list[Path]:
         """Return the tones, and behind them where the first alarms are; blocks."""
-        tones = self._folder / "siren.wav"
+        tones = self._folder / TONES
         if not tones.is_file():
             write_tones(tones)
         spoken: list[Path] = []
@@ -59,6 +63,20 @@ def spoken_file(folder: Path, device: str, point: str, language: str, form: str)
     return folder / "speech" / device / f"{point}.{language}.{form}"
 
 
+def count(store: Path) -> int:
+    """Return how many spoken texts there are, in all languages."""
+    return len(read_list(store / "sounds"))
+
+
+def read_list(folder: Path) -> dict[str, str]:
+    """What was made, by file: its digest. A list that cannot be read means: make all again."""
+    try:
+        made = json.loads((folder / "speech" / LIST).read_text("utf-8"))
+        return {str(key): str(value) for key, value in made["made"].items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
+
+
 def write_tones(path: Path) -> None:
     """Write the siren's tones: two that alternate, with soft ends, some seconds long."""
     samples = array("h")
@@ -69,7 +87,7 @@ def write_tones(path: Path) -> None:
             soft = min(1.0, n / edge, (count - n) / edge)
             value = math.sin(2 * math.pi * hz * n / RATE_HZ)
             samples.append(int(value * soft * LOUDNESS * 32767))
-    path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(f"{path.name}.tmp")
     with wave.open(str(fresh), "wb") as file:
         file.setnchannels(1)

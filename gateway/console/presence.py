@@ -84,6 +84,10 @@ class Presence:
             for each in self._consoles.values()
         )
 
+    def has_sound(self) -> bool:
+        """Whether any console that is there said that it can be heard."""
+        return any(each.sounding and self._is_there(each) for each in self._consoles.values())
+
     def counts(self) -> list[tuple[str, float]]:
         """Return how many consoles read now, by whether they can be heard."""
         words = {True: "yes", False: "no", None: "unknown"}

@@ -77,17 +77,24 @@ class Calls:
         return True
 
     def calling(
-        self, now_ns: int, alive: Callable[[str], bool], consoles: Collection[str]
+        self,
+        now_ns: int,
+        alive: Callable[[str], bool],
+        consoles: Collection[str],
+        *,
+        is_heard: bool = False,
     ) -> list[str]:
         """Return the alarms that must be heard now and that no console sounds, oldest first.
 
         alive     whether what this console said still counts
         consoles  those that are there now, and might still answer
+        is_heard  whether any console can be heard: enough for what a person has acknowledged,
+                  which consoles sound again without saying so
         """
         return [
             alarm_id
             for alarm_id, call in self._calls.items()
-            if _is_calling(call, now_ns, alive, consoles)
+            if _is_calling(call, now_ns, alive, consoles, is_heard=is_heard)
         ]
 
     def next_ns(self, now_ns: int) -> int | None:
@@ -97,9 +104,15 @@ class Calls:
 
 
 def _is_calling(
-    call: _Call, now_ns: int, alive: Callable[[str], bool], consoles: Collection[str]
+    call: _Call,
+    now_ns: int,
+    alive: Callable[[str], bool],
+    consoles: Collection[str],
+    *,
+    is_heard: bool,
 ) -> bool:
-    if any(sounding and alive(console) for console, sounding in call.shown.items()):
+    is_sounded = any(sounding and alive(console) for console, sounding in call.shown.items())
+    if is_sounded or (call.is_acknowledged and is_heard):
         call.due_ns = max(call.due_ns, now_ns)  # ours, at once, when that console is gone
         return False
     is_silent = bool(consoles) and all(call.shown.get(each) is False for each in consoles)

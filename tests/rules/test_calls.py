@@ -34,9 +34,7 @@ def test_an_alarm_that_nobody_shows_calls_after_three_seconds_and_not_before() -
     assert room.at(SHOWN_S) == ["a"]
 
 
-def test_one_that_a_living_console_sounds_does_not_call_and_does_at_once_when_that_console_dies() -> (
-    None
-):
+def test_one_that_a_console_sounds_does_not_call_and_does_at_once_when_that_console_dies() -> None:
     room = Room()
     room.there = {"c"}
     room.live()
@@ -48,9 +46,7 @@ def test_one_that_a_living_console_sounds_does_not_call_and_does_at_once_when_th
     assert room.at(379 + ROUND_S - 1) == ["a"]
 
 
-def test_when_every_console_says_it_is_silent_it_calls_at_once_but_waits_for_one_that_has_not_answered() -> (
-    None
-):
+def test_when_every_console_says_it_is_silent_it_calls_at_once_and_waits_for_each_answer() -> None:
     room = Room()
     room.there = {"c", "d"}
     room.live()
@@ -74,6 +70,15 @@ def test_acknowledged_it_is_silent_and_calls_again_three_minutes_later_unless_it
     assert room.at(5) == []
     room.calls.over("b")
     assert room.at(4 + AGAIN_S + 1) == ["a"]
+
+
+def test_what_was_acknowledged_does_not_call_while_any_console_can_be_heard() -> None:
+    room = Room()
+    room.live("a", acknowledged=True)
+    room.live("b")
+    late = int((AGAIN_S + 1) * S)
+    assert room.calls.calling(late, room.there.__contains__, (), is_heard=True) == ["b"]
+    assert room.calls.calling(late, room.there.__contains__, ()) == ["a", "b"]
 
 
 def test_a_call_ends_after_its_round_and_begins_again_for_as_long_as_the_alarm_is_open() -> None:
