@@ -1,6 +1,7 @@
 """G4 in a real browser over real recordings: bands, gaps that are said, pictures that play."""
 
 import json
+import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -9,14 +10,16 @@ from typing import Any
 import pytest
 from playwright.async_api import Page
 
+from bench.video import history
 from gateway.console.tokens import Role
 from gateway.playback.moments import said
 from tests.clocks import SECOND
-from tests.console.video_rig import Rig, rig
+from tests.console.video_rig import Rig, rig, serving
 from tests.console.web.house import PATIENCE_MS, browse
-from tests.playback.film import CAMERA, GROUP_NS
+from tests.playback.film import CAMERA, GROUP_NS, camera_of
 
 BEGAN_AGO_S = 900
+DAYS = 90
 SEEN = """
 () => {
   const video = document.querySelector('.playback video');
@@ -111,3 +114,63 @@ async def test_a_minute_is_played_over_the_border_of_a_segment_and_its_gap_is_sa
             assert len({json.dumps(each.details, sort_keys=True) for each in it.trail}) == len(
                 it.trail
             )
+
+
+@pytest.mark.timeout(300)
+async def test_ninety_days_are_shown_and_any_minute_of_them_within_a_key(tmp_path: Path) -> None:
+    """An index as a recorder leaves it after 90 days, with a second missing in every hour."""
+    today = history.today_ns()
+    past = history.History(cameras=1, days=DAYS, surplus=0, today_ns=today)
+    name = str(uuid.uuid4())
+    (tmp_path / "disk").mkdir()
+    history.make(tmp_path / "store", tmp_path / "disk", name, past)
+    async with serving(tmp_path, tmp_path / "store", [camera_of("cam-1")]) as it:
+        hour = today // 10**6 - 5 * 3_600_000
+        path = f"#/playback/cam-1?at={said((hour - 500) * 10**6)}"
+        async with looking(it, path) as page:
+            await page.keyboard.press("1")
+            # Ninety days have about an hour in a column: no column is whole, and each says so.
+            told = await until(
+                page, f"() => {{ const s = ({SEEN})(); return s.value.includes('缺') && s.value; }}"
+            )
+            assert "摄像机无画面" in told
+            assert await dark(page) > 0.9, "the band is drawn over all of its width"
+            # A minute, in which the gap of a second is the hour's last one.
+            await page.keyboard.press("4")
+            told = await until(
+                page,
+                f"() => {{ const s = ({SEEN})(); return s.value.includes('缺录') && s.value; }}",
+            )
+            assert "摄像机无画面" in told
+            shares = await page.evaluate(COLUMNS)
+            assert 0.005 < shares["hatched"] < 0.05, "one second of sixty is hatched"
+            assert shares["solid"] > 0.9
+
+
+async def dark(page: Page) -> float:
+    """How much of the band's width has anything drawn on it."""
+    shares = await page.evaluate(COLUMNS)
+    return float(shares["solid"] + shares["hatched"])
+
+
+COLUMNS = """
+() => {
+  const canvas = document.querySelector('.band canvas');
+  const pen = canvas.getContext('2d');
+  const high = 30 * canvas.height / 56, top = 16 * canvas.height / 56;
+  let solid = 0, hatched = 0;
+  for (let x = 0; x < canvas.width; x += 1) {
+    const data = pen.getImageData(x, top + 1, 1, high - 2).data;
+    const seen = new Set();
+    let drawn = 0;
+    for (let at = 0; at < data.length; at += 4) {
+      if (data[at + 3] === 0) continue;
+      drawn += 1;
+      seen.add(data[at] >> 4);
+    }
+    if (drawn === 0) continue;
+    if (seen.size === 1) solid += 1; else hatched += 1;
+  }
+  return { solid: solid / canvas.width, hatched: hatched / canvas.width };
+}
+"""
