@@ -76,7 +76,7 @@ _FILL: Final = (
     " (SELECT 0 UNION ALL SELECT at + 1 FROM minute WHERE at + 1 < :count)"
     " INSERT INTO segment (camera, start_ns, volume, length_ns, joined, stream, quality, offset_ms,"
     " frames, size_bytes, sha256) SELECT :camera, :first_ns + at * :minute_ns, :volume,"
-    " :minute_ns - iif(at % :hour = :hour - 1, 1000000000, 0), at % :hour <> 0, 1, 0, 12, 1500,"
+    " :minute_ns - 1000000000 * (at % :hour = :hour - 1), at % :hour <> 0, 1, 0, 12, 1500,"
     " :size_bytes, :digest FROM minute"
 )
 """A minute each; the last of an hour is a second shorter, and an hour's first joins nothing.

@@ -36,7 +36,7 @@ from gateway.store.video.workers import Workers
 LOOK_S: Final = 5.0
 EXPIRE_S: Final = 600.0
 BETWEEN_S: Final = 0.01
-BETWEEN_SHARE: Final = 0.5
+BETWEEN_SHARE: Final = 0.25
 """Between two steps of a pass: a share of what the last one took, so that on a slow disk the others
 have their part of it; a second would make a day of 64 cameras last three minutes."""
 DAYS_S: Final = 300.0

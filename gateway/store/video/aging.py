@@ -80,7 +80,7 @@ def take(
     until_ns = mono_ns() + BUDGET_NS
     taken: list[Row] = []
     for camera, name in index.cameras(db):
-        if (name, _END) <= (place.camera, place.start_ns):
+        if name < place.camera:
             continue
         limit_ns = limit_of(name)
         held = holds.held_of(db, camera)

@@ -7,9 +7,10 @@ Keeps   1. write() writes all of it or raises; a part may be on the disk then.
 
 import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from gateway.crash import here as crash_here
 from gateway.store.disk import sync_folder
 
 
@@ -57,8 +58,24 @@ class Disk:
 
     def remove(self, path: Path) -> None:
         """Take a file away; one that is gone already is no error."""
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(path)  # noqa: PTH108 half of pathlib's price, a hundred thousand times
+        path.unlink(missing_ok=True)
+
+    def remove_all(self, folder: Path, names: Iterable[str]) -> None:
+        """Take files of a folder away, one after another; those that are gone are no error.
+
+        For a hundred thousand of them: half of what remove() costs each.
+        """
+        try:
+            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return
+        try:
+            for name in names:
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(name, dir_fd=descriptor)
+                crash_here("expire.unlinked")
+        finally:
+            os.close(descriptor)
 
     def remove_folder(self, folder: Path) -> bool:
         """Take a folder away if there is nothing in it; whether it was."""

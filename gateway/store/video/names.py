@@ -9,6 +9,7 @@ Keeps   1. A name gives back the time it was made from, to the nanosecond.
 
 import re
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -43,7 +44,7 @@ def is_day(name: str) -> bool:
 
 def day_of(utc_ns: int) -> str:
     """The UTC day a time lies in, YYYYMMDD. Raises ValueError outside 1970 to 2261."""
-    return _moment(utc_ns).strftime("%Y%m%d")
+    return _day(_bounded(utc_ns) // DAY_NS)
 
 
 def start_of_day(day: str) -> int:
@@ -53,8 +54,11 @@ def start_of_day(day: str) -> int:
 
 def file_name(start_ns: int) -> str:
     """The name of the sealed segment that begins at start_ns."""
-    at = _moment(start_ns)
-    return f"{at:%Y%m%dT%H%M%S}.{start_ns % SECOND_NS:09d}Z{ENDING}"
+    day = day_of(start_ns)
+    seconds, rest = divmod(start_ns % DAY_NS, SECOND_NS)
+    minutes, second = divmod(seconds, 60)
+    hour, minute = divmod(minutes, 60)
+    return f"{day}T{hour:02d}{minute:02d}{second:02d}.{rest:09d}Z{ENDING}"
 
 
 def start_of_name(name: str) -> int | None:
@@ -81,8 +85,10 @@ def _bounded(utc_ns: int) -> int:
     return utc_ns
 
 
-def _moment(utc_ns: int) -> datetime:
-    return _EPOCH + timedelta(seconds=_bounded(utc_ns) // SECOND_NS)
+@lru_cache(maxsize=256)
+def _day(days: int) -> str:
+    """Formatting costs more than all else about a name, and days are few."""
+    return (_EPOCH + timedelta(days=days)).strftime("%Y%m%d")
 
 
 def _nanoseconds(at: datetime) -> int:

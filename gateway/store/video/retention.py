@@ -34,7 +34,7 @@ PASS_NS: Final = names.DAY_NS // 4
 SEEN_KEY: Final = "clock_seen_ns"
 RESTART_NS: Final = 3600 * names.SECOND_NS
 ROOM_STEP: Final = 500
-FILES: Final = 200
+FILES: Final = 1_000
 FUTURE_NS: Final = 3600 * names.SECOND_NS
 FUTURE_MOST: Final = 5_000
 """So many of the future begin to age in one pass; the others do in the next ones."""
@@ -94,6 +94,7 @@ class Retention:
     _seen: tuple[int, int] | None = None
     _place: Place = field(default_factory=Place)
     _emptied: list[index.Folder] = field(default_factory=list)
+    _uuids: dict[int, str] = field(default_factory=dict)
 
     async def expire(self) -> Expired:
         """Remove one step's worth of what is too old. Call it again soon while `more`.
@@ -107,7 +108,7 @@ class Retention:
                 return Expired(refused=done)
             self._place = done.next or Place()
             crash_here("expire.marked")
-            self._emptied = await remove_files(self.store, done.rows)
+            self._emptied = await self._remove_files(done.rows)
         size = sum(row[3] for row in done.rows)
         return Expired(len(done.rows), size, more=done.next is not None)
 
@@ -220,9 +221,24 @@ class Retention:
             async with self.store.changing:
                 rows = await self.store.run(_take_if_free, plan.rows[at : at + ROOM_STEP])
                 crash_here("expire.marked")
-                self._emptied += await remove_files(self.store, rows)
+                self._emptied += await self._remove_files(rows)
             freed += sum(row[3] for row in rows)
         return freed
+
+    async def _remove_files(self, rows: Sequence[Row]) -> list[index.Folder]:
+        """Take the files away whose rows are gone; what fails now is found again by recovery.
+
+        returns  folders that went with their last file
+        """
+        if any(row[2] not in self._uuids for row in rows):
+            self._uuids = dict(await self.store.run(_volumes))
+        emptied: list[index.Folder] = []
+        for volume in self.store.volumes.all:
+            mine = [row for row in rows if self._uuids.get(row[2]) == volume.uuid]
+            for at in range(0, len(mine), FILES):
+                if volume.is_readable:
+                    emptied += await volume.workers.run(_remove, volume, mine[at : at + FILES])
+        return emptied
 
 
 def _horizon(db: sqlite3.Connection, now_ns: int) -> int:
@@ -293,21 +309,6 @@ def _take_if_free(db: sqlite3.Connection, rows: Sequence[Row]) -> list[Row]:
     return [free[key] for key in gone]
 
 
-async def remove_files(store: VideoStore, rows: Sequence[Row]) -> list[index.Folder]:
-    """Take the files away whose rows are gone; what fails now is found again by recovery.
-
-    returns  folders that went with their last file
-    """
-    uuids = dict(await store.run(_volumes))
-    emptied: list[index.Folder] = []
-    for volume in store.volumes.all:
-        mine = [row for row in rows if uuids.get(row[2]) == volume.uuid]
-        for at in range(0, len(mine), FILES):
-            if volume.is_readable:
-                emptied += await volume.workers.run(_remove, volume, mine[at : at + FILES])
-    return emptied
-
-
 def _volumes(db: sqlite3.Connection) -> list[tuple[int, str]]:
     return db.execute("SELECT id, uuid FROM volume").fetchall()
 
@@ -322,9 +323,7 @@ def _remove(volume: Volume, rows: Sequence[Row]) -> list[index.Folder]:
         day = names.day_of(days * names.DAY_NS)
         path = volume.path / inside[0][5] / day
         try:
-            for row in inside:
-                volume.disk.remove(path / names.file_name(row[1]))
-                crash_here("expire.unlinked")
+            volume.disk.remove_all(path, [names.file_name(row[1]) for row in inside])
         except OSError as error:
             volume.fail(State.READ_ONLY, str(error))
             break

@@ -6,7 +6,7 @@ names only those that were there at its last sync are sure.
 """
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -66,6 +66,10 @@ class PowerDisk(Disk):
     def remove(self, path: Path) -> None:
         super().remove(path)
         self.calls.append(("remove", path, None))
+
+    def remove_all(self, folder: Path, names: Iterable[str]) -> None:
+        for name in names:
+            self.remove(folder / name)
 
     def sync_folder(self, folder: Path) -> None:
         super().sync_folder(folder)

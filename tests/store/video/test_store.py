@@ -1,12 +1,16 @@
 """Recording: what is sealed is on the disk, in the index, and found again by time."""
 
+import asyncio
 import hashlib
+import sqlite3
+import threading
 from pathlib import Path
 
 import pytest
 
 from gateway.errors import StoreError
 from gateway.store.video import Gap, NoVolume, Span, State, VideoReader, boxes
+from gateway.store.video.timeline import timeline
 from tests.clocks import NOON, SECOND, FakeClock
 from tests.store.video.making import (
     CAMERA,
@@ -175,3 +179,28 @@ async def test_what_is_open_at_the_end_is_sealed(tmp_path: Path) -> None:
         await writer.add(fragment(1), NOON + SECOND, 25)
     async with opened(tmp_path, FakeClock()) as store:
         assert len(await store.segments(CAMERA, NOON, NOON + 1)) == 1
+
+
+async def test_a_look_that_takes_long_keeps_no_seal_waiting(tmp_path: Path) -> None:
+    begun, enough = threading.Event(), threading.Event()
+
+    def slow(_db: sqlite3.Connection) -> str:
+        begun.set()
+        assert enough.wait(60)
+        return "read"
+
+    async with opened(tmp_path, FakeClock()) as store:
+        reading = asyncio.ensure_future(store.read(slow))
+        assert await asyncio.to_thread(begun.wait, 60)
+        assert await record(store)
+        assert not reading.done()
+        enough.set()
+        assert await reading == "read"
+
+
+async def test_a_look_sees_what_was_asked_to_be_written_before_it(tmp_path: Path) -> None:
+    async with opened(tmp_path, FakeClock()) as store:
+        await record(store)
+        store.gap(CAMERA, NOON - MINUTE, NOON, "no_power")
+        told = await store.read(timeline, CAMERA, NOON - MINUTE, NOON)
+    assert told.gaps == [Gap(NOON - MINUTE, NOON, "no_power")]
