@@ -8,6 +8,9 @@ Keeps   1. A camera that hangs, lies or sends garbage costs itself only: everyth
            the first of the next segment, also across a restart of the camera.
         3. Segments are cut at the first key picture behind SEGMENT_S, where the picture's form
            changes, and where the camera's clock and ours part.
+Bound   BEGINS_MOST segments at once, then BEGINS_PER_SEGMENT in the time of one: a camera whose
+        clock jumps at every picture must not fill index and disk with files. What comes too early
+        is left out, and a gap.
 """
 
 import random
@@ -31,6 +34,8 @@ PAUSE_MOST_S: Final = 15.0
 RARELY_S: Final = 60.0
 """Between attempts at a camera that refuses us: it locks out who guesses."""
 STABLE_S: Final = 30.0
+BEGINS_MOST: Final = 30
+BEGINS_PER_SEGMENT: Final = 12
 FOLLOW_NS: Final = 2_000_000_000
 """What follows on is begun where the one before it ended, if our clock agrees to within this."""
 
@@ -95,6 +100,8 @@ class CameraRecorder:
         self._segment_s = segment_s
         self._find = find
         self._anew = False
+        self._begins = float(BEGINS_MOST)
+        self._counted_ns = clock.mono_ns()
         self._kept_to_ns = clock.utc_ns()
         self._reason = "started"
 
@@ -150,6 +157,17 @@ class CameraRecorder:
                 await take.end(self._reason if self._reason != "started" else "ended")
 
     # What _Take does with the store.
+
+    def may_begin(self) -> bool:
+        """Whether a segment may begin now, which is counted then."""
+        now = self._clock.mono_ns()
+        passed_s, self._counted_ns = (now - self._counted_ns) / 1e9, now
+        earned = passed_s * BEGINS_PER_SEGMENT / self._segment_s
+        self._begins = min(self._begins + earned, float(BEGINS_MOST))
+        if self._begins < 1:
+            return False
+        self._begins -= 1
+        return True
 
     def begin(
         self, tracks: tuple[Track, ...], began_ns: int, offset_ns: int | None
@@ -254,6 +272,9 @@ class _Take:
         tracks = self._session.tracks
         if not all(track.complete for track in tracks):
             return  # a file cannot begin before the camera has said what it sends
+        if not self._recorder.may_begin():
+            self._recorder.cut("stream")
+            return
         clock, recorder = self._recorder.clock, self._recorder
         arrived_ns = clock.utc_ns() - (clock.mono_ns() - unit.arrival_ns)
         kept = recorder.kept_to_ns
