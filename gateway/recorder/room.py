@@ -8,12 +8,12 @@ Keeps   1. Nothing goes before a report that says so was on the disk for GRACE_S
            as long as another one has room, nothing goes. Then the oldest goes, wherever it lies.
         3. What is held stays. When nothing else is left, that is told and nothing goes.
         4. Days that could not be kept are told for SHORT_S after the last of them went, also
-           across a restart.
+           across a restart, and the time they covered is a gap with the reason NO_ROOM.
 Bound   ROOM_BYTES at a time, a fiftieth of a small volume.
 """
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -25,6 +25,7 @@ from gateway.recorder.reporter import Reporter
 from gateway.reports import Finding
 from gateway.store.batch import transaction
 from gateway.store.video import Retention, RoomPlan, State, VideoStore, Volume, index
+from gateway.store.video.aging import Row
 
 LOW_BYTES: Final = 2 << 30
 ROOM_BYTES: Final = 2 << 30
@@ -34,6 +35,8 @@ GRACE_MOST_S: Final = 60.0
 CALM_S: Final = 3600.0
 SHORT_S: Final = 86_400.0
 SHORT_KEY: Final = "room_short_ns"
+NO_ROOM: Final = "no_room"
+"""The reason of a gap: there was video, and it went before its days were over."""
 
 log = structlog.get_logger()
 
@@ -119,6 +122,8 @@ class Room:
             self._short_ns = self._store.clock.utc_ns()
             await self._store.run(_note, self._short_ns)
         case.freed_bytes += await self._retention.make_room(plan)
+        if plan.is_short:
+            await self._store.run(_explain, plan.rows)
         await self._store.volumes.look([volume])
 
     def findings(self) -> Iterator[Finding]:
@@ -158,6 +163,23 @@ def _is_low(volume: Volume) -> bool:
 
 def _part(volume: Volume, size_bytes: int) -> int:
     return max(1, min(size_bytes, volume.total_bytes // SMALL_PART))
+
+
+def _explain(db: sqlite3.Connection, rows: Sequence[Row]) -> None:
+    """Say why it is missing (V9); what a hold saved meanwhile is not."""
+    gone: list[tuple[str, int, int]] = []
+    for camera, start_ns, volume, _, length_ns, name in sorted(rows, key=lambda row: row[:2]):
+        key = (camera, start_ns, volume)
+        sql = "SELECT 1 FROM segment WHERE camera = ? AND start_ns = ? AND volume = ?"
+        if db.execute(sql, key).fetchone() is not None:
+            continue
+        if gone and gone[-1][0] == name and start_ns - gone[-1][2] <= index.JOIN_NS:
+            gone[-1] = (name, gone[-1][1], max(gone[-1][2], start_ns + length_ns))
+        else:
+            gone.append((name, start_ns, start_ns + length_ns))
+    with transaction(db):
+        for name, from_ns, to_ns in gone:
+            index.add_gap(db, name, from_ns, to_ns, NO_ROOM)
 
 
 def _note(db: sqlite3.Connection, utc_ns: int) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gateway.recorder.reporter import Reporter
-from gateway.recorder.room import CALM_S, GRACE_MOST_S, GRACE_S, SHORT_S, Room
+from gateway.recorder.room import CALM_S, GRACE_MOST_S, GRACE_S, NO_ROOM, SHORT_S, Room
 from gateway.reports import path_of, read_report
 from gateway.store.video import Retention, State, VideoStore
 from tests.clocks import NOON, FakeClock
@@ -223,6 +223,10 @@ async def test_when_every_volume_is_full_the_oldest_goes_wherever_it_lies(tmp_pa
         clock.advance(GRACE_MOST_S)
         await full.room.look()
         assert (full.files(), len(video_files(tmp_path / "two"))) == (1, 0)
+        old_ns = NOON - 3 * DAY
+        told = await full.store.timeline(CAMERA, old_ns - MINUTE, old_ns + 2 * MINUTE)
+        gone = [(gap.from_ns, gap.to_ns) for gap in told.gaps if gap.reason == NO_ROOM]
+        assert gone == [(old_ns, old_ns + MINUTE)]
         full.store.volumes.all[1].spare_bytes = 0
         await full.store.look()
         await full.room.look()
