@@ -108,10 +108,11 @@ def _take_a_day_away(
     load = rig.load(carried.field_port, count, rate=ALARMS_PER_S)
     video.start()
     until("the pass begins", lambda: _has_begun(video, past), site.START_S, 0.01)
-    began = time.monotonic()
+    began, used_s = time.monotonic(), site.cpu_s_of(video.pids())
     load.go()
     until("the pass ends", lambda: _is_over(video, past), PASS_MOST_S, 0.05)
     took_s = time.monotonic() - began
+    used_s = site.cpu_s_of(video.pids()) - used_s
     load.result()
     report = carried.receiver.wait(count)
     carried.receiver.clear()
@@ -123,13 +124,17 @@ def _take_a_day_away(
     day = f"a day of {past.cameras} cameras taken away"
     return [
         Row(group=group, name=f"{day}, of {past.rows:,} segments", value=took_s, unit="s",
-            target=PASS_TARGET_S, note=f"{segments:,} links; load {os.getloadavg()[0]:.1f}"),
+            target=PASS_TARGET_S, note=f"{segments:,} links; {used_s:.1f} CPU s; {_load()}"),
         Row(group=group, name=f"{meanwhile}, {past.rows:,} segments, worst",
             value=report["worst_ms"], unit="ms", target=ALARM_TARGET_MS,
             against=f"{after}, {past.rows:,} segments, worst", note=_told(report)),
         Row(group=group, name=f"{after}, {past.rows:,} segments, worst",
             value=without["worst_ms"], unit="ms", note=_told(without)),
     ]  # fmt: skip
+
+
+def _load() -> str:
+    return f"load {os.getloadavg()[0]:.1f}"
 
 
 def _told(report: dict[str, Any]) -> str:
