@@ -110,6 +110,6 @@ def entry(seq: int, **changes: Any) -> dict[str, Any]:
         "device": {"id": "door", "name": "门禁", "place": "实验楼"},
     }  # fmt: skip
     return {
-        "id": f"r-{seq}", "seq": seq, "type": "campus.event.recorded.v1", "time": AT, "mode": "live",
-        "data": data | changes,
+        "id": f"r-{seq}", "seq": seq, "type": "campus.event.recorded.v1", "time": AT,
+        "mode": "live", "data": data | changes,
     }  # fmt: skip

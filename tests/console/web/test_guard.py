@@ -172,21 +172,23 @@ async def test_a_flood_is_one_line_and_no_emergency_is_folded(school: House, des
 
 
 async def test_a_browser_that_may_not_sound_says_so_and_tells_the_gateway(school: House) -> None:
-    async with browse("--autoplay-policy=document-user-activation-required") as deaf:
-        async with school.desk(browser=deaf) as desk:
-            async with desk.page.expect_request(
-                lambda request: request.url.endswith("/console/shown")
-            ) as told:
-                await desk.begin(school.tokens["张三"])
-            assert ((await told.value).post_data_json or {})["sounding"] is False
-            await desk.page.wait_for_selector(".bar.mute")
-            async with desk.page.expect_request(
-                lambda request: request.url.endswith("/console/shown")
-            ) as heard:
-                await desk.page.click(".bar.mute")
-            assert ((await heard.value).post_data_json or {})["sounding"] is True
-            await desk.page.wait_for_selector(".bar.mute", state="detached")
-            desk.fine()
+    async with (
+        browse("--autoplay-policy=document-user-activation-required") as deaf,
+        school.desk(browser=deaf) as desk,
+    ):
+        async with desk.page.expect_request(
+            lambda request: request.url.endswith("/console/shown")
+        ) as told:
+            await desk.begin(school.tokens["张三"])
+        assert ((await told.value).post_data_json or {})["sounding"] is False
+        await desk.page.wait_for_selector(".bar.mute")
+        async with desk.page.expect_request(
+            lambda request: request.url.endswith("/console/shown")
+        ) as heard:
+            await desk.page.click(".bar.mute")
+        assert ((await heard.value).post_data_json or {})["sounding"] is True
+        await desk.page.wait_for_selector(".bar.mute", state="detached")
+        desk.fine()
 
 
 async def test_the_plain_page_works_without_scripts(school: House) -> None:

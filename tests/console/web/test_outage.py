@@ -76,10 +76,10 @@ async def test_an_alarm_that_was_open_when_the_gateway_died_is_on_the_screen_aft
         await desk.page.fill("input[autocomplete=username]", "")
         await desk.page.fill("input[type=password]", school.tokens["张三"])
         await desk.page.click("button[type=submit]")
-        await desk.page.wait_for_selector("h1:has-text('试音')")
-        await desk.page.keyboard.press("1")
         await desk.page.wait_for_selector(".frame:not(.stale) .incident.p1")
         assert "6号门卫室" in await desk.page.inner_text(".incident h1")
         assert await desk.until("() => document.documentElement.dataset.sounding") == "urgent"
+        await desk.page.keyboard.press("F2")  # with the proof of the new session, not of the old
+        await desk.page.wait_for_selector(".incident .state-words:has-text('张三')")
         desk.fine()
     await school.quiet()

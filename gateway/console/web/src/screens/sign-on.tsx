@@ -34,6 +34,10 @@ export function SignOn({ ready, isOut }: { ready: (me: Me) => void; isOut: boole
     get<Door>("/api/v1/session/people").then(setDoor, (error: unknown) => setWhy(words(error)));
   }, []);
   const isFirst = door?.is_first === true;
+  const begin = (found: Me): void => {
+    ready(found);
+    again();
+  };
   const enter = async (): Promise<void> => {
     void wake();
     try {
@@ -41,15 +45,12 @@ export function SignOn({ ready, isOut }: { ready: (me: Me) => void; isOut: boole
       const isToken = !isFirst && name.trim() === "" && !known.includes(name) && pin.length > 16;
       const found = isToken ? await withToken(pin) : await post<Me>(isFirst ? "/api/v1/session/first" : "/api/v1/session", isFirst ? { code, name, secret: pin } : { name, secret: pin });
       setWhy("");
-      setWho(found);
+      if (isOut) begin(found); // it could be heard before: nothing stands between the guard and what waits
+      else setWho(found);
     } catch (error) {
       setWhy(words(error));
     }
     setPin("");
-  };
-  const begin = (found: Me): void => {
-    ready(found);
-    again();
   };
   if (who !== null) return <SoundCheck done={() => begin(who)} />;
   return (
