@@ -25,12 +25,15 @@ from simulators.cameras import SMALL
 from simulators.cameras.clip import load
 from simulators.cameras.scene import Picture
 from tests.harness import ROOT
-from tests.recorder.school import PATIENCE_S, School, school
+from tests.recorder.school import School, school
 
 COVERED = "gw-1/picture.gate.covered"
 MOVED = "gw-1/picture.gate.moved"
 CLOCK_HZ = 90_000
 STEP_S = 2
+LOOKS_S = 400.0
+"""The pictures process is nice and takes half of the time at most: on a busy machine its looks come
+far apart, and a verdict needs several."""
 
 
 def keep_scene(store: Path) -> None:
@@ -55,7 +58,7 @@ async def until_state(it: School, wanted: str) -> None:
         report = await asyncio.to_thread(read_report, it.store, "pictures")
         return report is not None and report.cameras.get("gate", {}).get("picture") == wanted
 
-    await it.until(said, f"pictures that are {wanted}")
+    await it.until(said, f"pictures that are {wanted}", LOOKS_S)
 
 
 async def told(it: School, key: str) -> list[str]:
@@ -66,7 +69,7 @@ async def told(it: School, key: str) -> list[str]:
 
 async def cover_and_uncover(it: School) -> None:
     await it.camera.show(Picture.COVERED)
-    fault = await it.gateway.fault(COVERED, PATIENCE_S)
+    fault = await it.gateway.fault(COVERED, LOOKS_S)
     assert "镜头被遮挡" in fault["text"]
     assert await told(it, COVERED) == ["campus.fault.raised.v1"]
     [raised] = [one for one in await it.gateway.records() if one["data"]["point"] == COVERED[5:]]
@@ -74,7 +77,7 @@ async def cover_and_uncover(it: School) -> None:
     assert said["camera"] == "gate"
     assert (it.store / said["still"]).read_bytes()[:2] == b"\xff\xd8"
     await it.camera.show(Picture.NORMAL)
-    await it.gateway.no_fault(COVERED, PATIENCE_S)
+    await it.gateway.no_fault(COVERED, LOOKS_S)
     assert await told(it, COVERED) == ["campus.fault.raised.v1", "campus.fault.restored.v1"]
     await until_state(it, "well")
 
@@ -86,11 +89,11 @@ def relearn(it: School, camera: str = "gate") -> subprocess.CompletedProcess[str
             *(sys.executable, "-m", "gateway.cli", "video", "relearn"),
             *("--config", str(it.gateway.folder / "config"), "--camera", camera),
         ],
-        capture_output=True, text=True, timeout=PATIENCE_S, check=False, cwd=ROOT,
+        capture_output=True, text=True, timeout=LOOKS_S, check=False, cwd=ROOT,
     )  # fmt: skip
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1800)
 async def test_a_covered_camera_is_a_fault_in_the_journal_until_it_sees_again(
     tmp_path: Path,
 ) -> None:
@@ -122,11 +125,11 @@ async def test_a_scene_is_learned_covered_turned_and_learned_anew_at_an_installe
         await until_state(it, "well")
         await cover_and_uncover(it)
         await it.camera.show(Picture.MOVED)
-        await it.gateway.fault(MOVED, PATIENCE_S)
+        await it.gateway.fault(MOVED, LOOKS_S)
         done = await asyncio.to_thread(relearn, it)
         assert done.returncode == 0, done.stdout + done.stderr
-        await it.gateway.no_fault(MOVED, PATIENCE_S)
+        await it.gateway.no_fault(MOVED, LOOKS_S)
         await until_state(it, "well")
         await it.camera.show(Picture.NORMAL)
-        await it.gateway.fault(MOVED, PATIENCE_S)
+        await it.gateway.fault(MOVED, LOOKS_S)
         assert len(await told(it, MOVED)) == 3

@@ -94,10 +94,12 @@ class School:
     def store(self) -> Path:
         return self.gateway.store_folder
 
-    async def until(self, look: Callable[[], Coroutine[Any, Any, T]], what: str) -> T:
+    async def until(
+        self, look: Callable[[], Coroutine[Any, Any, T]], what: str, seconds: float = PATIENCE_S
+    ) -> T:
         """Look again until the answer is true, and return it."""
         try:
-            async with asyncio.timeout(PATIENCE_S):
+            async with asyncio.timeout(seconds):
                 while not (found := await look()):  # noqa: ASYNC110 other processes set no event
                     await asyncio.sleep(LOOK_S)
                 return found
