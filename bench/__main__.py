@@ -23,6 +23,7 @@ from bench.rows import (
     FULL,
     QUICK,
     Size,
+    bands,
     beside,
     flow,
     modbus,
@@ -53,6 +54,7 @@ MEASURES: dict[str, Measure] = (
     | video.ALL
     | video_index.ALL
     | playback.ALL
+    | bands.ALL
 )
 ONLY_FULL = {*peers.ALL, *modbus_peers.INSTALLED, "silent-receiver", "stages-http"}
 ONLY_FULL |= {"stages-http-batch", *video.LONG}

@@ -81,6 +81,12 @@ def _configure(gateway: Gateway, disk: Path) -> str:
             f'[[video.volume]]\npath = "{disk}"\n'
             f'[[camera]]\nid = "{past.CAMERA}"\nurl = "rtsp://127.0.0.1:1/none"\n'
         )
+    return make_token(gateway)
+
+
+def make_token(gateway: Gateway) -> str:
+    """A guard's token of a gateway that is configured."""
+    config = gateway.folder / "config"
     command = [sys.executable, "-m", "gateway.cli", "token", "--config", str(config)]
     command += ["--role", "guard", "--name", "bench"]
     with Process(command, gateway.folder / "token.log", cwd=ROOT, talk=True) as made:
