@@ -143,6 +143,8 @@ class Sounder:
                 await _within(changed, min(AGAIN_S * 2 ** min(failures - 1, 8), AGAIN_MOST_S))
 
     async def _command(self, device: str, name: str) -> Outcome:
+        if device not in self._commanding.devices:  # taken away while we run
+            return Outcome("failed", f"没有设备 {device} / there is no such device any more")
         try:
             async with asyncio.timeout(TELL_S):
                 return await self._commanding.tell(device, name)

@@ -182,6 +182,14 @@ async def test_a_driver_that_breaks_or_hangs_harms_nobody(tmp_path: Path) -> Non
         await here.until(lambda: here.faults() == ["siren"], "the fault")
 
 
+async def test_a_siren_whose_device_was_taken_away_is_a_fault_and_no_crash(tmp_path: Path) -> None:
+    async with room(tmp_path, FakeClock(), Hand()) as here:
+        here.room._sounder._commanding.devices.pop("siren-1")
+        await here.press()
+        here.pass_time(4)
+        await here.until(lambda: here.faults() == ["siren"], "the fault")
+
+
 async def test_killed_before_it_was_told_off_it_is_told_at_the_next_start(tmp_path: Path) -> None:
     clock = FakeClock()
     async with room(tmp_path, clock, Hand()) as here:

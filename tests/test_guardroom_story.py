@@ -127,7 +127,8 @@ async def test_a_console_that_sounds_the_alarm_keeps_the_siren_still_and_hands_i
             # The older one would be named, had it called, too.
             await here.gateway.until(here.siren_records, "the record of the siren")
             assert await here.siren_records() == [("on", "done", second)]
-            assert on_s > 2
+            assert 2 < on_s < 20  # three seconds and what a busy machine takes
+            print(f"press to siren {on_s:.2f} s")
             await shown(here.gateway, second, sounding=True)
             await here.relay.until(on=False)
             await shown(here.gateway, second, sounding=False)
@@ -148,14 +149,12 @@ async def test_killed_in_the_middle_of_an_alarm_it_sounds_again_and_is_silent_on
         await here.buttons[0].press()
         await here.relay.until(on=True)
         await here.gateway.until(here.siren_records, "the record of the siren")
+        alarm_id = await here.id_of(0)
+        await here.do(alarm_id, "notes", {"text": "老师在现场"})
         await here.gateway.kill()
         here.relay.unit.set_words(1, 0, [0])  # the relay's power was cut with the gateway's
         await here.gateway.start()
         await here.relay.until(on=True)
-        alarm_id = await here.id_of(0)
-        await here.do(alarm_id, "notes", {"text": "老师在现场"})
-        await here.gateway.kill()
-        await here.gateway.start()
         row = (await here.gateway.alarms())["btn-0/button"]
         assert [note["text"] for note in row["notes"]] == ["老师在现场"]
         await here.do(alarm_id, "close", {"disposition": "test", "note": ""})
