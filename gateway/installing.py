@@ -32,7 +32,7 @@ from gateway.config import Config
 from gateway.config.edit import Change, Editor, Proposal
 from gateway.config.inspection import both
 from gateway.config.kept import Kept
-from gateway.console.install import Busy, Moment, NotThere, SearchIn
+from gateway.console.install import Busy, Moment, NotThere, SearchBody
 from gateway.driver import Driver, Hearing, Lending, LinkSettings, Showing, Stranger
 from gateway.errors import GatewayError, LinkDown
 from gateway.events import Device
@@ -56,7 +56,7 @@ log = structlog.get_logger()
 class _Search:
     """One search: what it said so far, and what came of it."""
 
-    asked: SearchIn
+    asked: SearchBody
     id: str = field(default_factory=lambda: secrets.token_hex(6))
     state: str = "running"
     lines: list[str] = field(default_factory=list)
@@ -264,7 +264,7 @@ class Installing:
 
     # Searches.
 
-    async def search(self, asked: SearchIn) -> dict[str, Any]:
+    async def search(self, asked: SearchBody) -> dict[str, Any]:
         """See Installation."""
         if self._search is not None and self._search.state == "running":
             raise Busy(self._search.asked.what)

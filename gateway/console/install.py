@@ -56,7 +56,7 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
-class ChangeIn(Strict):
+class ChangeBody(Strict):
     """What is wanted: a device's table, a device that goes (`table` null), or a whole file."""
 
     device: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")] | None = None
@@ -71,15 +71,15 @@ class ChangeIn(Strict):
         return Change(self.device, table, self.text, self.file, self.new)
 
 
-class ApplyIn(Strict):
+class ApplyBody(Strict):
     """A change that was looked at, to be made."""
 
-    change: ChangeIn
+    change: ChangeBody
     version: Version
     reason: Reason
 
 
-class UndoIn(Strict):
+class UndoBody(Strict):
     """Which kept copy is to be put back."""
 
     number: Annotated[int, Field(ge=1, le=999_999)]
@@ -87,13 +87,13 @@ class UndoIn(Strict):
     reason: Reason
 
 
-class ReasonIn(Strict):
+class ReasonBody(Strict):
     """Why."""
 
     reason: Reason
 
 
-class SearchIn(Strict):
+class SearchBody(Strict):
     """What to look for.
 
     modbus   `link` or `url`, `unit_numbers` like "1-32,40", `ranges` also which registers answer
@@ -184,7 +184,7 @@ class Installation(Protocol):
     async def trial(self, change: Change) -> tuple[Proposal, dict[str, Any]]:
         """Return what a new device would be: nothing is written."""
 
-    async def search(self, asked: SearchIn) -> dict[str, Any]:
+    async def search(self, asked: SearchBody) -> dict[str, Any]:
         """Begin to look. Raises Busy."""
 
     async def progress(self, after: int) -> dict[str, Any]:
@@ -243,12 +243,12 @@ class InstallRoutes:
         ]  # fmt: skip
         return _json({**asdict(moment), "changes": changes})
 
-    async def check(self, body: ChangeIn, _who: Installer) -> Response:
+    async def check(self, body: ChangeBody, _who: Installer) -> Response:
         """What a change would do: the difference, and every fault `check` would find."""
         with _refusing():
             return _json(_proposal(await self._house.propose(body.change())))
 
-    async def apply(self, body: ApplyIn, request: Request, who: Installer) -> Response:
+    async def apply(self, body: ApplyBody, request: Request, who: Installer) -> Response:
         """Make a change: on disk first, then taken up by what runs."""
         return await self._make(body.change.change(), body, request, who)
 
@@ -259,7 +259,7 @@ class InstallRoutes:
         with _refusing():
             return _json(_proposal(await self._house.propose(await self._house.undoing(number))))
 
-    async def undo(self, body: UndoIn, request: Request, who: Installer) -> Response:
+    async def undo(self, body: UndoBody, request: Request, who: Installer) -> Response:
         """Put a file back to what it held before a change."""
         with _refusing():
             change = await self._house.undoing(body.number)
@@ -268,7 +268,7 @@ class InstallRoutes:
     async def _make(
         self,
         change: Change,
-        asked: ApplyIn | UndoIn,
+        asked: ApplyBody | UndoBody,
         request: Request,
         who: Identity,
         *,
@@ -288,7 +288,7 @@ class InstallRoutes:
         row = _proposal(proposal)
         return _json({**row, "number": kept.number, "outcome": asdict(outcome)})
 
-    async def reload(self, body: ReasonIn, request: Request, who: Installer) -> Response:
+    async def reload(self, body: ReasonBody, request: Request, who: Installer) -> Response:
         """Take up what somebody changed in the files by hand."""
         with _refusing():
             await self._note(request, who, "config.reload", "config", body.reason)
@@ -325,14 +325,14 @@ class InstallRoutes:
         with _refusing():
             return _json(await self._house.live(device_id))
 
-    async def trial(self, body: ChangeIn, request: Request, who: Installer) -> Response:
+    async def trial(self, body: ChangeBody, request: Request, who: Installer) -> Response:
         """What a device would be if it were saved: its last message decoded, or its registers."""
         with _refusing():
             await self._note(request, who, "install.try", body.device or "", "")
             proposal, found = await self._house.trial(body.change())
         return _json({**_proposal(proposal), "found": found})
 
-    async def search(self, body: SearchIn, request: Request, who: Installer) -> Response:
+    async def search(self, body: SearchBody, request: Request, who: Installer) -> Response:
         """Begin to look for devices. Reads only, at a pace; one at a time."""
         with _refusing():
             where = body.link or body.url or body.address or ""
