@@ -41,8 +41,7 @@ export function SignOn({ ready, isOut }: { ready: (me: Me) => void; isOut: boole
   const enter = async (): Promise<void> => {
     void wake();
     try {
-      const known = door === null || door.people.length === 0 ? [] : door.people;
-      const isToken = !isFirst && name.trim() === "" && !known.includes(name) && pin.length > 16;
+      const isToken = name.trim() === "" && code.trim() === "" && pin.length > 16; // as machines and demos have them
       const found = isToken ? await withToken(pin) : await post<Me>(isFirst ? "/api/v1/session/first" : "/api/v1/session", isFirst ? { code, name, secret: pin } : { name, secret: pin });
       setWhy("");
       if (isOut) begin(found); // it could be heard before: nothing stands between the guard and what waits
