@@ -8,6 +8,7 @@ Keeps   A command changes nothing behind the back of the video process: it asks 
 
 import asyncio
 import importlib
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -61,7 +62,8 @@ def adopt(
     """Have the recorder use the disk that is mounted at a volume's path from now on."""
     checked = load(config)
     adopting: Any = importlib.import_module("gateway.recorder.adopting")
-    if path.absolute() not in checked.volumes:
+    meant = next((each for each in checked.volumes if _is_same(each, path)), None)
+    if meant is None:
         known = ", ".join(str(volume) for volume in checked.volumes)
         advise(
             "配置中没有这个卷：{path}；有：{known}",
@@ -70,7 +72,7 @@ def adopt(
             known=known or "–",
         )
         raise typer.Exit(EXIT_FAILED)
-    found = adopting.look(path.absolute())
+    found = adopting.look(meant)
     for line in found.lines:
         typer.echo(line)
     if not yes:
@@ -80,6 +82,11 @@ def adopt(
     say(answer.text)
     if not answer.ok:
         raise typer.Exit(EXIT_FAILED)
+
+
+def _is_same(volume: Path, path: Path) -> bool:
+    """Whether a person means this volume, however the file or he writes its path."""
+    return os.path.normpath(volume) == os.path.normpath(path.absolute())
 
 
 @video_app.command("release", help=text.VIDEO_RELEASE)

@@ -66,6 +66,12 @@ def test_a_path_that_is_no_volume_is_refused_and_those_there_are_are_named(folde
     assert str(folder / "disk") in done.stderr
 
 
+def test_a_volume_is_known_however_its_path_is_written(folder: Path) -> None:
+    requests.prepare(folder / "data", "video")
+    around = folder / "data" / ".." / "disk"
+    assert f"{folder / 'disk'}: " in typed("adopt", "--config", folder, around, answer="n\n").stdout
+
+
 def test_what_is_on_the_disk_is_shown_and_without_a_yes_nothing_happens(folder: Path) -> None:
     marker = '{"uuid": "u-1", "site": "another\\u001b[2J school", "created": "then"}'
     (folder / "disk" / MARKER).write_text(marker, encoding="utf-8")
