@@ -35,7 +35,7 @@ SEEN = """
 
 
 @asynccontextmanager
-async def looking(it: Rig, path: str, role: Role = Role.LEADER) -> AsyncIterator[Page]:
+async def looking(url: str, token: str, path: str) -> AsyncIterator[Page]:
     """A page that somebody signed on at, on one screen."""
     async with browse() as browser:
         context = await browser.new_context(
@@ -51,7 +51,7 @@ async def looking(it: Rig, path: str, role: Role = Role.LEADER) -> AsyncIterator
                 errors.append(message.text) if "Content Security Policy" in message.text else None
             ),
         )
-        await page.goto(f"{it.url}/console/#token={it.tokens[role]}")
+        await page.goto(f"{url}/console/#token={token}")
         await page.wait_for_selector(".frame:not(.stale)")
         await page.evaluate("path => { location.hash = path; }", path)
         yield page
@@ -88,7 +88,7 @@ async def test_a_minute_is_played_over_the_border_of_a_segment_and_its_gap_is_sa
     async with rig(tmp_path) as it:
         begin, gap, behind = await recorded(it)
         start = begin + 4 * GROUP_NS // 10**6
-        async with looking(it, at(start)) as page:
+        async with looking(it.url, it.tokens[Role.LEADER], at(start)) as page:
             # Nothing is asked of the camera before somebody has said why.
             await page.get_by_label("为什么看录像").fill("找书包")
             assert it.trail == []
@@ -127,7 +127,7 @@ async def test_ninety_days_are_shown_and_any_minute_of_them_within_a_key(tmp_pat
     async with serving(tmp_path, tmp_path / "store", [camera_of("cam-1")]) as it:
         hour = today // 10**6 - 5 * 3_600_000
         path = f"#/playback/cam-1?at={said((hour - 500) * 10**6)}"
-        async with looking(it, path) as page:
+        async with looking(it.url, it.tokens[Role.LEADER], path) as page:
             await page.keyboard.press("1")
             # Ninety days have about an hour in a column: no column is whole, and each says so.
             told = await until(

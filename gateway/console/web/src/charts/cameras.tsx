@@ -66,7 +66,7 @@ function Tile({ camera, told }: { camera: CameraRow; told: CameraFigures }) {
         <Line name={t("chart.oldest")} value={told.keptDays === null ? unknown : t("chart.days", { days: told.keptDays.toFixed(1) })} />
         <Line name={t("chart.wanted")} value={told.wantedGb === null ? unknown : t("chart.gigabytes", { days: told.wantedDays ?? "", size: Math.ceil(told.wantedGb) })} />
       </dl>
-      <Missing camera={camera} />
+      <Missing camera={camera} told={told} />
       <button type="button" onClick={() => go("playback", camera.id)}>
         {t("nav.playback")}
       </button>
@@ -84,7 +84,7 @@ function Line({ name, value }: { name: string; value: string }) {
 }
 
 /** Asked for when the tile is seen, and once: the index is not to be asked 64 times at each look at this screen. */
-function Missing({ camera }: { camera: CameraRow }) {
+function Missing({ camera, told }: { camera: CameraRow; told: CameraFigures }) {
   const box = useRef<HTMLParagraphElement>(null);
   const [cells, setCells] = useState<readonly Cell[] | null>(null);
   useEffect(() => {
@@ -94,9 +94,13 @@ function Missing({ camera }: { camera: CameraRow }) {
       if (!entries.some((entry) => entry.isIntersecting)) return;
       seen.disconnect();
       const nowMs = gatewayNow.peek();
-      const view: View = { fromMs: nowMs - KEPT_MS, toMs: nowMs };
+      // From the oldest picture on, for before it nothing could be missing; and to the newest, while they come.
+      const comes = told.isRecording === true && told.ageMs !== null && told.ageMs <= LATE_MS;
+      const fromMs = Math.max(nowMs - KEPT_MS, camera.oldest === null ? 0 : Date.parse(camera.oldest));
+      const toMs = Math.max(fromMs + MINUTE_MS, comes ? nowMs - (told.ageMs ?? 0) : nowMs);
+      const view: View = { fromMs, toMs };
       band(camera.id, view, CELLS).then(
-        (told) => setCells(told.cells),
+        (found) => setCells(found.cells),
         () => undefined, // it stays unknown
       );
     });
