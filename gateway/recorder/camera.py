@@ -257,8 +257,10 @@ class _Take:
         writer = self._writer
         changed = unit.parameter_sets is not None and self._session.tracks != self._tracks
         failed = writer is None or writer.failure is not None
-        if changed or failed or gatherer.seconds_at(unit) >= self._recorder.segment_s:
-            await self._finish(unit, "changed" if changed else "length")
+        is_long = gatherer.seconds_at(unit) >= self._recorder.segment_s
+        if changed or failed or is_long or gatherer.is_behind:
+            reason = "changed" if changed else "clock" if gatherer.is_behind else "length"
+            await self._finish(unit, reason)
             await self._begin(unit, follow_on=not failed)
         else:
             await self._hand_over(gatherer, unit)

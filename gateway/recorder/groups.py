@@ -8,7 +8,8 @@ Keeps   1. A fragment begins with a key picture, or is the rest of a group that 
            begins is our clock's to say. A camera whose ticks leave our clock by JUMP_S is cut.
         3. No access unit is left out or put in twice.
         4. Pictures that come late, because this machine or the network was busy, are no jump of the
-           camera's: they wait in TCP and come all at once. Only what stays late for LATE_MOST_S is.
+           camera's: they wait in TCP and come all at once. What stays late for LATE_MOST_S gets a
+           new time at its next key picture (is_behind), and none of it is left out for that.
 """
 
 from dataclasses import dataclass, field
@@ -50,7 +51,8 @@ class _Line:
 class Gatherer:
     """One segment's worth of gathering; begun with its first key picture.
 
-    began_ns  our UTC at that picture, and its monotonic arrival
+    began_ns   our UTC at that picture, and its monotonic arrival
+    is_behind  its pictures follow on but stay late: cut at the next key picture (keep 4)
     """
 
     def __init__(
@@ -65,6 +67,7 @@ class Gatherer:
         self._newest = first.ticks
         self._late_since_ns: int | None = None
         self._caught_up_s = 0.0
+        self.is_behind = False
         self.put(first)
 
     @property
@@ -101,7 +104,7 @@ class Gatherer:
         if abs(step_s) > JUMP_S and abs(late_s) > JUMP_S:
             return True
         if late_s <= JUMP_S:
-            self._late_since_ns = None
+            self._late_since_ns, self.is_behind = None, False
             if late_s < -JUMP_S:
                 self._caught_up_s -= late_s
             return self._caught_up_s > LATE_MOST_S
@@ -110,7 +113,8 @@ class Gatherer:
             return True  # its clock stands
         if self._late_since_ns is None:
             self._late_since_ns = unit.arrival_ns
-        return unit.arrival_ns - self._late_since_ns > LATE_MOST_S * S
+        self.is_behind = unit.arrival_ns - self._late_since_ns > LATE_MOST_S * S
+        return False
 
     def is_too_much(self, unit: AccessUnit) -> bool:
         """Whether the group has to be written before its end (keep 1)."""
