@@ -134,6 +134,8 @@ def silent(store: Path, kind: str) -> frozenset[str]:
         "SELECT alarm_id FROM (SELECT alarm_id, doc FROM alarm WHERE category = 'alarm'"
         " ORDER BY raised_seq DESC LIMIT ?) WHERE json_extract(doc, '$.kind') = ?"
     )
+    if not store.exists():
+        return frozenset()  # there never was an alarm here
     with contextlib.closing(
         sqlite3.connect(read_only(store), uri=True, isolation_level=None, timeout=WAIT_S)
     ) as db:
