@@ -108,8 +108,8 @@ def test_a_sound_configuration_is_summed_up_and_ends_with_0(folder: Path) -> Non
         "控制台 / console: http://127.0.0.1:8800",
         "警号 / siren: 没有,只靠值班屏 / none, consoles only",
         "语音 / speech: 只有提示音:campus-gateway speech / tones only: run campus-gateway speech",
-        "预案 / response plans: access, duress, electrical, equipment, fire, gas, intrusion, panic, "
-        "power, smoke, tamper, temperature, video, water",
+        "预案 / response plans: access, duress, electrical, equipment, fire, gas, intrusion, "
+        "panic, power, smoke, tamper, temperature, video, water",
         "警告 / warning: 现有设备会报 panic，但没有路由发给任何接收方 / "
         "configured devices raise panic, which no route sends to anybody",
         "警告 / warning: 没有去处的种类：duress, smoke, gas, patrol, water, electrical, "

@@ -52,7 +52,7 @@ Identifier = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._
 Name = Annotated[str, StringConstraints(max_length=MAX_NAME_CHARS), AfterValidator(_plain)]
 PathText = Annotated[str, StringConstraints(min_length=1, max_length=4096), AfterValidator(_plain)]
 EnvName = Annotated[str, AfterValidator(_env_name)]
-PlanText = Annotated[str, StringConstraints(max_length=200), AfterValidator(_plain)]
+StepText = Annotated[str, StringConstraints(max_length=200), AfterValidator(_plain)]
 UrlText = Annotated[str, StringConstraints(min_length=3, max_length=1024), AfterValidator(_plain)]
 
 _ID: Final = both(
@@ -597,8 +597,8 @@ class VideoTable(Table):
 class PlanStepTable(Table):
     """[[step]] of a response plan."""
 
-    zh: Annotated[PlanText, Field(description=_STEP)]
-    en: Annotated[PlanText, Field(description=_STEP)]
+    zh: Annotated[StepText, Field(description=_STEP)]
+    en: Annotated[StepText, Field(description=_STEP)]
     mandatory: Annotated[
         bool, Field(description=both("true：必做", "true when it must be done"))
     ] = False

@@ -15,7 +15,7 @@ import { Scene } from "../parts/scene";
 import { Since } from "../parts/time";
 import { Told, Where, factOf } from "../parts/where";
 import { go, route } from "../route";
-import { found as foundIn } from "../state/log";
+import { found as reached } from "../state/log";
 import type { Alarm } from "../state/model";
 import { isAcknowledged } from "../state/queue";
 import { clock } from "../state/time";
@@ -140,7 +140,7 @@ function TimeLine({ alarm }: { alarm: Alarm }) {
     { at: alarm.acknowledged_at ?? "", what: named("record", "alarm.acknowledged"), who: alarm.acknowledged_by ?? "" },
     { at: alarm.restored_at ?? "", what: named("record", "alarm.restored"), who: "" },
     { at: alarm.closed_at ?? "", what: `${named("record", "alarm.closed")} ${named("disp", alarm.disposition ?? "")}`, who: alarm.closed_by ?? "" },
-    ...foundIn(house.value.log, (entry) => entry.data.alarm_id === alarm.alarm_id && entry.type === "campus.alarm.repeated.v1").map((entry) => ({
+    ...reached(house.value.log, (entry) => entry.data.alarm_id === alarm.alarm_id && entry.type === "campus.alarm.repeated.v1").map((entry) => ({
       at: entry.time,
       what: named("record", "alarm.repeated"),
       who: "",
