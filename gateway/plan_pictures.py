@@ -49,7 +49,7 @@ _DRAWN: Final = frozenset(
 _INSIDE: Final = re.compile(r"#[^\s]+")
 _PICTURE: Final = re.compile(r"data:image/(png|jpeg);base64,[A-Za-z0-9+/=\s]*")
 _CSS_BAD: Final = re.compile(
-    r"""@|\\|expression|javascript|behaviou?r|-moz-binding|<|url\(\s*(?!["']?#)|image-set|src\s*:""",
+    r"""@|\\|expression|javascript|behavior|-moz-binding|<|url\(\s*(?!["']?#)|image-set|src\s*:""",
     re.IGNORECASE,
 )
 _LENGTH: Final = re.compile(r"\s*(\d{1,7}(?:\.\d{1,9})?)\s*(px|pt|pc|mm|cm|in)?\s*")
