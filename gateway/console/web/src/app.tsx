@@ -10,7 +10,7 @@ import { HealthWall } from "./screens/health";
 import { Incident } from "./screens/incident";
 import { Log } from "./screens/log";
 import { Phone } from "./screens/phone";
-import { later } from "./parts/later";
+import { fetchAll, later } from "./parts/later";
 import { SignOn, withToken } from "./screens/sign-on";
 import { wake } from "./sound/player";
 import { again, house, link } from "./stream/page";
@@ -38,8 +38,15 @@ export function App() {
   return <Signed />;
 }
 
+/** After signing on, when the first screen has its pictures. */
+const FETCH_ALL_MS = 3_000;
+
 function Signed() {
   const epoch = house.value.epoch;
+  useEffect(() => {
+    const timer = setTimeout(fetchAll, FETCH_ALL_MS);
+    return () => clearTimeout(timer);
+  }, []);
   useEffect(() => void readPlans(), [epoch]);
   useEffect(() => onAct((act) => (act === "back" || act === "map" ? (go("duty"), true) : false)), []);
   const signOff = (): void => {

@@ -3,9 +3,18 @@ import type { ComponentType } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { t } from "../words";
 
+const loads: (() => Promise<unknown>)[] = [];
+
+/** Fetch all of them in quiet: a gateway that is gone later takes no screen with it. */
+export function fetchAll(): void {
+  for (const load of loads) void load().catch(() => undefined); // whoever opens it tries again, and says so
+}
+
 /** A component that is fetched when it is first shown; what it cannot be fetched for is said, and it is tried again. */
-export function later<P extends object>(load: () => Promise<ComponentType<P>>): ComponentType<P> {
+export function later<P extends object>(fetched: () => Promise<ComponentType<P>>): ComponentType<P> {
   let kept: ComponentType<P> | null = null;
+  const load = async (): Promise<ComponentType<P>> => (kept ??= await fetched());
+  loads.push(load);
   return function Later(props: P) {
     const [Found, setFound] = useState<ComponentType<P> | null>(() => kept);
     const [isLost, setLost] = useState(false);
@@ -13,7 +22,6 @@ export function later<P extends object>(load: () => Promise<ComponentType<P>>): 
       setLost(false);
       load().then(
         (component) => {
-          kept = component;
           setFound(() => component);
         },
         () => setLost(true),
