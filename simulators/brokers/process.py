@@ -13,6 +13,7 @@ import signal
 import socket
 import subprocess
 import sys
+from abc import ABC, abstractmethod
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -59,7 +60,7 @@ def find_program(name: str, hint: str) -> Path:
     return Path(found)
 
 
-class Broker:
+class Broker(ABC):
     """A broker process that can be started, stopped, killed and started again."""
 
     name = "broker"
@@ -90,9 +91,9 @@ class Broker:
         """The process id while it lives."""
         return self._process.pid if self._process is not None and self.is_running else None
 
+    @abstractmethod
     def command(self) -> list[str]:
         """Write the broker's files and return the command that starts it."""
-        raise NotImplementedError
 
     async def __aenter__(self) -> Self:
         """Start."""

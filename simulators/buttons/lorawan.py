@@ -8,6 +8,7 @@ Keeps   Zero, false and empty are left out, as the Protobuf JSON mapping does it
 
 import base64
 import uuid
+from abc import ABC, abstractmethod
 from typing import Any
 
 from simulators.buttons.base import Device, json_message
@@ -15,7 +16,7 @@ from simulators.buttons.milesight import Sensor, Ws101
 from simulators.mqtt import Message
 
 
-class _Lorawan(Device):
+class _Lorawan(Device, ABC):
     """A sensor, its session with the network server, and the gateways that hear it.
 
     sensor         what it is; a WS101 button unless told otherwise
@@ -84,8 +85,9 @@ class _Lorawan(Device):
             content = self.sensor.decoded(self.battery_pct, self.dice, event=event)
         return self._publish(counter, base64.b64encode(data).decode(), content)
 
+    @abstractmethod
     def _publish(self, counter: int, data: str, content: dict[str, Any] | None) -> Message:
-        raise NotImplementedError
+        """Wrap a frame as this network server does."""
 
     def _new_address(self) -> str:
         return f"{self.dice.getrandbits(32):08x}"
