@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from playwright.async_api import Browser, BrowserContext, Page, async_playwright
+from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
 
 from gateway.clock import SystemClock
 from gateway.console.tokens import Role, TokenBook
@@ -32,6 +32,7 @@ from tests.console.browser import chromium
 from tests.harness import Gateway, http
 
 PATIENCE_MS: Final = 30_000
+expect.set_options(timeout=PATIENCE_MS)
 FLAGS: Final = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--mute-audio",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",

@@ -1,12 +1,13 @@
 """Floor plans in a real browser: uploaded, dragged onto, still there after a reload, undone."""
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.async_api import Page
+from playwright.async_api import Page, expect
 
 from gateway.console.tokens import Role
 from tests.console.conftest import Console
@@ -97,8 +98,8 @@ async def test_a_device_is_dragged_onto_a_plan_and_is_there_after_a_reload(tmp_p
             await open_map(page)
             again = await page.locator(PLACE).bounding_box()
             assert again is not None
-            assert "is-normal" in (await page.locator(PLACE).get_attribute("class") or "")
-            assert "<img" in (await page.locator(PLACE).get_attribute("title") or "")
+            await expect(page.locator(PLACE)).to_have_class(re.compile("is-normal"))
+            await expect(page.locator(PLACE)).to_have_attribute("title", re.compile("<img"))
             await page.get_by_role("button", name="布点").click()
             await page.get_by_role("button", name="撤销").click()
             await page.wait_for_function(
@@ -121,5 +122,5 @@ async def test_a_guard_sees_the_plan_and_moves_nothing(tmp_path: Path) -> None:
         async with looking(it, Role.GUARD) as page:
             await open_map(page)
             await page.locator(PLACE).wait_for()
-            assert "is-unknown" in (await page.locator(PLACE).get_attribute("class") or "")
-            assert await page.get_by_role("button", name="布点").count() == 0
+            await expect(page.locator(PLACE)).to_have_class(re.compile("is-unknown"))
+            await expect(page.get_by_role("button", name="布点")).to_have_count(0)

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
+from playwright.async_api import expect
 
 from tests.console.web.conftest import BUTTONS, SMOKES
 from tests.console.web.house import Desk, House, browse, now_ms
@@ -70,17 +71,17 @@ async def test_typing_a_note_loses_no_character_when_an_alarm_comes(
         if at == 12:
             await desk.page.wait_for_selector(".top button:has-text('5号门卫室')")
     box = desk.page.locator(".notes textarea")
-    assert await box.input_value() == sentence
-    assert "4号门卫室" in await desk.page.inner_text(".incident h1")
+    await expect(box).to_have_value(sentence)
+    await expect(desk.page.locator(".incident h1")).to_contain_text("4号门卫室")
     await desk.page.click(".top button:has-text('5号门卫室')")
     await desk.until("() => document.querySelector('.incident h1').innerText.includes('5号门卫室')")
-    assert await box.input_value() == ""
+    await expect(box).to_have_value("")
     await desk.page.click(".top button:has-text('4号门卫室')")
     await desk.until("() => document.querySelector('.incident h1').innerText.includes('4号门卫室')")
-    assert await box.input_value() == sentence
+    await expect(box).to_have_value(sentence)
     await box.press("Enter")
     await desk.page.wait_for_selector(f".notes li:has-text('{sentence}')")
-    assert await box.input_value() == ""
+    await expect(box).to_have_value("")
 
 
 async def test_an_acknowledgement_is_seen_elsewhere_and_in_a_race_the_second_is_told_by_name(
@@ -131,10 +132,8 @@ async def test_the_keyboard_alone_takes_an_alarm_from_its_press_to_its_end(
         await page.keyboard.press("F3")
     await page.wait_for_selector(".plan li.done >> nth=1")
     await page.keyboard.press("F9")
-    card = await page.inner_text(".card")
-    assert "示范小学" in card
-    assert "9号门卫室" in card
-    assert "0513-8012" in card
+    for words in ("示范小学", "9号门卫室", "0513-8012"):
+        await expect(page.locator(".card")).to_contain_text(words)
     await page.keyboard.press("F9")
     await page.keyboard.press("F8")
     await page.keyboard.press("2")
@@ -168,9 +167,9 @@ async def test_a_flood_is_one_line_and_no_emergency_is_folded(school: House, des
     await desk.go("#/duty")
     await desk.page.wait_for_selector(f".queue .more:has-text('{len(SMOKES)}')")
     await desk.until("() => document.querySelectorAll('.queue > li .chip.p1').length === 6")
-    assert await desk.page.locator(".queue > li").count() == 7
+    await expect(desk.page.locator(".queue > li")).to_have_count(7)
     await desk.page.click(".queue > li:has(.more) > button")
-    assert await desk.page.locator(".queue .inside li").count() == len(SMOKES)
+    await expect(desk.page.locator(".queue .inside li")).to_have_count(len(SMOKES))
 
 
 async def test_a_browser_that_may_not_sound_says_so_and_tells_the_gateway(school: House) -> None:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from playwright.async_api import expect
 
 from gateway.clock import SystemClock
 from gateway.console.tokens import Role, TokenBook
@@ -23,16 +24,16 @@ async def test_a_button_that_was_heard_becomes_a_device_and_is_undone_again(tmp_
             await page.locator(".models button", has_text="generic/json_button").first.click()
             form = page.locator(".add form").first
             fields = form.locator("input:not([type=checkbox])")
-            assert await fields.nth(3).input_value() == "new/btn-7"  # the topic that was heard
+            await expect(fields.nth(3)).to_have_value("new/btn-7")  # the topic that was heard
             await fields.nth(0).fill("btn-7")
             await fields.nth(1).fill("<img src=x onerror=alert(1)>")
             await form.locator("button[type=submit]").click()
             await page.wait_for_selector(".diff .more")
-            assert 'id = "btn-7"' in await page.locator(".diff").inner_text()
+            await expect(page.locator(".diff")).to_contain_text('id = "btn-7"')
             await page.locator(".add form.doing input").fill("加装")
             await page.locator(".add form.doing button[type=submit]").click()
             await page.wait_for_selector(".came")
-            assert "btn-7" in await page.locator(".came").inner_text()
+            await expect(page.locator(".came")).to_contain_text("btn-7")
             await school.say("new/btn-7", b"{}")
             await page.wait_for_selector(".top, .incident, .queue", timeout=60_000)
             wide = "document.documentElement.scrollWidth <= window.innerWidth + 1"
@@ -43,7 +44,8 @@ async def test_a_button_that_was_heard_becomes_a_device_and_is_undone_again(tmp_
             await page.locator(".files > label input").fill("装错了")
             await page.locator(".files button.big").click()
             await page.wait_for_selector(".files .came")
-            assert await page.locator(".files ol > li").count() == 2
+            # The list of what was is asked for once the answer is there.
+            await expect(page.locator(".files ol > li")).to_have_count(2)
             desk.fine()
         devices = (await school.gateway.get("/api/v1/devices"))["devices"]
         assert [device["id"] for device in devices] == ["btn-1"]
@@ -56,6 +58,5 @@ async def test_a_guard_is_not_shown_what_he_may_not_do(tmp_path: Path) -> None:
         token = TokenBook(store / "tokens.json", SystemClock()).create(Role.GUARD, "门卫")
         async with school.desk() as desk:
             await desk.begin(token)
-            assert await desk.page.locator("header nav button").count() > 0
-            words = await desk.page.locator("header nav").inner_text()
-            assert "安装" not in words
+            await expect(desk.page.locator("header nav button").first).to_be_visible()
+            await expect(desk.page.locator("header nav")).not_to_contain_text("安装")

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 import av
 import pytest
 import pytest_asyncio
+from playwright.async_api import expect
 
 from gateway.console import assets
 from tests.console.web.house import Desk, House
@@ -74,7 +75,7 @@ async def test_hostile_names_are_text_and_break_no_layout(desk: Desk, width: int
     for screen in SCREENS:
         await desk.go(screen)
         await desk.page.wait_for_selector(".told")
-        assert await desk.page.locator("img[src=x], .told script, .told img").count() == 0
+        await expect(desk.page.locator("img[src=x], .told script, .told img")).to_have_count(0)
         wide = await desk.page.evaluate("document.documentElement.scrollWidth")
         assert wide <= width, f"{screen} is {wide} pixels wide"
     await desk.go("#/duty")
@@ -123,7 +124,7 @@ async def test_what_is_real_stands_before_a_drill_and_sounds_like_itself(desk: D
     await tell(desk, "snapshot", snapshot(alarms=[drill]))
     await desk.page.wait_for_selector(".frame.in-drill .bar.drill")
     assert await desk.until("() => document.documentElement.dataset.sounding") == "urgent drill"
-    assert await desk.page.locator(".queue .chip.drill").count() == 1
+    await expect(desk.page.locator(".queue .chip.drill")).to_have_count(1)
     await tell(desk, "alarm", alarm(2, raised_at="2026-11-22T08:15:00.000Z"))
     await desk.page.wait_for_selector(".frame.urgent .bar.real")
     await desk.until("() => document.documentElement.dataset.sounding === 'urgent'")

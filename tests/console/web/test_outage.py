@@ -6,6 +6,7 @@ import signal
 import time
 
 import pytest
+from playwright.async_api import expect
 
 from tests.console.web.conftest import BUTTONS
 from tests.console.web.house import House
@@ -42,8 +43,8 @@ async def test_a_silent_gateway_is_told_of_and_nothing_is_missing_when_it_is_bac
             began = time.monotonic()
             await desk.page.wait_for_selector(".bar.lost")
             assert time.monotonic() - began < SLOW_S
-            assert "0513-8012" in await desk.page.inner_text(".bar.lost")
-            assert await desk.page.locator(".doing button:has-text('确认')").is_disabled()
+            await expect(desk.page.locator(".bar.lost")).to_contain_text("0513-8012")
+            await expect(desk.page.locator(".doing button:has-text('确认')")).to_be_disabled()
             await desk.page.wait_for_selector(".lamp.unknown")
             await asyncio.gather(*map(school.press, BUTTONS[1:4]))
         finally:
@@ -77,7 +78,7 @@ async def test_an_alarm_that_was_open_when_the_gateway_died_is_on_the_screen_aft
         await desk.page.fill("input[type=password]", school.tokens["张三"])
         await desk.page.click("button[type=submit]")
         await desk.page.wait_for_selector(".frame:not(.stale) .incident.p1")
-        assert "6号门卫室" in await desk.page.inner_text(".incident h1")
+        await expect(desk.page.locator(".incident h1")).to_contain_text("6号门卫室")
         assert await desk.until("() => document.documentElement.dataset.sounding") == "urgent"
         await desk.page.keyboard.press("F2")  # with the proof of the new session, not of the old
         await desk.page.wait_for_selector(".incident .state-words:has-text('张三')")
