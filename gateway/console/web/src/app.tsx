@@ -1,7 +1,7 @@
 /** The console: who is here, and which screen. */
 import { useEffect, useState } from "preact/hooks";
 import { get, me, remove, type Me } from "./api";
-import { onAct } from "./keys";
+import { useAct } from "./keys";
 import { Frame } from "./parts/frame";
 import { readPlans } from "./plans";
 import { go, route, tokenInAddress } from "./route";
@@ -48,7 +48,7 @@ function Signed() {
     return () => clearTimeout(timer);
   }, []);
   useEffect(() => void readPlans(), [epoch]);
-  useEffect(() => onAct((act) => (act === "back" || act === "map" ? (go("duty"), true) : false)), []);
+  useAct((act) => (act === "back" || act === "map" ? (go("duty"), true) : false));
   const signOff = (): void => {
     const over = (): void => {
       me.value = null;

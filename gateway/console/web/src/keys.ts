@@ -1,4 +1,6 @@
 /** The keyboard of console.md section 5. Every key has a button as well; a key in a text field is the text's. */
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
+
 export type Digit = "1" | "2" | "3" | "4" | "5";
 export type Act = "silence" | "ack" | "next" | "map" | "video" | "note" | "dispose" | "card" | "up" | "down" | "enter" | "back" | Digit;
 
@@ -26,20 +28,39 @@ const KEYS: Record<string, Act> = {
 const EVEN_WHILE_WRITING = new Set(["F2", "F3", "F4", "F6", "F7", "F8", "F9", "Escape"]);
 
 type Handler = (act: Act) => boolean;
-const handlers: Handler[] = [];
+const handlers: { place: number; handler: { current: Handler } }[] = [];
+let places = 0;
 
-/** The newest handler that returns true takes the key. Returns how to stop. */
-export function onAct(handler: Handler): () => void {
-  handlers.unshift(handler);
-  return () => {
-    const at = handlers.indexOf(handler);
-    if (at >= 0) handlers.splice(at, 1);
-  };
+/**
+ * Take keys while this part is drawn: return true for a key that was taken.
+ *
+ * Parts are numbered as they are drawn, and the last is asked first: what lies inside or on top comes before what holds it.
+ * The handler is always that of the last drawing, and stands before the next key can come: a guard may type F8 2 3 in one go.
+ */
+export function useAct(handler: Handler): void {
+  const held = useRef(handler);
+  held.current = handler;
+  const [place] = useState(() => (places += 1));
+  useLayoutEffect(() => {
+    const mine = { place, handler: held };
+    add(mine);
+    return () => void handlers.splice(handlers.indexOf(mine), 1);
+  }, []);
+}
+
+/** Take keys for as long as the page lives, after every part that is drawn. */
+export function onAct(handler: Handler): void {
+  add({ place: 0, handler: { current: handler } });
+}
+
+function add(mine: (typeof handlers)[number]): void {
+  handlers.push(mine);
+  handlers.sort((a, b) => b.place - a.place);
 }
 
 /** Do what a key does: for its button. Returns whether anybody took it. */
 export function perform(act: Act): boolean {
-  return [...handlers].some((handler) => handler(act));
+  return [...handlers].some((each) => each.handler.current(act));
 }
 
 export function isWriting(target: EventTarget | null): boolean {

@@ -1,7 +1,7 @@
 /** How an alarm ended (F8): a digit for what it was, another one for the cause. It stays within reach while it is chosen. */
-import { useEffect, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import { CAUSES, DISPOSITIONS, dispose, type Disposition } from "../deeds";
-import { onAct } from "../keys";
+import { useAct } from "../keys";
 import type { Alarm } from "../state/model";
 import { isLive } from "../stream/page";
 import { t } from "../words";
@@ -14,22 +14,18 @@ export function Disposing({ alarm, over }: { alarm: Alarm; over: () => void }) {
   };
   const choose = (chosen: Disposition): void => (chosen === "real" ? void close("real", cause) : setHow(chosen));
   const causes = how === null ? [] : Array.from({ length: CAUSES[how] }, (_, n) => t(`disp.cause.${how}.${n + 1}` as "disp.cause"));
-  useEffect(
-    () =>
-      onAct((act) => {
-        const digit = "12345".indexOf(act);
-        if (act.length !== 1 || digit < 0) return false;
-        if (how === null) {
-          const chosen = DISPOSITIONS[digit];
-          if (chosen !== undefined) choose(chosen);
-        } else {
-          const why = causes[digit];
-          if (why !== undefined) void close(how, why);
-        }
-        return true;
-      }),
-    [how, cause],
-  );
+  useAct((act) => {
+    const digit = "12345".indexOf(act);
+    if (act.length !== 1 || digit < 0) return false;
+    if (how === null) {
+      const chosen = DISPOSITIONS[digit];
+      if (chosen !== undefined) choose(chosen);
+    } else {
+      const why = causes[digit];
+      if (why !== undefined) void close(how, why);
+    }
+    return true;
+  });
   return (
     <form
       class="disposing"

@@ -1,6 +1,6 @@
 /** What cameras see and saw of an incident: live, from ten seconds before on, and the moment itself. F6 enlarges one after another. */
 import { useEffect, useState } from "preact/hooks";
-import { onAct } from "../keys";
+import { useAct } from "../keys";
 import type { Alarm } from "../state/model";
 import { gatewayNow, house } from "../stream/page";
 import { t } from "../words";
@@ -25,16 +25,12 @@ export function Scene({ alarm }: { alarm: Alarm }) {
   const camera = alarm.cameras[0];
   const others = alarm.cameras.slice(1, 1 + OTHERS_MOST);
   const count = camera === undefined ? 0 : 2 + others.length;
-  useEffect(
-    () =>
-      onAct((act) => {
-        if (act === "back" && large >= 0) setLarge(-1);
-        else if (act === "video" && count > 0) setLarge(large + 1 >= count ? -1 : large + 1);
-        else return false;
-        return true;
-      }),
-    [large, count],
-  );
+  useAct((act) => {
+    if (act === "back" && large >= 0) setLarge(-1);
+    else if (act === "video" && count > 0) setLarge(large + 1 >= count ? -1 : large + 1);
+    else return false;
+    return true;
+  });
   if (camera === undefined) return <p class="quiet scene">{t("video.none")}</p>;
   const reason = `alarm ${alarm.alarm_id}`;
   const is = (n: number): string => (large === n ? "picture large" : "picture");

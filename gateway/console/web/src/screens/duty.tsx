@@ -1,8 +1,8 @@
 /** G1: what waits, where it is, and whether everything else can be believed. */
-import { useEffect, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import { queue } from "../alarms";
 import { acknowledge } from "../deeds";
-import { onAct } from "../keys";
+import { useAct } from "../keys";
 import { Still } from "../parts/camera";
 import { Card } from "../parts/card";
 import { later } from "../parts/later";
@@ -25,23 +25,19 @@ export function Duty() {
   const [isMap, setMap] = useState(false);
   const at = Math.min(chosen, Math.max(found.length - 1, 0));
   const open = (alarm: Alarm): void => go("incident", alarm.alarm_id);
-  useEffect(
-    () =>
-      onAct((act) => {
-        const line = found[at];
-        if (act === "up") setChosen(Math.max(0, at - 1));
-        else if (act === "down") setChosen(Math.min(found.length - 1, at + 1));
-        else if (act === "enter" && line !== undefined) open(line.first);
-        else if (act === "ack") void topmost();
-        else if (act === "card") setCard(!isCard);
-        else if (act === "map") setMap(!isMap);
-        else if (act === "back" && isCard) setCard(false);
-        else if (["next", "note", "dispose", "video"].includes(act) && line !== undefined) open(line.first);
-        else return false;
-        return true;
-      }),
-    [found, at, isCard, isMap],
-  );
+  useAct((act) => {
+    const line = found[at];
+    if (act === "up") setChosen(Math.max(0, at - 1));
+    else if (act === "down") setChosen(Math.min(found.length - 1, at + 1));
+    else if (act === "enter" && line !== undefined) open(line.first);
+    else if (act === "ack") void topmost();
+    else if (act === "card") setCard(!isCard);
+    else if (act === "map") setMap(!isMap);
+    else if (act === "back" && isCard) setCard(false);
+    else if (["next", "note", "dispose", "video"].includes(act) && line !== undefined) open(line.first);
+    else return false;
+    return true;
+  });
   return (
     <div class={isMap ? "duty with-map" : "duty"}>
       <section class="waiting">

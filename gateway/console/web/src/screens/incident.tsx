@@ -1,7 +1,7 @@
 /** G2: one incident, one screen, one next step. */
-import { useEffect, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import { acknowledge, step } from "../deeds";
-import { onAct } from "../keys";
+import { useAct } from "../keys";
 import { Card } from "../parts/card";
 import { Chip, StateWords } from "../parts/chip";
 import { Disposing } from "../parts/disposing";
@@ -45,25 +45,21 @@ function Open({ alarm }: { alarm: Alarm }) {
   const [disposing, setDisposing] = useState(false);
   const [isCard, setCard] = useState(false);
   const isClosed = alarm.closed_at !== null;
-  useEffect(
-    () =>
-      onAct((act) => {
-        if (act === "ack") void acknowledge(alarm);
-        else if (act === "dispose") setDisposing(!isClosed);
-        else if (act === "card") setCard(!isCard);
-        else if (act === "note") writeNote();
-        else if (act === "next") {
-          const todo = next(alarm);
-          if (todo !== null && !isClosed) void step(alarm, todo.number, "");
-        } else if (act === "back") {
-          if (disposing) setDisposing(false);
-          else if (isCard) setCard(false);
-          else go("duty");
-        } else return false;
-        return true;
-      }),
-    [alarm, disposing, isCard],
-  );
+  useAct((act) => {
+    if (act === "ack") void acknowledge(alarm);
+    else if (act === "dispose") setDisposing(!isClosed);
+    else if (act === "card") setCard(!isCard);
+    else if (act === "note") writeNote();
+    else if (act === "next") {
+      const todo = next(alarm);
+      if (todo !== null && !isClosed) void step(alarm, todo.number, "");
+    } else if (act === "back") {
+      if (disposing) setDisposing(false);
+      else if (isCard) setCard(false);
+      else go("duty");
+    } else return false;
+    return true;
+  });
   return (
     <article class={`incident p${alarm.priority}${alarm.mode === "live" ? "" : " drill"}`}>
       <Title alarm={alarm} />

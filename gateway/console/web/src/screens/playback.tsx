@@ -3,7 +3,7 @@ import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import "../style/playback.css";
 import { me, save } from "../api";
 import { tried, trouble } from "../deeds";
-import { isWriting, onAct } from "../keys";
+import { isWriting, useAct } from "../keys";
 import { words } from "../parts/camera";
 import { Told } from "../parts/where";
 import { Axis, Band, moment } from "../playback/band";
@@ -84,13 +84,11 @@ function Open({ all }: { all: readonly CameraRow[] }) {
     i: () => setMarks({ ...marks, fromMs: atMs }),
     o: () => setMarks({ ...marks, toMs: atMs }),
   });
-  useEffect(() =>
-    onAct((act) => {
-      if (act !== "1" && act !== "2" && act !== "3" && act !== "4") return false;
-      level(Number(act) - 1);
-      return true;
-    }),
-  );
+  useAct((act) => {
+    if (act !== "1" && act !== "2" && act !== "3" && act !== "4") return false;
+    level(Number(act) - 1);
+    return true;
+  });
   return (
     <article class="playback">
       <Choice all={all} chosen={chosen} choose={setChosen} />
