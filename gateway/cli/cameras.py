@@ -1,7 +1,7 @@
 """The command that looks for cameras: `campus-gateway scan cameras`.
 
 Owns    its options and exit codes; what it does is gateway.commission.cameras.
-Needs   cli_parts; gateway.commission is imported inside the command (see cli.py).
+Needs   parts; gateway.commission is imported inside the command (see root.py).
 Keeps   The result goes to stdout, progress and advice to stderr; nothing is written to a camera.
 """
 
@@ -12,7 +12,7 @@ from typing import Annotated, Final
 
 import typer
 
-from gateway.cli_parts import EXIT_FAILED, advise, say
+from gateway.cli.parts import EXIT_FAILED, advise, say
 from gateway.clock import SystemClock
 from gateway.errors import LinkDown
 
@@ -50,7 +50,7 @@ def scan_cameras(
     as_json: Annotated[bool, typer.Option("--json", help="给程序读 / for programs")] = False,
 ) -> None:
     """Look for cameras without changing anything."""
-    from gateway.commission import cameras  # noqa: PLC0415 see cli.py
+    from gateway.commission import cameras  # noqa: PLC0415 see root.py
 
     if interface is not None:
         try:

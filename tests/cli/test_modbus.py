@@ -15,7 +15,7 @@ from gateway.cli import main
 from simulators.modbus import Line, Unit
 from simulators.modbus.model import Model
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parent.parent.parent
 UPS = ROOT / "config" / "profiles" / "power" / "kstar_ups.toml"
 
 GATEWAY = """\

@@ -1,7 +1,7 @@
 """The commands that talk to a Modbus bus themselves: scan and probe.
 
 Owns    their options and exit codes; what they do is gateway.commission's.
-Needs   cli_parts; gateway.commission is imported inside the commands (see cli.py).
+Needs   parts; gateway.commission is imported inside the commands (see root.py).
 Keeps   1. The result goes to stdout, progress and advice to stderr.
         2. Nothing is written to a device by any of them.
 """
@@ -15,8 +15,8 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from gateway import cli_modbus_text as text
-from gateway.cli_parts import (
+from gateway.cli import modbus_text as text
+from gateway.cli.parts import (
     EXIT_FAILED,
     EXIT_INTERRUPTED,
     ConfigFolder,
@@ -75,7 +75,7 @@ def scan_modbus(  # noqa: PLR0913 one for each option
     as_json: Annotated[bool, typer.Option("--json", help="给程序读 / for programs")] = False,
 ) -> None:
     """Look at a bus without changing anything."""
-    from gateway.commission import scan_text  # noqa: PLC0415 see cli.py
+    from gateway.commission import scan_text  # noqa: PLC0415 see root.py
     from gateway.commission.scan import Scan  # noqa: PLC0415
 
     settings = _settings(url)

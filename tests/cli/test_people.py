@@ -11,7 +11,7 @@ from gateway.clock import SystemClock
 from gateway.console.first_code import DIGITS, FirstCode
 from gateway.console.people import PeopleBook
 from gateway.console.tokens import Role
-from tests.test_cli import GATEWAY
+from tests.cli.test_root import GATEWAY
 
 
 class Machine:

@@ -1,7 +1,7 @@
 """The commands of `campus-gateway simulate`: be a device in the field, for demo and hand-over.
 
 Owns    `simulate press` (MQTT), `simulate modbus` and `simulate camera` (the demo's devices).
-Needs   cli_parts; the simulators by name, when a command runs.
+Needs   parts; the simulators by name, when a command runs.
 """
 
 import asyncio
@@ -11,8 +11,8 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from gateway import cli_text as text
-from gateway.cli_parts import EXIT_FAILED, advise, load
+from gateway.cli import text
+from gateway.cli.parts import EXIT_FAILED, advise, load
 from gateway.clock import SystemClock
 
 MAX_PRESSES: Final = 1000

@@ -16,8 +16,8 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from gateway import cli_evidence
-from gateway.cli_parts import EXIT_FAILED, ConfigFolder, advise, load
+from gateway.cli import evidence
+from gateway.cli.parts import EXIT_FAILED, ConfigFolder, advise, load
 from gateway.clock import SystemClock
 
 ROLES: Final = ("guard", "leader", "installer", "admin", "viewer", "auditor")
@@ -89,7 +89,7 @@ def add(
     duress = asked.new("胁迫 PIN，可空 / PIN under duress, may be empty", may_be_empty=True)
     with _refusing():
         made = book.add(name, tokens.Role(role), secret, duress)
-    cli_evidence.note(store, "person.add", name, role=role)
+    evidence.note(store, "person.add", name, role=role)
     typer.echo(made.id)
 
 
@@ -106,7 +106,7 @@ def remove(config: ConfigFolder, name: Name) -> None:
     store, book = _book(config)
     person = _known(book, name)
     book.remove(person.id)
-    cli_evidence.note(store, "person.remove", name)
+    evidence.note(store, "person.remove", name)
     if not book.list():
         advise(
             "已没有人员：服务会打印新的首次设置码",
@@ -121,7 +121,7 @@ def pin(config: ConfigFolder, name: Name) -> None:
     person = _known(book, name)
     with _refusing():
         book.set_secret(name, _Asked().new("新 PIN 或密码 / new PIN or password"))
-    cli_evidence.note(store, "person.secret", name)
+    evidence.note(store, "person.secret", name)
     if person.duress:
         advise("胁迫 PIN 已取消，请重设", "the PIN under duress is gone: set it anew")
 
@@ -141,7 +141,7 @@ def duress(config: ConfigFolder, name: Name) -> None:
     with _refusing():
         book.set_secret(name, usual, fresh)
     # The trail says the same for any change of a PIN: who reads it does not learn who has one.
-    cli_evidence.note(store, "person.secret", name)
+    evidence.note(store, "person.secret", name)
 
 
 @people_app.command("first-code", help=FIRST)
@@ -153,7 +153,7 @@ def first_code(config: ConfigFolder) -> None:
         raise typer.Exit(EXIT_FAILED)
     codes: Any = importlib.import_module("gateway.console.first_code")
     typer.echo(codes.FirstCode(store).fresh())
-    cli_evidence.note(store, "person.first_code", "console")
+    evidence.note(store, "person.first_code", "console")
 
 
 class _Asked:
@@ -200,7 +200,7 @@ def _book(config: Path) -> tuple[Path, Any]:
     return store, people.PeopleBook(store / "people.json", SystemClock())
 
 
-def _known(book: Any, name: str) -> Any:  # noqa: ANN401 see cli_parts.load
+def _known(book: Any, name: str) -> Any:  # noqa: ANN401 see parts.load
     person = book.named(name)
     if person is None:
         advise("没有此人：用 person list 查看", "there is no such person: see person list")

@@ -1,6 +1,6 @@
 """`campus-gateway speech`: makes the spoken alarm texts of a site.
 
-Needs   cli_parts; gateway.spoken is imported inside (see cli.py).
+Needs   parts; gateway.spoken is imported inside (see root.py).
 """
 
 import importlib
@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import typer
 
-from gateway.cli_parts import EXIT_FAILED, ConfigFolder, advise, load, say
+from gateway.cli.parts import EXIT_FAILED, ConfigFolder, advise, load, say
 
 SPEECH: Final = """\
 生成语音:每个报警点一条中文一条英文,说出地点、设备和警情;设备改名或增减后再运行一次。
@@ -45,7 +45,7 @@ def speech(config: ConfigFolder) -> None:
         raise typer.Exit(EXIT_FAILED)
 
 
-def summary(config: Any) -> list[str]:  # noqa: ANN401 see cli_parts.load
+def summary(config: Any) -> list[str]:  # noqa: ANN401 see parts.load
     """Say in `check` what the guard room hears."""
     siren, player = config.console.siren, config.console.player
     sounds = ([f"{siren.device}/{siren.on}"] if siren else []) + ([player[0]] if player else [])

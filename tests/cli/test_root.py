@@ -14,7 +14,7 @@ from gateway.cli import main
 from gateway.store import Store
 from simulators.brokers import Mosquitto, MosquittoSettings, free_port
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parent.parent.parent
 
 GATEWAY = """\
 [site]

@@ -1,7 +1,7 @@
 """The command that turns a point list into devices: import.
 
 Owns    its options and exit codes; reading and judging rows is gateway.pointlist's.
-Needs   cli_parts; gateway.pointlist and gateway.config are imported inside (see cli.py).
+Needs   parts; gateway.pointlist and gateway.config are imported inside (see root.py).
 Keeps   Every row that is not taken is printed with its number and why, before anything is written.
 """
 
@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from gateway.cli_parts import EXIT_FAILED, ConfigFolder, say, shelf
+from gateway.cli.parts import EXIT_FAILED, ConfigFolder, say, shelf
 
 MAX_TOLD = 500
 """Rows that are told one by one; then only how many there are."""
@@ -51,7 +51,7 @@ def import_list(  # noqa: PLR0913 one for each option
     ] = False,
 ) -> None:
     """Read a list, report every row that does not fit, write the others."""
-    from gateway import pointlist  # noqa: PLC0415 see cli.py
+    from gateway import pointlist  # noqa: PLC0415 see root.py
     from gateway.pointlist.job import IDENTIFIER  # noqa: PLC0415
 
     name = out or file.stem
@@ -86,7 +86,7 @@ def import_list(  # noqa: PLR0913 one for each option
         raise typer.Exit(EXIT_FAILED)
 
 
-def _profile(config: Path, profile_id: str) -> Any:  # noqa: ANN401 a Profile, see cli_parts.load
+def _profile(config: Path, profile_id: str) -> Any:  # noqa: ANN401 a Profile, see parts.load
     profiles = shelf(config)
     found = profiles.get(profile_id)
     if found is None:

@@ -1,7 +1,7 @@
 """`campus-gateway export` and `verify --package`: evidence made and checked by a person.
 
 Owns    the words and the file that is written; what a package is, is gateway.evidence's.
-Needs   cli_parts; gateway.evidence is imported inside the commands (see cli.py).
+Needs   parts; gateway.evidence is imported inside the commands (see root.py).
 Keeps   1. The file appears under its name whole and synced, or not at all, and never over another.
         2. The export is handed in to the audit trail before the file has its name.
         3. Ctrl-C and a SIGTERM leave nothing behind.
@@ -20,7 +20,7 @@ from typing import Annotated, Any, BinaryIO, Final
 
 import typer
 
-from gateway.cli_parts import EXIT_FAILED, EXIT_INTERRUPTED, ConfigFolder, advise, load, say
+from gateway.cli.parts import EXIT_FAILED, EXIT_INTERRUPTED, ConfigFolder, advise, load, say
 from gateway.clock import SystemClock
 
 NO_REASON: Final = "未说明 not stated"

@@ -1,6 +1,6 @@
 r"""What `campus-gateway --help` says: Chinese first, English second, with examples to copy.
 
-Owns    the texts and nothing else; cli.py says which command each belongs to. In a paragraph that
+Owns    the texts and nothing else; root.py says which command each belongs to. In a paragraph that
         begins with \b the line breaks are kept.
 """
 

@@ -2,7 +2,7 @@
 
 Owns    the group: the recorder itself is its callback, so that `video --config DIR` stays what it
         is; one command below it for each thing a person decides about recordings.
-Needs   cli_parts; gateway.recorder is imported inside the commands (see cli.py).
+Needs   parts; gateway.recorder is imported inside the commands (see root.py).
 Keeps   A command changes nothing behind the back of the video process: it asks it.
 """
 
@@ -14,8 +14,8 @@ from typing import Annotated, Any
 
 import typer
 
-from gateway import cli_text as text
-from gateway.cli_parts import EXIT_CONFIG, EXIT_FAILED, ConfigFolder, advise, load, say
+from gateway.cli import text
+from gateway.cli.parts import EXIT_CONFIG, EXIT_FAILED, ConfigFolder, advise, load, say
 from gateway.clock import SystemClock
 
 video_app = typer.Typer(invoke_without_command=True, help=text.VIDEO)
