@@ -226,8 +226,7 @@ class _Take:
         self._writer: SegmentWriter | None = None
         self._gatherer: Gatherer | None = None
         self._tracks: tuple[Track, ...] = ()
-        self._began_ns = 0
-        self._video: int | None = None
+        self._off_s = 0.0
 
     async def unit(self, unit: AccessUnit) -> None:
         """Take one unit, and cut where it has to be."""
@@ -294,8 +293,15 @@ class _Take:
         except NoVolume:
             self._gatherer = self._writer = None
             raise
-        self._tracks, self._began_ns = tracks, began_ns
-        self._gatherer = Gatherer(tracks, unit, began_ns, unit.arrival_ns)
+        self._tracks = tracks
+        self._gatherer = Gatherer(
+            tracks,
+            unit,
+            began_ns,
+            unit.arrival_ns,
+            late_s=(arrived_ns - began_ns) / 1e9,
+            off_s=self._off_s if follow_on and began_ns == kept else 0.0,
+        )
 
     async def _hand_over(self, gatherer: Gatherer, until: AccessUnit | None) -> None:
         writer = self._writer
@@ -313,6 +319,7 @@ class _Take:
         if writer is None or gatherer is None:
             return
         await self._hand_over(gatherer, until)
+        self._off_s = gatherer.off_s
         self._writer = self._gatherer = None
         writer.begin_seal(reason)
 

@@ -1,5 +1,7 @@
 """When a camera's clock has left ours, and when pictures are only late."""
 
+import random
+
 import pytest
 
 from gateway.links.rtsp.unit import AccessUnit
@@ -70,3 +72,35 @@ def test_a_clock_that_stands_is_cut_at_the_next_key_picture() -> None:
 def test_a_clock_that_runs_twice_as_fast_is_cut_in_the_end() -> None:
     [first, *_] = jumps(begun(), [(2 * n / FPS, n / FPS) for n in range(1, 1000)])
     assert first < 4 * (LATE_MOST_S + JUMP_S)
+
+
+@pytest.mark.parametrize("drift_ppm", [-300, -50, 0, 50, 300])
+def test_a_camera_whose_crystal_is_off_is_led_back_and_never_leaps(drift_ppm: int) -> None:
+    """Six hours of it; pictures come up to 0.4 s late, as a network has it."""
+    jitter = random.Random(7)
+    began_ns, off_s, worst_s = 0, 0.0, 0.0
+    gatherer: Gatherer | None = None
+    for key in range(6 * 1800):
+        arrival_s = 2.0 * key + jitter.random() * 0.4
+        unit = picture(2.0 * key * (1 + drift_ppm / 1e6), arrival_s, is_key=True)
+        if gatherer is not None:
+            assert not gatherer.has_jumped(unit)
+            end_ns = gatherer.take(unit).end_ns
+            if gatherer.seconds_at(unit) < 60:
+                gatherer.put(unit)
+                continue
+            began_ns, off_s = end_ns, gatherer.off_s
+            worst_s = max(worst_s, abs(began_ns / SECOND_NS - 2.0 * key))
+        late_s = arrival_s - began_ns / SECOND_NS
+        at_ns = round(arrival_s * SECOND_NS)
+        gatherer = Gatherer(TRACKS, unit, began_ns, at_ns, late_s=late_s, off_s=off_s)
+    assert worst_s < 0.3
+
+
+def test_a_stretched_segment_says_so_in_its_pictures_and_in_its_end_alike() -> None:
+    first = picture(0, 0, is_key=True)
+    plain, slewed = (Gatherer(TRACKS, first, 0, 0, off_s=off_s) for off_s in (0.0, 0.3))
+    after = picture(2.0, 2.0, is_key=True)
+    assert plain.take(after).end_ns == 2 * SECOND_NS
+    assert slewed.take(after).end_ns == 2 * SECOND_NS + 1_000_000
+    assert slewed.seconds_at(after) == pytest.approx(2.001)
