@@ -54,7 +54,7 @@ class Worker:
     fault     raises a fault of the gateway, or ends it
     """
 
-    def __init__(  # noqa: PLR0913 built in one place, app.py
+    def __init__(  # noqa: PLR0913 built in one place, house.py
         self,
         *,
         name: str,
