@@ -26,9 +26,7 @@ _LINE_COLUMN: Final = re.compile(r"line (\d+), column (\d+)")
 def read_toml(path: Path, inspection: Inspection) -> dict[str, Any] | None:
     """Return the tables of one file; None when it cannot be read, and the fault is noted."""
     spot = Spot(str(path))
-    raw = inspection.instead.get(path)
-    if raw is None:
-        raw = _read(path, spot, MAX_TOML_BYTES, inspection)
+    raw = _read(path, spot, MAX_TOML_BYTES, inspection)
     if raw is None:
         return None
     try:
@@ -137,6 +135,8 @@ def _from_file(path: Path, spot: Spot, inspection: Inspection) -> str | None:
 
 def _read(path: Path, spot: Spot, most_bytes: int, inspection: Inspection) -> bytes | None:
     expected = both("网关用户可读的文件", "a file that the gateway's user can read")
+    if path in inspection.instead:
+        return inspection.instead[path]
     try:
         if stat.S_ISREG(path.stat().st_mode):
             with path.open("rb") as file:

@@ -100,6 +100,14 @@ class Spot:
         return spot
 
 
+class Pieces(list[Any]):
+    """Entries of one array of tables that stand in several files; spots has where each does."""
+
+    def __init__(self, entries: Iterable[Any], spots: Iterable[Spot]) -> None:
+        super().__init__(entries)
+        self.spots = list(spots)
+
+
 class Inspection:
     """Everything wrong that was found so far in one configuration folder.
 
@@ -155,10 +163,11 @@ class Inspection:
             return []
         found = []
         for index, entry in enumerate(raw):
+            here = raw.spots[index] if isinstance(raw, Pieces) else spot.item(index)
             if isinstance(entry, Mapping):
-                found.append((entry, spot.item(index)))
+                found.append((entry, here))
             else:
-                self.fault(spot.item(index), written(entry), both("一个表", "a table"))
+                self.fault(here, written(entry), both("一个表", "a table"))
         return found
 
     def unknown_key(self, spot: Spot, key: str, known: Iterable[str]) -> None:

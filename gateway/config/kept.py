@@ -38,6 +38,7 @@ class Kept:
     number  grows by one with each change · file  which file, relative to the folder
     before  what it held; None when it was not there · after_sha  SHA-256 of what it held then
     at_ns   when, UTC · who, why  of the person; what  a few words of the change itself
+    version of all files before it; "" in copies of older gateways
     """
 
     number: int
@@ -48,6 +49,7 @@ class Kept:
     who: str
     why: str
     what: str
+    version: str = ""
 
 
 class KeptCopies:
@@ -112,6 +114,7 @@ class KeptCopies:
                 who=str(said["who"]),
                 why=str(said["why"]),
                 what=str(said["what"]),
+                version=str(said.get("version", "")),
             )
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return None

@@ -99,7 +99,7 @@ def named(
         return numbered
     first = names.setdefault(name, numbered)
     if first is numbered:
-        return root.item(name)
+        return Spot(numbered.file, root.item(name).key)
     inspection.fault(
         numbered.child("name"),
         both(f"`{name}` 已被 {first.key} 用了", f"`{name}` is already used by {first.key}"),

@@ -1,6 +1,7 @@
 """Reads an installation's folder and checks it as a whole.
 
-Owns    the order of the walk: gateway.toml, profiles, devices, then what concerns all of them.
+Owns    the order of the walk: gateway.toml and gateway.d, profiles, devices, then what concerns all
+        of them.
 Needs   the other files of this package and gateway.profile.
 Keeps   1. Nothing is started from a configuration with a fault (promise 11): ConfigError carries
            every fault of every file, sorted by file in the order an installer would open them.
@@ -20,6 +21,7 @@ from gateway.config.guardroom import check_contacts, check_player, check_siren
 from gateway.config.inspection import Inspection, Spot, both
 from gateway.config.interlocks import Known, check_interlocks
 from gateway.config.links import check_links, is_loopback, listen_address
+from gateway.config.more import with_more
 from gateway.config.plans import read_plans
 from gateway.config.receivers import check_routes, check_uplinks
 from gateway.config.settings import (
@@ -60,8 +62,8 @@ def load_config(
 ) -> Config:
     """Return the checked configuration of a folder.
 
-    folder  holds gateway.toml, devices.toml and/or devices.d/*.toml, and optionally profiles/,
-            whose files override shipped profiles of the same id
+    folder  holds gateway.toml, devices.toml and/or devices.d/*.toml, and optionally gateway.d/
+            (more.py), plans/, and profiles/, whose files override shipped profiles of the same id
     untried  let profiles of doubtful origin pass: only for what looks and never raises an alarm
     instead  what some of its files would hold, by path: judged as if they were written (edit.py)
     raises  ConfigError with every fault that was found in all files
@@ -76,7 +78,8 @@ def load_config(
         raise ConfigError(inspection.faults)
     gateway = read_toml(folder / "gateway.toml", inspection)
     shelf = _shelf(folder, inspection)
-    head = _Head(gateway or {}, Spot(str(folder / "gateway.toml")), inspection)
+    whole, places = with_more(folder, gateway or {}, inspection)
+    head = _Head(whole, Spot(str(folder / "gateway.toml")), inspection, places)
     if gateway is not None:
         head.read()
     links = head.link_kinds if gateway is not None else None
@@ -91,9 +94,7 @@ def load_config(
     interlocks = check_interlocks(
         (gateway or {}).get("interlock"), spot.child("interlock"), known, shelf, inspection
     )
-    siren = check_siren(
-        head.siren, spot.child("console").child("siren"), known, shelf, interlocks, inspection
-    )
+    siren = check_siren(head.siren, places["siren"], known, shelf, interlocks, inspection)
     plans = read_plans(folder, inspection)
     if inspection.faults or head.site is None or head.store is None:
         raise ConfigError(inspection.faults)
@@ -124,9 +125,16 @@ def load_config(
 class _Head:
     """What gateway.toml says, table by table; a table that does not hold leaves its default."""
 
-    def __init__(self, raw: Mapping[str, Any], spot: Spot, inspection: Inspection) -> None:
+    def __init__(
+        self,
+        raw: Mapping[str, Any],
+        spot: Spot,
+        inspection: Inspection,
+        places: Mapping[str, Spot],
+    ) -> None:
         self._raw = raw
         self._spot = spot
+        self._places = places
         self._inspection = inspection
         self.site: Site | None = None
         self.store: StoreSettings | None = None
@@ -215,7 +223,7 @@ class _Head:
         cert = existing_file(table.cert, spot.child("cert"), inspection)
         key = private_file(table.key, spot.child("key"), inspection)
         self.siren = table.siren
-        player = check_player(table.player, spot.child("player"), inspection)
+        player = check_player(table.player, self._places["player"], inspection)
         if (table.cert is None) != (table.key is None):
             inspection.fault(
                 spot.child("key" if table.key is None else "cert"),

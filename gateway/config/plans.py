@@ -29,7 +29,9 @@ def read_plans(folder: Path, inspection: Inspection) -> Plans:
     """Return every plan by its kind; the site's own are in folder/plans."""
     plans: dict[Kind, Plan] = {}
     for place in (shipped_plans(), folder / "plans"):
-        for path in sorted(place.glob("*.toml"))[: MAX_FILES + 1] if place.is_dir() else ():
+        found = set(place.glob("*.toml")) if place.is_dir() else set()
+        found |= {path for path in inspection.instead if path.parent == place}
+        for path in sorted(found)[: MAX_FILES + 1]:
             plan = _read(path, inspection)
             if plan is not None:
                 plans[plan.kind] = plan
@@ -47,6 +49,8 @@ def _read(path: Path, inspection: Inspection) -> Plan | None:
         )
         return None
     raw = read_toml(path, inspection)
+    if raw is not None and not raw:
+        return None  # as good as not there: what undoing a site's first plan leaves
     table = None if raw is None else inspection.table(PlanFile, raw, spot)
     if table is None:
         return None
