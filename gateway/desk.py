@@ -8,27 +8,23 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Protocol
 
-import orjson
-
 from gateway.audit import Entry
 from gateway.clock import Clock
 from gateway.console import desk as console
 from gateway.console.tokens import Identity
 from gateway.delivery import Worker
-from gateway.events import Device, Nature, Scalar
+from gateway.events import Device, Scalar
 from gateway.intake import Intake
-from gateway.judge import PointNow
+from gateway.rows import Row, alarm_row, delivery_row, lamp_row, point_row, time_of
 from gateway.rules.alarm import Alarm
 from gateway.rules.book import NoSuchAlarm, WrongState
 from gateway.rules.ledger import Ledger
-from gateway.store import STATES, DeliveryRow, Sealed, Store, rfc3339, seq_of
+from gateway.store import STATES, DeliveryRow, Sealed, Store, seq_of
 
-STALE_S: Final = 3600.0
 NO_ROOM_BYTES: Final = 1024 * 1024
 """With less than this and no reserve left, alarms cannot be promised to be stored."""
 _NO_RECORD: Final = frozenset({"too_often", "starting"})
 """Commands that were turned away before anybody looked at them: no record, and no entry."""
-Row = dict[str, Any]
 
 
 class Orders(Protocol):
@@ -126,7 +122,7 @@ class FrontDesk:
             return None
         alarm = Alarm.from_doc(rows[0][0])
         lamps = await self._lamps([alarm.raised_seq])
-        return _alarm_row(alarm, lamps.get(alarm.raised_seq, []))
+        return alarm_row(alarm, lamps.get(alarm.raised_seq, []))
 
     async def alarms(self, *, open_only: bool, limit: int) -> list[Row]:
         """See Desk."""
@@ -153,7 +149,7 @@ class FrontDesk:
             )
         found = [Alarm.from_doc(doc) for (doc,) in rows]
         lamps = await self._lamps([alarm.raised_seq for alarm in found])
-        return [_alarm_row(alarm, lamps.get(alarm.raised_seq, [])) for alarm in found]
+        return [alarm_row(alarm, lamps.get(alarm.raised_seq, [])) for alarm in found]
 
     async def _lamps(self, seqs: Sequence[int]) -> dict[int, list[Row]]:
         """Deliveries of some records, by sequence number."""
@@ -167,19 +163,10 @@ class FrontDesk:
                 f" WHERE receiver IN ({self._numbers}) AND seq IN ({marks})"
             )
             rows = await self._store.read(sql, *some)
-            for seq, receiver, state, attempts, at_ns, reference, reason in rows:
+            for seq, receiver, *lamp in rows:
                 worker = self._workers.get(receiver)
                 if worker is not None:
-                    lamps.setdefault(seq, []).append(
-                        {
-                            "receiver": worker.name,
-                            "state": STATES[state],
-                            "reference": reference or "",
-                            "reason": reason or "",
-                            "attempts": attempts,
-                            "at": _time(at_ns),
-                        }
-                    )
+                    lamps.setdefault(seq, []).append(lamp_row(worker.name, *lamp))
         return lamps
 
     async def deliveries(self, state: str | None, limit: int) -> list[Row]:
@@ -194,26 +181,15 @@ class FrontDesk:
             " ORDER BY d.seq DESC LIMIT ?"
         )
         rows = await self._store.read(sql, limit)
-        found = []
-        for seq, receiver, code, attempts, reference, reason, at_ns, stored_ns, body in rows:
-            record = orjson.loads(body)
-            worker = self._workers.get(receiver)
-            found.append(
-                {
-                    "id": record["id"],
-                    "seq": seq,
-                    "type": record["type"],
-                    "kind": record["data"].get("kind") or "",
-                    "receiver": worker.name if worker else f"({receiver})",
-                    "state": STATES[code],
-                    "attempts": attempts,
-                    "reference": reference or "",
-                    "reason": reason or "",
-                    "stored_at": rfc3339(stored_ns),
-                    "answered_at": _time(at_ns),
-                }
-            )
-        return found
+        return [
+            delivery_row(seq, self._name_of(receiver), *delivery)
+            for seq, receiver, *delivery in rows
+        ]
+
+    def _name_of(self, receiver: int) -> str:
+        """A receiver's name; one that is no longer in the configuration has its number left."""
+        worker = self._workers.get(receiver)
+        return worker.name if worker else f"({receiver})"
 
     def devices(self) -> list[Row]:
         """See Desk."""
@@ -228,9 +204,9 @@ class FrontDesk:
                 "family": device.family,
                 "link": device.link,
                 "state": watches[device.id].state,
-                "last_seen": _time(watches[device.id].utc_ns),
+                "last_seen": time_of(watches[device.id].utc_ns),
                 "points": [
-                    self._point(device, point.name, now, now_ns)
+                    point_row(point, now, watches[device.id].state, now_ns)
                     for point, now in self._intake.judge.device_points(device)
                 ],
                 "commands": [] if self._orders is None else self._orders.rows(device.id),
@@ -238,31 +214,13 @@ class FrontDesk:
             for device in self._devices
         ]
 
-    def _point(self, device: Device, name: str, now: PointNow | None, now_ns: int) -> Row:
-        point = device.points[name]
-        state = self._intake.judge.supervision.watches[device.id].state
-        heard = now is not None and now.at_ns > 0
-        quality = "unknown"
-        if heard and now is not None:
-            stale = point.nature is Nature.MEASUREMENT and now_ns - now.at_ns > STALE_S * 1e9
-            quality = "good" if state == "online" and not stale else "stale"
-        return {
-            "name": name,
-            "kind": str(point.kind),
-            "active": now.machine.active if now is not None and quality != "unknown" else None,
-            "value": now.value if now is not None else None,
-            "unit": point.unit,
-            "quality": quality,
-            "at": _time(now.at_ns) if heard and now is not None else None,
-        }
-
     def receivers(self) -> list[Row]:
         """See Desk."""
         rows = []
         for worker in self._workers.values():
             row = worker.snapshot()
             row["kind"] = self._kinds[worker.name]
-            row["last_receipt_at"] = _time(row.pop("last_receipt_ns"))
+            row["last_receipt_at"] = time_of(row.pop("last_receipt_ns"))
             rows.append(row)
         return rows
 
@@ -370,7 +328,7 @@ class FrontDesk:
                 raise console.WrongState("已结束 it is closed already") from error
             raise console.NoSuchAlarm(alarm_id) from error
         lamps = await self._lamps([alarm.raised_seq])
-        return _alarm_row(alarm, lamps.get(alarm.raised_seq, []))
+        return alarm_row(alarm, lamps.get(alarm.raised_seq, []))
 
     async def receipt(
         self, receiver: str | None, record_id: str, state: str, reference: str
@@ -422,47 +380,3 @@ def _entry(
         reason=reason,
         details=details or {},
     )
-
-
-def _time(at_ns: int | None) -> str | None:
-    return None if at_ns is None else rfc3339(at_ns)
-
-
-def _alarm_row(alarm: Alarm, lamps: list[Row]) -> Row:
-    return {
-        "alarm_id": alarm.alarm_id,
-        "kind": alarm.kind,
-        "priority": alarm.priority,
-        "mode": alarm.mode,
-        "state": alarm.state,
-        "latched": alarm.latched,
-        "device": {
-            "id": alarm.device,
-            "name": alarm.name,
-            "place": alarm.place,
-            "family": alarm.family,
-        },
-        "point": alarm.point,
-        "text": alarm.text,
-        "value": alarm.value,
-        "unit": alarm.unit,
-        "count": alarm.count,
-        "raised_at": rfc3339(alarm.raised_ns),
-        "last_at": rfc3339(alarm.last_ns),
-        "acknowledged_at": _time(alarm.acknowledged_ns),
-        "acknowledged_by": alarm.acknowledged_by,
-        "restored_at": _time(alarm.restored_ns),
-        "closed_at": _time(alarm.closed_ns),
-        "closed_by": alarm.closed_by,
-        "disposition": alarm.disposition,
-        "note": alarm.note,
-        "escalation_level": alarm.level,
-        "cause": alarm.cause,
-        "cameras": alarm.cameras,
-        "video": alarm.video,
-        "attributes": alarm.attributes,
-        "deliveries": lamps,
-        "steps": alarm.steps,
-        "notes": alarm.notes,
-        "telephoned": alarm.telephoned,
-    }
