@@ -13,6 +13,7 @@ import { wanted } from "./sound/patterns";
 import { canSound, follow, isSilenced, silence } from "./sound/player";
 import type { Alarm } from "./state/model";
 import { isAcknowledged, isSilent, lines, type Line } from "./state/queue";
+import { here } from "./stream/here";
 import { gatewayNow, house, isLive, tick } from "./stream/page";
 import { language } from "./words";
 
@@ -67,7 +68,7 @@ export function watch(): void {
   });
   onAct((act) => {
     if (act !== "silence") return false;
-    silence(Date.now(), ["", ...open.peek().map((alarm) => alarm.alarm_id)]);
+    silence(here(), ["", ...open.peek().map((alarm) => alarm.alarm_id)]);
     return true;
   });
 }

@@ -7,7 +7,7 @@ import { wakeOnGesture } from "./sound/player";
 import { start, tick } from "./stream/page";
 import "./style/page.css";
 
-follow(() => tick.value);
+follow(() => (void tick.value, Date.now())); // the hour of the day is the wall clock's
 listen();
 wakeOnGesture();
 start();

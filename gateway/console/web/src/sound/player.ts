@@ -15,7 +15,7 @@ const WAKE_MS = 1_000;
 
 /** Whether this browser lets us be heard. */
 export const canSound = signal(false);
-/** Until when somebody silenced this browser, Date.now(); 0 for not. */
+/** Until when somebody silenced this browser, as stream/here.ts counts; 0 for not. */
 export const silentUntilMs = signal(0);
 /** What sounds now, "" for nothing; it stands on the document as well, for whoever looks from outside whether it does. */
 export const sounding = signal("");
@@ -66,7 +66,7 @@ export function isSilenced(id: string, nowMs: number): boolean {
   return nowMs < silentUntilMs.value && silenced.has(id);
 }
 
-/** Called twice a second and with every change: what should sound. */
+/** Called twice a second and with every change: what should sound. nowMs never goes back (stream/here.ts): a clock that is set mutes nothing. */
 export function follow(want: Wanted | null, nowMs: number): void {
   if (want === null) {
     if (current !== "") stop();

@@ -1,5 +1,6 @@
 /** One link for many listeners: in a shared worker for all pages of a browser, or in the page where there is none. */
 import { EMPTY, reduce, type House } from "../state/reduce";
+import { here as nowHere } from "./here";
 import { Link, type LinkNow, type Surroundings } from "./link";
 import type { ToPage } from "./talk";
 
@@ -7,7 +8,7 @@ export const STREAM = "/api/v1/console/stream";
 
 const BROWSER: Surroundings = {
   open: (url) => new EventSource(url, { withCredentials: true }),
-  now: () => Date.now(),
+  now: nowHere,
   every: (ms, work) => {
     const id = setInterval(work, ms);
     return () => clearInterval(id);
@@ -35,13 +36,14 @@ export class Carrier {
   private readonly listeners = new Set<(message: ToPage) => void>();
   private readonly link: Link;
 
-  constructor(here: Surroundings = BROWSER) {
+  constructor(private readonly here: Surroundings = BROWSER) {
     this.link = new Link(
       STREAM,
       here,
       (news) => {
         this.house = reduce(this.house, news);
-        this.tell({ is: "news", news, heardMs: here.now() });
+        this.now = { ...this.now, heardMs: here.now() };
+        this.tell({ is: "news", news, sentMs: Date.now() });
       },
       (now) => {
         this.now = now;
@@ -53,7 +55,8 @@ export class Carrier {
 
   join(listener: (message: ToPage) => void): () => void {
     this.listeners.add(listener);
-    listener({ is: "house", house: this.house, link: this.now });
+    const ageMs = this.now.heardMs === 0 ? -1 : this.here.now() - this.now.heardMs;
+    listener({ is: "house", house: this.house, link: this.now, ageMs, sentMs: Date.now() });
     return () => this.listeners.delete(listener);
   }
 

@@ -2,30 +2,33 @@
 import { batch, computed, effect, signal } from "@preact/signals";
 import { EMPTY, reduce, type House } from "../state/reduce";
 import { Carrier } from "./carrier";
+import { here } from "./here";
 import { SILENT_MS, type LinkNow } from "./link";
 import type { ToPage, ToWorker } from "./talk";
 
 export const house = signal<House>(EMPTY);
 export const link = signal<LinkNow>({ up: false, heardMs: 0, signedOut: false });
-/** This browser's time, twice a second: what ages on the page follows it. */
-export const tick = signal(Date.now());
+/** This browser's own time (here.ts), twice a second: what ages on the page follows it. */
+export const tick = signal(here());
+/** What runs in this browser, whatever its clocks say; it stands still while it sleeps. */
+const ran = signal(performance.now());
 
 const aheadMs = signal(0);
 
-/** The gateway's time now, ms since 1970. */
-export const gatewayNow = computed(() => tick.value + aheadMs.value);
+/** The gateway's time now, ms since 1970: what it said last, and what ran since then. This machine's clock has no part in it. */
+export const gatewayNow = computed(() => ran.value + aheadMs.value);
 
 /** False as soon as nothing was heard for SILENT_MS, also when the worker itself is gone. */
 export const isLive = computed(() => link.value.up && tick.value - lastHeard.value <= SILENT_MS + 1_000);
 const lastHeard = signal(0);
 
-/** When the gateway was last heard, this browser's clock; 0 for never. */
+/** When the gateway was last heard, as `tick` counts; 0 for never. */
 export const heardMs = computed(() => lastHeard.value);
 
 let say: (message: ToWorker) => void = () => {};
 
 export function start(): void {
-  setInterval(() => (tick.value = Date.now()), 500);
+  setInterval(look, 500);
   if (typeof SharedWorker === "function") {
     const worker = new SharedWorker(new URL("./worker.ts", import.meta.url), { type: "module", name: "campus" });
     worker.port.onmessage = (event: MessageEvent<ToPage>) => take(event.data);
@@ -44,26 +47,37 @@ export function again(): void {
   say({ is: "again" });
 }
 
+function look(): void {
+  batch(() => {
+    tick.value = here();
+    ran.value = performance.now();
+  });
+}
+
 function take(message: ToPage): void {
   batch(() => {
-    tick.value = Date.now();
-    if (message.is === "house") {
-      house.value = message.house;
-      link.value = message.link;
-      lastHeard.value = message.link.heardMs;
-      if (message.house.nowMs > 0) aheadMs.value = message.house.nowMs - Math.max(message.link.heardMs, 1);
-      return;
-    }
+    look();
     if (message.is === "link") {
       link.value = message.link;
       return;
     }
-    lastHeard.value = message.heardMs;
-    house.value = reduce(house.value, message.news);
-    if (message.news.type === "beat" || message.news.type === "snapshot") {
-      aheadMs.value = house.value.nowMs - message.heardMs;
+    // A page that was busy or frozen takes late what was sent long ago.
+    const lateMs = Math.max(0, Date.now() - message.sentMs);
+    if (message.is === "house") {
+      house.value = message.house;
+      link.value = message.link;
+      heard(message.ageMs < 0 ? -1 : message.ageMs + lateMs, message.house.nowMs);
+      return;
     }
+    house.value = reduce(house.value, message.news);
+    heard(lateMs, message.news.type === "beat" || message.news.type === "snapshot" ? house.value.nowMs : 0);
   });
+}
+
+/** ageMs: since the gateway was heard, -1 for never. nowMs: what it said the time was then, 0 for nothing. */
+function heard(ageMs: number, nowMs: number): void {
+  lastHeard.value = ageMs < 0 ? 0 : tick.value - ageMs;
+  if (nowMs > 0) aheadMs.value = nowMs - (ran.value - Math.max(ageMs, 0));
 }
 
 /** Phone numbers outlive the connection and the page: they are kept in this browser. */

@@ -4,8 +4,9 @@ import type { House } from "../state/reduce";
 import type { LinkNow } from "./link";
 
 export type ToPage =
-  | { is: "house"; house: House; link: LinkNow }
-  | { is: "news"; news: News; heardMs: number }
+  /** ageMs: how long ago the gateway was heard, -1 for never. sentMs: Date.now(), which a page and its worker share. */
+  | { is: "house"; house: House; link: LinkNow; ageMs: number; sentMs: number }
+  | { is: "news"; news: News; sentMs: number }
   | { is: "link"; link: LinkNow };
 
 export type ToWorker = { is: "again" } | { is: "bye" };
