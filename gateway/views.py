@@ -9,7 +9,8 @@ from typing import Any
 
 from gateway.clock import Clock
 from gateway.config import Config
-from gateway.console.video import NoStill, Picture, StillsDown, VideoRoutes
+from gateway.console.video import VideoRoutes
+from gateway.console.video_stills import NoStill, Picture, StillsDown
 from gateway.console.video_views import Audit
 from gateway.pictures.client import NoPicture, PicturesDown, still
 from gateway.playback import Addresses, Playback

@@ -47,7 +47,7 @@ class MediaAnswer(Response):
             )  # fmt: skip
             async with asyncio.TaskGroup() as group:
                 sending = group.create_task(self._send(send))
-                leaving = group.create_task(_left(receive))
+                leaving = group.create_task(left(receive))
                 sending.add_done_callback(lambda _: leaving.cancel())
                 leaving.add_done_callback(lambda _: sending.cancel())
         finally:
@@ -64,7 +64,7 @@ class MediaAnswer(Response):
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-async def _left(receive: Receive) -> None:
+async def left(receive: Receive) -> None:
     """Return when the viewer is gone."""
     with contextlib.suppress(asyncio.CancelledError):
         while (await receive())["type"] != "http.disconnect":

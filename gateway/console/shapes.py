@@ -328,12 +328,13 @@ Text = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(clean)]
 class AddressWanted(In):
     """Which medium an address is wanted for, and why; times as in the medium's own query."""
 
-    media: Literal["video.mp4", "live.mp4", "snapshot.jpg"]
+    media: Literal["video.mp4", "live.mp4", "live.mjpeg", "snapshot.jpg"]
     from_: Annotated[Text | None, Field(alias="from")] = None
     to: Text | None = None
     at: Text | None = None
     width: Annotated[int | None, Field(ge=16, le=7680)] = None
     stream: Literal["main", "sub"] = "main"
+    sound: Literal["yes", "no"] = "yes"
     reason: Annotated[str, Field(min_length=1, max_length=MAX_REASON_CHARS), AfterValidator(clean)]
 
 

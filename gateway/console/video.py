@@ -1,17 +1,16 @@
 """Cameras, their timelines, and video itself: /api/v1/cameras… (design, section 4).
 
 Owns    the routes, what their headers say, and which views are in the audit trail.
-Needs   gateway.playback for all that is read; a way to a still; a way to the audit trail.
+Needs   gateway.playback for all that is read; .video_stills; a way to the audit trail.
 Keeps   1. Nobody sees a picture before his view is in the audit trail, on disk (video_views.py).
         2. An answer of which nothing can be promised is a problem before its first byte.
         3. What is missing in a range is said in Campus-Gaps, how far it goes in Campus-End, and
            where to go on in Campus-Next when it ends before `to`.
-Bound   STILLS_AT_ONCE stills; what video_words, video_views and gateway.playback say.
+Bound   what video_stills, video_words, video_views and gateway.playback say.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Annotated, Any, Final, Literal, Protocol
+from typing import Annotated, Any, Final, Literal
 
 import orjson
 from fastapi import FastAPI, Path, Query, Request
@@ -28,16 +27,21 @@ from gateway.console.rights import Right, needs
 from gateway.console.tokens import Identity
 from gateway.console.video_problems import (
     from_playback,
-    no_picture,
     no_such_camera,
     no_such_stream,
     nothing_live,
-    stills_busy,
-    stills_down,
 )
+from gateway.console.video_stills import StillRoutes, Stills
 from gateway.console.video_views import Audit, View, Views
-from gateway.console.video_words import camera_row, is_known, said_of, span_of, streams_of, time_of
-from gateway.errors import GatewayError
+from gateway.console.video_words import (
+    camera_row,
+    codecs_of,
+    is_known,
+    said_of,
+    span_of,
+    streams_of,
+    time_of,
+)
 from gateway.playback import (
     BINS_MOST,
     Addresses,
@@ -51,7 +55,6 @@ from gateway.playback import (
 
 CAMERAS: Final = "/api/v1/cameras"
 ONE: Final = CAMERAS + "/{camera_id}"
-STILLS_AT_ONCE: Final = 4
 
 Reader = Annotated[Identity, needs(Right.READ)]
 Viewer = Annotated[Identity, needs(Right.VIDEO)]
@@ -60,31 +63,10 @@ Which = Annotated[Literal["main", "sub"], Query(alias="stream")]
 From = Annotated[str, Query(alias="from", max_length=moments.MOST_CHARS)]
 To = Annotated[str, Query(alias="to", max_length=moments.MOST_CHARS)]
 Bins = Annotated[int | None, Query(ge=1, le=BINS_MOST)]
+Sound = Annotated[Literal["yes", "no"], Query()]
 Reason = Annotated[str, Query(max_length=shapes.MAX_REASON_CHARS)]
 
 
-class Picture(Protocol):
-    """What a still is to this route."""
-
-    @property
-    def jpeg(self) -> bytes:
-        """The picture."""
-
-    @property
-    def at_ns(self) -> int:
-        """When it was taken."""
-
-
-class NoStill(GatewayError):
-    """There is no picture at that time."""
-
-
-class StillsDown(GatewayError):
-    """Nobody can make one now."""
-
-
-Stills = Callable[[str, int | None, int | None], Awaitable[Picture]]
-"""(camera, at_ns, width): raises NoStill, StillsDown."""
 States = Callable[[], Awaitable[Mapping[str, Mapping[str, Any]]]]
 """What the recorder says of each camera, by its id; empty when it says nothing."""
 
@@ -104,9 +86,8 @@ class VideoRoutes:
         self.addresses = addresses
         self._playback = playback
         self._views = Views(audit, clock)
-        self._stills = stills
         self._states = states
-        self._drawing = asyncio.Semaphore(STILLS_AT_ONCE)
+        self._pictures = StillRoutes(stills, playback, self._stream, self._views, clock)
 
     def join(self, app: FastAPI, desks: Desks) -> None:
         """Add the routes; desks say which alarms are whose to know of."""
@@ -115,7 +96,7 @@ class VideoRoutes:
         _list(app, f"{ONE}/timeline", self.timeline, shapes.VideoTimeline)
         _media(app, "video.mp4", self.video, "video/mp4", (404, 416, 429, 503))
         _media(app, "live.mp4", self.live, "video/mp4", (404, 429, 503))
-        _media(app, "snapshot.jpg", self.snapshot, "image/jpeg", (404, 503))
+        self._pictures.join(app, ONE)
         app.add_api_route(f"{ONE}/video.mp4", self.head, methods=["HEAD"], include_in_schema=False)
         app.add_api_route(
             f"{ONE}/address",
@@ -228,18 +209,24 @@ class VideoRoutes:
         return answer
 
     async def live(
-        self, camera_id: CameraId, who: Viewer, which: Which = "main", reason: Reason = ""
+        self,
+        camera_id: CameraId,
+        who: Viewer,
+        which: Which = "main",
+        sound: Sound = "yes",
+        reason: Reason = "",
     ) -> Response:
         """What the camera sees now, one group of pictures late, until the viewer leaves.
 
-        It ends when nothing is recorded any more, and where the picture's form changes.
+        It ends when nothing is recorded any more, and where the picture's form changes. Without
+        sound it has the picture's track only: for players that refuse all for one track.
         """
         name = self._stream(camera_id, which)
         try:
             place = self._playback.enter(who.id)
         except PlaybackError as error:
             raise from_playback(error) from error
-        stream = self._playback.live(name, place)
+        stream = self._playback.live(name, place, sound=sound == "yes")
         try:
             await stream.begin()
             view = View(who, "live.mp4", camera_id, reason, {"stream": which})
@@ -253,37 +240,8 @@ class VideoRoutes:
         except BaseException:
             stream.close()
             raise
-        return MediaAnswer(stream, 200, {"Accept-Ranges": "none"}, is_endless=True)
-
-    async def snapshot(
-        self,
-        camera_id: CameraId,
-        who: Viewer,
-        at: Annotated[str | None, Query(max_length=moments.MOST_CHARS)] = None,
-        width: Annotated[int | None, Query(ge=16, le=7680)] = None,
-        which: Which = "main",
-        reason: Reason = "",
-    ) -> Response:
-        """The key picture at or before a time, the newest one without `at`, as JPEG."""
-        name = self._stream(camera_id, which)
-        at_ns = None if at is None else time_of(at, "at")
-        if self._drawing.locked():
-            raise stills_busy()
-        async with self._drawing:
-            try:
-                found = await self._stills(name, at_ns, width)
-            except NoStill as error:
-                raise no_picture() from error
-            except StillsDown as error:
-                raise stills_down() from error
-        details = {"stream": which, "at": moments.said(found.at_ns)}
-        view = View(who, "snapshot.jpg", camera_id, reason, details)
-        await self._views.note(view, again=at is None)
-        return Response(
-            found.jpeg,
-            media_type="image/jpeg",
-            headers={"Campus-At": moments.said(found.at_ns)},
-        )
+        headers = {"Accept-Ranges": "none", **codecs_of(stream.first)}
+        return MediaAnswer(stream, 200, headers, is_endless=True)
 
     async def address(
         self, camera_id: CameraId, body: shapes.AddressWanted, who: Viewer
@@ -302,8 +260,10 @@ class VideoRoutes:
         elif body.media == "snapshot.jpg" and body.at is not None:
             time_of(body.at, "at")
             query["at"] = body.at
-        if body.media == "snapshot.jpg" and body.width is not None:
+        if body.media in {"snapshot.jpg", "live.mjpeg"} and body.width is not None:
             query["width"] = str(body.width)
+        if body.media == "live.mp4":
+            query["sound"] = body.sound
         query["reason"] = body.reason
         signed = self.addresses.sign(f"{CAMERAS}/{camera_id}/{body.media}", query, who.id)
         answer = {"url": signed.url, "expires_at": moments.said(signed.expires_ns)}

@@ -10,7 +10,9 @@ from fastapi import Request
 
 from gateway.config.settings import Camera
 from gateway.console.video_problems import backwards, not_a_time
+from gateway.media.errors import Unreadable
 from gateway.playback import Missing, Plan, moments
+from gateway.playback.picture_only import codecs
 
 GAPS_SAID: Final = 20
 
@@ -76,12 +78,21 @@ def said_of(plan: Plan) -> dict[str, str]:
         "Campus-Start": moments.said(plan.origin_ns),
         "Campus-Lead-Ms": str((plan.from_ns - plan.origin_ns) // 1_000_000),
         "Campus-End": moments.said(plan.end_ns),
+        **codecs_of(plan.init),
     }
     if plan.gaps:
         headers["Campus-Gaps"] = _gaps(plan.gaps)
     if plan.next_ns is not None:
         headers["Campus-Next"] = f"{moments.soonest(plan.next_ns)}; why={plan.next_why}"
     return headers
+
+
+def codecs_of(init: bytes) -> dict[str, str]:
+    """How it is coded, so that a player knows whether it can play it before it tries."""
+    try:
+        return {"Campus-Codecs": codecs(init)}
+    except Unreadable:
+        return {}  # a player has to find out
 
 
 def _gaps(gaps: tuple[Missing, ...]) -> str:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from gateway.media.errors import Unreadable
-from gateway.playback import files, moof
+from gateway.playback import files, moof, picture_only
 from gateway.playback.errors import Gone, NothingThere
 from gateway.playback.files import Beginning, File, Part, Sealed
 from gateway.playback.moof import RunTimes, Shift
@@ -35,9 +35,12 @@ FILES_MOST: Final = 1 << 15
 NOTHING_NEW: Final = b""
 
 
-def tail(volumes: Sequence[Path], camera: str, now_ns: int) -> Iterator[bytes]:
+def tail(
+    volumes: Sequence[Path], camera: str, now_ns: int, *, sound: bool = True
+) -> Iterator[bytes]:
     """One fragmented MP4 without an end; NOTHING_NEW whenever there is nothing new yet.
 
+    sound   False: only the picture's track (picture_only.py says for whom)
     raises  NothingThere when nothing is being written; Gone when a file cannot be read
     """
     path, at = _where(volumes, camera, now_ns)
@@ -46,7 +49,7 @@ def tail(volumes: Sequence[Path], camera: str, now_ns: int) -> Iterator[bytes]:
         with File.of(path) as file:
             while (begins := _begins(file)) is None:
                 yield NOTHING_NEW
-            show = show or _Show(begins.init)
+            show = show or _Show(begins.init, sound=sound)
             if begins.init != show.init:
                 return
             show.file(path, number * NUMBERS)
@@ -69,8 +72,9 @@ def tail(volumes: Sequence[Path], camera: str, now_ns: int) -> Iterator[bytes]:
 class _Show:
     """One viewer's stream: what was promised at its beginning, and where each track has got to."""
 
-    def __init__(self, init: bytes) -> None:
+    def __init__(self, init: bytes, *, sound: bool) -> None:
         self.init = init
+        self._sound = sound
         self._lanes = moof.lanes(init)
         self.lane = files.picture(self._lanes)
         self._origin_ns: int | None = None
@@ -91,11 +95,20 @@ class _Show:
             if not part.runs[self.lane.track].begins_with_key:
                 return
             self._origin_ns = span[0]
-            yield self.init
+            track = self.lane.track
+            yield self.init if self._sound else picture_only.beginning(self.init, track)
         shifts = self._shifts(part, self._origin_ns)
         head = file.whole(part.at, moof_bytes := int.from_bytes(file.whole(part.at, 4), "big"))
-        yield moof.rewritten(head, self._number, shifts)
-        yield from samples(file, part.at + moof_bytes, part.end)
+        head = moof.rewritten(head, self._number, shifts)
+        if self._sound:
+            yield head
+            yield from samples(file, part.at + moof_bytes, part.end)
+            return
+        found = picture_only.lone(head, self.lane.track)
+        if found is not None:
+            begin = part.at + found.at
+            yield found.head
+            yield from samples(file, begin, min(begin + found.size, part.end))
 
     def _shifts(self, part: Part, origin_ns: int) -> dict[int, Shift]:
         shifts: dict[int, Shift] = {}

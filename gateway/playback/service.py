@@ -262,9 +262,9 @@ class Playback:
         chunks = Chunks(self._disks.of(folder), reading.read(plan, begin, end), CHUNK_S)
         return Stream(chunks, place, self._pace, lambda: self._planner.forget(plan))
 
-    def live(self, stream: str, place: Place) -> LiveStream:
+    def live(self, stream: str, place: Place, *, sound: bool = True) -> LiveStream:
         """What a camera sees now; wait for begin() before anything is promised."""
-        source = live.tail(self._volumes, stream, self._clock.utc_ns())
+        source = live.tail(self._volumes, stream, self._clock.utc_ns(), sound=sound)
         folder = self._volumes[0] if self._volumes else self._store
         chunks = Chunks(self._disks.of(folder), source, CHUNK_S)
         return LiveStream(chunks, place, self._pace, self._clock)

@@ -18,7 +18,8 @@ from gateway.console.holders import SignOnBooks
 from gateway.console.people import PeopleBook
 from gateway.console.server import ServerSettings
 from gateway.console.tokens import Role, TokenBook
-from gateway.console.video import NoStill, StillsDown, VideoRoutes
+from gateway.console.video import VideoRoutes
+from gateway.console.video_stills import NoStill, StillsDown
 from gateway.errors import StoreError
 from gateway.playback import Addresses, Playback
 from gateway.playback.moments import said
@@ -56,6 +57,7 @@ class Stills:
 
     down: bool = False
     nothing: bool = False
+    newest_ns: int = SECOND_NS
     asked: list[tuple[str, int | None, int | None]] = field(default_factory=list)
     gate: asyncio.Event | None = None
     came: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(0))
@@ -69,7 +71,7 @@ class Stills:
             raise StillsDown("away")
         if self.nothing:
             raise NoStill("nothing")
-        return Drawn(TINY, at_ns or SECOND_NS)
+        return Drawn(TINY, at_ns or self.newest_ns)
 
 
 @dataclass
