@@ -25,6 +25,7 @@ from bench.rows import (
     Size,
     bands,
     beside,
+    console,
     flow,
     modbus,
     modbus_peers,
@@ -55,6 +56,7 @@ MEASURES: dict[str, Measure] = (
     | video_index.ALL
     | playback.ALL
     | bands.ALL
+    | console.ALL
 )
 ONLY_FULL = {*peers.ALL, *modbus_peers.INSTALLED, "silent-receiver", "stages-http"}
 ONLY_FULL |= {"stages-http-batch", *video.LONG}

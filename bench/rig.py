@@ -22,6 +22,8 @@ from bench.machine import BenchError, Process, free_port, listens, until
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 OUT: Final = "to"
+SECRETS: Final = {"BENCH_SECRET": "whsec_" + "YmVuY2htYXJrLXNlY3JldC1vZi0yNC1ieXRlcw=="}
+"""The environment of every command on a gateway's configuration: HTTP receivers sign with it."""
 ReceiverMode = Literal["subscribe", "serve", "http"]
 
 
@@ -240,9 +242,7 @@ listen = "127.0.0.1:{self.console}"
         """Start it (again)."""
         command = [sys.executable, "-m", "gateway.cli", "run", "--config"]
         command.append(str(self.folder / "config"))
-        secret = "whsec_" + "YmVuY2htYXJrLXNlY3JldC1vZi0yNC1ieXRlcw=="
-        env = {"BENCH_SECRET": secret}
-        self.process = self._rig.start(Process(command, self.log, cwd=ROOT, env=env))
+        self.process = self._rig.start(Process(command, self.log, cwd=ROOT, env=SECRETS))
 
     def kill(self) -> None:
         """SIGKILL, at once."""

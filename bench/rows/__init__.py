@@ -24,6 +24,10 @@ class Size:
     video_s        seconds for which the cost of recording is counted
     busy_cameras   cameras recorded beside a busy thread
     history        cameras in an index of 90 days, a segment a minute
+    console_presses  presses that are seen on five consoles
+    cold           starts of the page in a browser that does not know it
+    watched_s      seconds for which the cost of consoles that look on is counted
+    minutes        minutes of 90 days that are put on the screen
     """
 
     slow: int = 800
@@ -46,6 +50,10 @@ class Size:
     video_s: float = 12.0
     busy_cameras: int = 8
     history: int = 2
+    console_presses: int = 60
+    cold: int = 10
+    watched_s: float = 20.0
+    minutes: int = 20
 
 
 QUICK = Size()
@@ -64,4 +72,8 @@ FULL = Size(
     video_s=65,
     busy_cameras=64,
     history=64,
+    console_presses=200,
+    cold=50,
+    watched_s=60.0,
+    minutes=100,
 )

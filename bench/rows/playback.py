@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 from bench.machine import Process, until
-from bench.rig import ROOT, Gateway, Rig, warm
+from bench.rig import ROOT, SECRETS, Gateway, Rig, warm
 from bench.rows import Size
 from bench.rows.carriers import Carried, gateway_mqtt
 from bench.rows.flow import Measure
@@ -89,7 +89,8 @@ def make_token(gateway: Gateway) -> str:
     config = gateway.folder / "config"
     command = [sys.executable, "-m", "gateway.cli", "token", "--config", str(config)]
     command += ["--role", "guard", "--name", "bench"]
-    with Process(command, gateway.folder / "token.log", cwd=ROOT, talk=True) as made:
+    log = gateway.folder / "token.log"
+    with Process(command, log, cwd=ROOT, talk=True, env=SECRETS) as made:
         return next(word for word in made.line().split() if word.startswith("cg_"))
 
 
