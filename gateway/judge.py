@@ -1,7 +1,7 @@
 """The judge: what a message means for points, alarms, supervision and the journal. Pure.
 
-Owns    the points as last known, the messages that may come again; with them the alarm book and
-        supervision, which are changed here and nowhere else.
+Owns    the points as last known (points.py) and the messages that may come again (repeats.py); with
+        them the alarm book and supervision, which are changed here and nowhere else.
 Needs   profile logic, rules, the store's forms. It writes into the turn's ledger and never waits.
 Keeps   1. Judging one message cannot stop the next: what fails is quarantined with its reason.
         2. What comes again is known as the same (decision 0008).
@@ -9,7 +9,6 @@ Keeps   1. Judging one message cannot stop the next: what fails is quarantined w
 """
 
 import dataclasses
-from array import array
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -18,7 +17,6 @@ import orjson
 import structlog
 
 from gateway.events import (
-    MAX_ATTRIBUTE_CHARS,
     MAX_RAW_BYTES,
     ONLINE_POINT,
     Arrival,
@@ -32,7 +30,9 @@ from gateway.events import (
     Scalar,
 )
 from gateway.metrics import Metrics
-from gateway.profile import Change, PointMachine, PointState
+from gateway.points import PointNow, storable
+from gateway.profile import Change
+from gateway.repeats import Heard
 from gateway.rules.alarm import Alarm
 from gateway.rules.book import AlarmBook
 from gateway.rules.ledger import Ledger
@@ -66,22 +66,6 @@ class Recorded:
 NOTHING_RECORDED: Final = Recorded()
 
 
-class PointNow:
-    """A point as last known, for the console and for thin telemetry."""
-
-    __slots__ = ("armed_ns", "at_ns", "machine", "point", "stored_ns", "subject", "text", "value")
-
-    def __init__(self, device: Device, point: Point, subject: Subject, saved: str | None) -> None:
-        self.point = point
-        self.subject = subject
-        self.text = f"{device.place} {device.name} {point.text}".strip()
-        self.machine = _machine(point, saved)
-        self.armed_ns = 0  # when its timer goes off; 0 when none is set
-        self.value: Scalar | None = None
-        self.at_ns = 0  # UTC of the last reading since start, 0 before
-        self.stored_ns = 0  # monotonic time of the last row of telemetry
-
-
 class Judge:
     """See the module. Used by one task only, the intake's."""
 
@@ -101,7 +85,7 @@ class Judge:
         self._saved = start.points
         self._start = start
         self._subjects: dict[tuple[str, str], Subject] = {}
-        self._inbox: dict[str, array[int]] = {}
+        self._heard = Heard()
         self.points: dict[tuple[str, str], PointNow] = {}
         self.book = AlarmBook(escalation, self.subject, self._closed)
         self._own_subjects = _Subjects(self.subject)
@@ -112,8 +96,7 @@ class Judge:
         """Take up what the store knows: open alarms, silences, repeats, delays."""
         self.book.load(self._start.alarms, ledger)
         self.supervision.load(self._start.seen, ledger)
-        for (link, mid), digest in self._start.inbox.items():
-            self._inbox_of(link)[mid & 0xFFFF] = digest
+        self._heard.load(self._start.inbox)
         for key in list(self._saved):
             if key[0] in self._devices and key[1] in self._devices[key[0]].points:
                 self._rearm(self._point(*key), ledger)
@@ -137,7 +120,7 @@ class Judge:
 
     def forget_session(self, link: str, ledger: Ledger) -> None:
         """A broker has forgotten us: its packet ids begin anew."""
-        self._inbox.pop(link, None)
+        self._heard.forget(link)
         ledger.batch.forget_inbox.append(link)
 
     def arrival(self, arrival: Arrival, ledger: Ledger) -> None:
@@ -148,15 +131,9 @@ class Judge:
             self._unjudged(arrival, error, ledger)
 
     def _arrival(self, arrival: Arrival, ledger: Ledger) -> None:
-        token = arrival.token
-        if token is not None:
-            mid, digest = token
-            known = self._inbox_of(arrival.link)
-            if arrival.repeated and self._is_known(arrival, known, mid, digest, ledger):
-                self._metrics.counters["duplicates"] += 1
-                return
-            known[mid] = digest
-            ledger.batch.inbox.append((arrival.link, mid, digest))
+        if self._heard.is_known(arrival, self._are_dated, ledger):
+            self._metrics.counters["duplicates"] += 1
+            return
         supervision = self.supervision
         for name in arrival.devices:
             supervision.heard(name, ledger)
@@ -190,27 +167,12 @@ class Judge:
         )
         self._garbled(garbled, ledger)
 
-    def _is_known(
-        self, arrival: Arrival, known: "array[int]", mid: int, digest: int, ledger: Ledger
-    ) -> bool:
-        """Whether a message marked as sent before was judged before.
-
-        Under the same packet id it was. A broker that was killed sends again what we acknowledged
-        under other ids: an event whose like we have seen just once is then the same one (devices
-        that number or date their messages never send two alike). A press counts once more instead:
-        buttons send the same bytes each time, and a press too many is better than one too few.
-        """
-        if known[mid] == digest:
-            return True
-        if not arrival.readings or known.count(digest) != 1:
-            return False
-        for reading in arrival.readings:
+    def _are_dated(self, readings: Sequence[Reading]) -> bool:
+        """Whether all are events of devices that number or date what they send."""
+        for reading in readings:
             points = self._devices[reading.device_id].points
             if reading.point not in points or points[reading.point].nature is not Nature.RECORD:
                 return False
-        former = known.index(digest)
-        known[former], known[mid] = 0, digest
-        ledger.batch.inbox += [(arrival.link, former, 0), (arrival.link, mid, digest)]
         return True
 
     def _reading(self, reading: Reading, ledger: Ledger) -> None:
@@ -271,7 +233,7 @@ class Judge:
         if now.point.nature is not Nature.RECORD and (changed or minute or not now.stored_ns):
             now.stored_ns = ledger.mono_ns
             if self.keep_readings:
-                row = (reading.received_ns, *key, _storable(now.value))
+                row = (reading.received_ns, *key, storable(now.value))
                 ledger.batch.readings.append(row)
             else:
                 self._metrics.counters["readings_left_out"] += 1
@@ -516,12 +478,6 @@ class Judge:
             self._subjects[device_id, point] = found
         return found
 
-    def _inbox_of(self, link: str) -> "array[int]":
-        found = self._inbox.get(link)
-        if found is None:
-            found = self._inbox[link] = array("q", bytes(8 * 65536))
-        return found
-
     def device_points(self, device: Device) -> Iterable[tuple[Point, PointNow | None]]:
         """Every point of a device, heard of or not."""
         for name, point in device.points.items():
@@ -538,20 +494,3 @@ class _Subjects(dict[tuple[str, str], Subject]):
     def __missing__(self, key: tuple[str, str]) -> Subject:
         found = self[key] = self._make(*key)
         return found
-
-
-def _machine(point: Point, saved: str | None) -> PointMachine:
-    """As it was; a state that cannot be read begins unknown, and the next reading tells."""
-    if saved is not None:
-        try:
-            return PointMachine(point, PointState.from_dict(orjson.loads(saved)))
-        except (ValueError, TypeError, KeyError, AttributeError):
-            log.exception("a point's state cannot be read; it begins unknown", point=point.name)
-    return PointMachine(point, None)
-
-
-def _storable(value: Scalar | None) -> Scalar | None:
-    """What SQLite can hold: 64 bits with a sign, and text that is no essay."""
-    if type(value) is int and not -(2**63) <= value < 2**63:
-        return float(value)
-    return value[:MAX_ATTRIBUTE_CHARS] if type(value) is str else value

@@ -10,7 +10,7 @@ from typing import Any, Final
 import orjson
 
 from gateway.events import Nature, Point
-from gateway.judge import PointNow
+from gateway.points import PointNow
 from gateway.rules.alarm import Alarm
 from gateway.store import STATES, rfc3339
 
