@@ -42,6 +42,10 @@ class Handling:
         self._receivers = frozenset(receivers)
         self._is_required = is_required
 
+    def change(self, plans: Plans) -> None:
+        """Go by these plans from now on; steps that were marked stay as they were."""
+        self._plans = plans
+
     def plans(self) -> list[Plan]:
         """Return every plan, in the order of kinds."""
         return [self._plans[kind] for kind in Kind if kind in self._plans]

@@ -153,6 +153,7 @@ class House:
             commanding,
             self.desk,
             anew=self._begin_anew,
+            beside=self._beside,
             video=lambda: tell_video(config.store.path, clock),
         )
         self.installing = Installing(self.reload, drivers, self.intake, clock)
@@ -268,6 +269,9 @@ class House:
     def _begin_anew(self, _config: Config) -> None:
         """Begin anew with another configuration, once whoever asked for it has his answer."""
         asyncio.get_running_loop().call_later(ANEW_S, self.again.set)
+
+    def _beside(self, config: Config) -> None:
+        self.reception.change(config)
 
     def _part_failed(self, name: str, why: str) -> None:
         self.metrics.counters["restarts_of_parts"] += 1

@@ -18,6 +18,7 @@ from gateway.config import Config
 from gateway.console.api import build_app
 from gateway.console.certificate import Own, OwnCertificate
 from gateway.console.charts import ChartRoutes
+from gateway.console.discreet import Boards
 from gateway.console.evidence import EvidenceRoutes
 from gateway.console.guard import GuardRoutes
 from gateway.console.holders import SignOnBooks
@@ -79,13 +80,26 @@ class Reception:
         self._books = SignOnBooks.in_folder(
             config.store.path, clock, is_behind_proxy=config.console.behind_proxy
         )
-        self.guardroom = self._guardroom(commanding)
+        self._sounder = self._sounds(commanding)
+        self.guardroom = self._guardroom()
+        self._shown = _shown(config)
+        self._boards: Boards | None = None
         self._playback, self._views = open_views(config, intake.audit, recordings.report, clock)
 
-    def _guardroom(self, commanding: Commanding) -> GuardRoom:
+    def change(self, config: Config) -> None:
+        """Take up the telephone numbers, the plans, the siren and the player; nothing else."""
+        self._handling.change(config.plans)
+        self._sounder.change(config.console.siren, config.console.player)
+        phones = _shown(config)["phones"]
+        if self._shown["phones"] != phones:
+            self._shown["phones"][:] = phones  # the boards hold this very list
+            if self._boards is not None:
+                self._boards.begin_anew()
+
+    def _sounds(self, commanding: Commanding) -> Sounder:
         console = self._config.console
         sounds = Sounds(self._config.store.path, self._intake.judge.book)
-        sounder = Sounder(
+        return Sounder(
             console.siren,
             console.player,
             sounds.files,
@@ -93,9 +107,12 @@ class Reception:
             intake=self._intake,
             clock=self._clock,
         )
+
+    def _guardroom(self) -> GuardRoom:
+        console = self._config.console
         room = GuardRoom(
             self._intake,
-            sounder,
+            self._sounder,
             Presence(self._clock),
             self._clock,
             lambda: console.watched or bool(self._books.people.list()),
@@ -119,7 +136,7 @@ class Reception:
                 HouseExports(self._config, self._store, self._intake, self._clock)
             ),
             guard=GuardRoutes(self.guardroom, self._handling),
-            shown=_shown(self._config),
+            shown=self._shown,
             more=(
                 SpeechRoutes(self._config.store.path),
                 PlanRoutes(
@@ -131,6 +148,7 @@ class Reception:
                 InstallRoutes(self._installing),
             ),
         )
+        self._boards = app.state.board
         certificate = OwnCertificate(self._config.store.path, self._clock, console.host)
 
         def told(own: Own) -> None:
@@ -171,7 +189,7 @@ class Reception:
         await self._playback.end()
 
 
-def _shown(config: Config) -> dict[str, object]:
+def _shown(config: Config) -> dict[str, list[dict[str, str]]]:
     """What consoles show besides rows."""
     cameras = config.cameras if config.volumes else ()
     return {

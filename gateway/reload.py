@@ -18,7 +18,7 @@ Bound   ASKED_MOST wait for their turn; DRIVER_S for the drivers to take it, the
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Final
 
@@ -38,6 +38,8 @@ DRIVER_S: Final = 60.0
 ASKED_MOST: Final = 16
 IN_PLACE: Final = frozenset({"folder", "devices", "links", "embedded", "shelf", "unverified"})
 """What running parts take up."""
+BESIDE: Final = frozenset({"contacts", "plans", "siren", "player"})
+"""What the guard room takes up, and people are told so."""
 VIDEO: Final = frozenset({"cameras", "volumes", "video"})
 """What the video process reads for itself."""
 BY_HAND: Final = frozenset({"store", "log"})
@@ -58,6 +60,8 @@ class Outcome:
     anew     tables of gateway.toml for which the house begins anew, in a moment
     by_hand  tables for which the service must be started again by a person
     video    what the video process was told, or why not; "" when nothing of it changed
+    taken    what the guard room took up: contacts, plans, siren, player
+    new_links  links that were not there before
     """
 
     added: tuple[str, ...] = ()
@@ -67,12 +71,15 @@ class Outcome:
     anew: tuple[str, ...] = ()
     by_hand: tuple[str, ...] = ()
     video: str = ""
+    taken: tuple[str, ...] = ()
+    new_links: tuple[str, ...] = ()
 
 
 class Reload:
     """See the module.
 
     anew   has the house begin anew with a configuration, soon after it returns
+    beside  gives the guard room what no driver needs: telephone numbers, plans, siren, player
     video  tells the video process to read its configuration; returns a sentence
     """
 
@@ -85,6 +92,7 @@ class Reload:
         desk: FrontDesk,
         *,
         anew: Callable[[Config], None],
+        beside: Callable[[Config], None],
         video: Callable[[], Awaitable[str]],
     ) -> None:
         self.config = config
@@ -93,6 +101,7 @@ class Reload:
         self._commanding = commanding
         self._desk = desk
         self._anew = anew
+        self._beside = beside
         self._video = video
         self._asked: list[asyncio.Future[Outcome]] = []
         self._wake = asyncio.Event()
@@ -152,7 +161,15 @@ class Reload:
         if anew:
             self._anew(plan.config)
         return Outcome(
-            plan.added, plan.removed, plan.changed, tuple(links), anew, plan.by_hand, said
+            plan.added,
+            plan.removed,
+            plan.changed,
+            tuple(links),
+            anew,
+            plan.by_hand,
+            said,
+            plan.taken,
+            plan.new_links,
         )
 
     async def _in_place(self, plan: "_Plan") -> list[str]:
@@ -169,6 +186,7 @@ class Reload:
         self._desk.change(config.devices)
         self._commanding.change(config.devices, config.shelf)
         await self._intake.command(lambda ledger: judge.settle(plan.fresh, plan.removed, ledger))
+        self._beside(config)
         return links
 
 
@@ -183,7 +201,9 @@ class _Plan:
     fresh: tuple[Device, ...]
     touched: frozenset[str]
     anew: tuple[str, ...]
+    taken: tuple[str, ...]
     by_hand: tuple[str, ...]
+    new_links: tuple[str, ...]
     for_video: bool
 
 
@@ -203,7 +223,13 @@ def _plan(before: Config) -> _Plan:
     changed = {name for name in both if was[name] != now[name]}
     changed |= {name for name in both if now[name].profile_id in rewritten}
     added, removed = now.keys() - was.keys(), was.keys() - now.keys()
-    anew = different - IN_PLACE - VIDEO - BY_HAND
+    taken = different & BESIDE
+    if "console" in different:
+        # Of [console] what sounds can change while it runs; where it listens cannot.
+        taken |= {key for key in ("siren", "player") if _of(before, key) != _of(config, key)}
+        quiet = replace(before.console, siren=config.console.siren, player=config.console.player)
+        different -= {"console"} if quiet == config.console else set()
+    anew = different - IN_PLACE - BESIDE - VIDEO - BY_HAND
     guarded = {device for rule in before.interlocks for device, _ in rule.watched}
     guarded |= {rule.valve for rule in before.interlocks}
     if guarded & (changed | removed):
@@ -221,9 +247,15 @@ def _plan(before: Config) -> _Plan:
         fresh,
         frozenset(touched),
         tuple(sorted(anew)),
+        tuple(sorted(taken)),
         tuple(sorted(different & BY_HAND)),
+        tuple(sorted({link.name for link in config.links} - {link.name for link in before.links})),
         bool(different & VIDEO),
     )
+
+
+def _of(config: Config, key: str) -> object:
+    return getattr(config.console, key)
 
 
 def _body(config: Config, profile_id: str) -> object:

@@ -9,6 +9,8 @@ Keeps   1. Both begin as soon as they are wanted, neither waits for the other, n
            still calls: the mark says so.
         4. A player is one child at a time, in a session of its own, with no shell, no secret in
            its environment and PLAY_MOST_S to end; it is killed as soon as nothing calls.
+        5. Another siren or player is taken up at once, also amid an alarm; the one before is told
+           off, at most OFF_TRIES times, and what it did not obey stays a fault.
 Bound   TELL_S for one command, a repetition each REFRESH_S (a relay that lost its power), a record
         of an unchanged failure each REPEAT_S.
 """
@@ -39,6 +41,7 @@ PLAY_MOST_S: Final = 30.0
 PAUSE_S: Final = 0.5
 SAID_BYTES: Final = 300
 FAILED: Final = 2
+OFF_TRIES: Final = 3
 MARK: Final = "siren"
 PASSED_ON: Final = ("PATH", "HOME", "LANG", "XDG_RUNTIME_DIR", "PULSE_SERVER", "PIPEWIRE_REMOTE")
 """What of our environment a player gets: it may hold secrets otherwise."""
@@ -72,6 +75,7 @@ class Sounder:
         self._calling: tuple[str, ...] = ()
         self._changed = asyncio.Event()
         self._told: tuple[str, int] = ("", 0)
+        self._other = asyncio.Event()
 
     @property
     def is_there(self) -> bool:
@@ -88,18 +92,46 @@ class Sounder:
         self._changed.set()
         self._changed = asyncio.Event()
 
+    def change(self, siren: Siren | None, player: Sequence[str]) -> None:
+        """Sound with these from now on."""
+        if (siren, tuple(player)) != (self._siren, self._player):
+            self._siren, self._player = siren, tuple(player)
+            self._other.set()
+
     async def run(self) -> None:
         """Do what is wanted, for ever."""
-        async with asyncio.TaskGroup() as group:
-            if self._siren is None:
-                self._fault("siren", "", active=False)
-            else:
-                group.create_task(self._tell(self._siren))
-            if self._player:
-                group.create_task(self._play())
-            else:
-                self._fault("siren.player", "", active=False)
-            await asyncio.Event().wait()
+        while True:
+            self._other.clear()
+            siren = self._siren
+            async with asyncio.TaskGroup() as group:
+                tasks = []
+                if siren is None:
+                    self._fault("siren", "", active=False)
+                else:
+                    tasks.append(group.create_task(self._tell(siren)))
+                if self._player:
+                    tasks.append(group.create_task(self._play()))
+                else:
+                    self._fault("siren.player", "", active=False)
+                await self._other.wait()
+                for task in tasks:
+                    task.cancel()
+            if siren is not None and siren != self._siren:
+                await self._silence(siren)
+
+    async def _silence(self, siren: Siren) -> None:
+        """Tell a siren off that is the guard room's no more; what replaces it waits for that."""
+        if self._intake.judge.recall(siren.device, MARK) != "on":
+            return
+        for attempt in range(OFF_TRIES):
+            outcome = await self._command(siren.device, siren.off)
+            if outcome.state in OBEYED:
+                self._remember(siren, "off")
+                return
+            if attempt + 1 < OFF_TRIES:
+                await self._clock.sleep(AGAIN_S)
+        self._note(siren, siren.off, outcome)
+        log.error("the siren before did not obey", device=siren.device, why=outcome.why)
 
     def _fault(self, key: str, text: str, *, active: bool, why: str = "") -> None:
         self._intake.fault(key, text, active=active, attributes={"why": why} if why else {})

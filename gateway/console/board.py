@@ -114,6 +114,11 @@ class Board:
             self._join.set()
             return reader, self._snapshot(), self._cursor
 
+    def begin_anew(self) -> None:
+        """Have every reader begin again: what a snapshot says besides rows is another now."""
+        for reader in self._readers:
+            reader.let_go()
+
     def leave(self, reader: Reader) -> None:
         """End reading."""
         self._readers.discard(reader)

@@ -64,6 +64,11 @@ class Boards:
         """Return how many consoles read."""
         return len(self.open) + len(self.discreet)
 
+    def begin_anew(self) -> None:
+        """See Board."""
+        self.open.begin_anew()
+        self.discreet.begin_anew()
+
     async def run(self) -> None:
         """Tell the readers what changes, for ever. A board that nobody reads costs nothing."""
         async with asyncio.TaskGroup() as group:
