@@ -177,7 +177,7 @@ def _driver_package(kind: str, spot: Spot, inspection: Inspection) -> Any | None
         return importlib.import_module(f"drivers.{kind}")
     except (LookupError, ImportError, AttributeError):
         pass
-    known = _driver_names()
+    known = driver_names()
     chinese, english = close_to(kind, known)
     inspection.fault(
         spot,
@@ -187,7 +187,8 @@ def _driver_package(kind: str, spot: Spot, inspection: Inspection) -> Any | None
     return None
 
 
-def _driver_names() -> list[str]:
+def driver_names() -> list[str]:
+    """Return the kinds of links there are: the folders under drivers/."""
     package = importlib.util.find_spec("drivers")
     folders = package.submodule_search_locations if package else None
     return [module.name for module in pkgutil.iter_modules(folders or [])]

@@ -12,18 +12,19 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import PurePath
-from typing import Annotated, Any, Final, Literal, Protocol
+from typing import Annotated, Any, Final, Literal, Protocol, Self
 
 import orjson
 from fastapi import FastAPI, Query, Request
 from fastapi import Path as PathParameter
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from starlette.responses import Response
 
 from gateway.audit import Entry
 from gateway.config.blocks import CannotEdit
 from gateway.config.edit import CannotWrite, Change, NothingToDo, Proposal, Stale
 from gateway.config.kept import CannotKeep, Kept
+from gateway.config.shapes import SHAPES
 from gateway.console.gate import peer
 from gateway.console.problems import Problem
 from gateway.console.rights import Right, needs
@@ -33,11 +34,17 @@ from gateway.store import rfc3339
 
 ROOT: Final = "/api/v1/install"
 FAULTS_MOST: Final = 200
+SINCE_MOST: Final = 20
+SINCE_CHARS: Final = 20_000
 UNITS_MOST: Final = 256
+_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _SPAN: Final = re.compile(r"(\d{1,3})(?:-(\d{1,3}))?")
 Installer = Annotated[Identity, needs(Right.INSTALL)]
+Changer = Annotated[Identity, needs(Right.INSTALL, asks_pin=True)]
 DeviceId = Annotated[str, PathParameter(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 ProfileId = Annotated[str, PathParameter(pattern=r"^[a-z0-9_]{1,64}(/[a-z0-9_.-]{1,64}){1,3}$")]
+Kind = Annotated[Literal["device", "link", "camera", "contact", "console"], Query()]
+TableKind = Annotated[Literal["link", "camera", "contact", "console"], PathParameter()]
 Reason = Annotated[str, Field(min_length=1, max_length=500)]
 Version = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
 
@@ -57,18 +64,36 @@ class Strict(BaseModel):
 
 
 class ChangeBody(Strict):
-    """What is wanted: a device's table, a device that goes (`table` null), or a whole file."""
+    """What is wanted: a table, one that goes (`table` null), or a whole file.
 
-    device: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")] | None = None
+    kind    which table: `device`, `link`, `camera`, `contact`, or `console`, which has no name and
+            of which `siren` and `player` can be changed
+    device  its id or name
+    secret  a password for a link or camera: kept in a file, never shown again
+    """
+
+    kind: Literal["device", "link", "camera", "contact", "console"] = "device"
+    device: Annotated[str, Field(min_length=1, max_length=64)] | None = None
     table: dict[str, Any] | None = None
     new: bool = False
     file: Annotated[str, Field(max_length=128)] | None = None
     text: Annotated[str, Field(max_length=900_000)] | None = None
+    secret: Annotated[str, Field(min_length=1, max_length=256, repr=False)] | None = None
+
+    @model_validator(mode="after")
+    def _name(self) -> Self:
+        plain = self.kind == "contact" or self.device is None or _ID.fullmatch(self.device)
+        if not plain or (self.device is not None and not self.device.isprintable()):
+            raise ValueError("device: 1 to 64 letters, digits or . _ - , a letter or digit first")
+        return self
 
     def change(self) -> Change:
         """Return it as the editor takes it."""
-        table = None if self.table is None else {**self.table, "id": self.device}
-        return Change(self.device, table, self.text, self.file, self.new)
+        key = SHAPES[self.kind].key
+        table = self.table
+        if table is not None and key:
+            table = {**table, key: self.device}
+        return Change(self.device, table, self.text, self.file, self.new, self.kind, self.secret)
 
 
 class ApplyBody(Strict):
@@ -131,13 +156,22 @@ class InstallAnswer(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """The files as they are, and what they may refer to."""
+    """The files as they are, and what they may refer to.
+
+    writable  whether a new device can be saved; kinds: tables of which a new one can be
+    console   what sounds in the guard room · plans  titles by kind, the site's and the shipped ones
+    """
 
     version: str
     files: Mapping[str, str]
     writable: bool
     links: Sequence[Mapping[str, str]]
     cameras: Sequence[str]
+    contacts: Sequence[str]
+    console: Mapping[str, Any]
+    plans: Mapping[str, str]
+    kinds: Sequence[str]
+    plans_writable: bool
 
 
 class Installation(Protocol):
@@ -152,8 +186,8 @@ class Installation(Protocol):
     async def history(self) -> Sequence[Kept]:
         """Return the copies that are kept, newest first."""
 
-    async def device(self, device_id: str) -> tuple[str, dict[str, Any]]:
-        """Return the file and the table of a device. Raises NotThere."""
+    async def table(self, kind: str, name: str) -> tuple[str, dict[str, Any]]:
+        """Return the file and a table as they are written. Raises NotThere."""
 
     async def propose(self, change: Change) -> Proposal:
         """See Editor.propose."""
@@ -174,6 +208,9 @@ class Installation(Protocol):
 
     async def form(self, profile_id: str) -> dict[str, Any]:
         """Return a model with the fields to ask for. Raises NotThere."""
+
+    async def form_of(self, kind: str) -> dict[str, Any]:
+        """Return the fields to ask for of a link, a camera, a contact, or of what sounds."""
 
     async def topics(self) -> list[dict[str, Any]]:
         """Return topics of no device that were heard of lately."""
@@ -210,6 +247,8 @@ class InstallRoutes:
             ("/config/undo/{number}", self.undoing, "GET"),
             ("/reload", self.reload, "POST"),
             ("/devices/{device_id}", self.device, "GET"),
+            ("/table", self.table, "GET"),
+            ("/forms/{kind}", self.form_of, "GET"),
             ("/devices/{device_id}/live", self.live, "GET"),
             ("/profiles", self.profiles, "GET"),
             ("/profiles/{profile_id:path}", self.form, "GET"),
@@ -248,7 +287,7 @@ class InstallRoutes:
         with _refusing():
             return _json(_proposal(await self._house.propose(body.change())))
 
-    async def apply(self, body: ApplyBody, request: Request, who: Installer) -> Response:
+    async def apply(self, body: ApplyBody, request: Request, who: Changer) -> Response:
         """Make a change: on disk first, then taken up by what runs."""
         return await self._make(body.change.change(), body, request, who)
 
@@ -259,7 +298,7 @@ class InstallRoutes:
         with _refusing():
             return _json(_proposal(await self._house.propose(await self._house.undoing(number))))
 
-    async def undo(self, body: UndoBody, request: Request, who: Installer) -> Response:
+    async def undo(self, body: UndoBody, request: Request, who: Changer) -> Response:
         """Put a file back to what it held before a change."""
         with _refusing():
             change = await self._house.undoing(body.number)
@@ -288,7 +327,7 @@ class InstallRoutes:
         row = _proposal(proposal)
         return _json({**row, "number": kept.number, "outcome": asdict(outcome)})
 
-    async def reload(self, body: ReasonBody, request: Request, who: Installer) -> Response:
+    async def reload(self, body: ReasonBody, request: Request, who: Changer) -> Response:
         """Take up what somebody changed in the files by hand."""
         with _refusing():
             await self._note(request, who, "config.reload", "config", body.reason)
@@ -297,7 +336,15 @@ class InstallRoutes:
     async def device(self, device_id: DeviceId, _who: Installer) -> Response:
         """A device's table as it is written, and in which file."""
         with _refusing():
-            file, table = await self._house.device(device_id)
+            file, table = await self._house.table("device", device_id)
+        return _json({"file": file, "table": table})
+
+    async def table(
+        self, kind: Kind, _who: Installer, name: Annotated[str, Query(max_length=64)] = ""
+    ) -> Response:
+        """A link's, a camera's or a contact's table as it is written, and in which file."""
+        with _refusing():
+            file, table = await self._house.table(kind, name)
         return _json({"file": file, "table": table})
 
     # Models, and what devices say.
@@ -315,6 +362,10 @@ class InstallRoutes:
         """A model, and the fields its address section asks for."""
         with _refusing():
             return _json(await self._house.form(profile_id))
+
+    async def form_of(self, kind: TableKind, _who: Installer) -> Response:
+        """The fields to ask for of a table of gateway.toml; `secret`: a password goes with it."""
+        return _json(await self._house.form_of(kind))
 
     async def topics(self, _who: Installer) -> Response:
         """Topics of no device that were heard of lately; a search hears of all of them."""
@@ -417,6 +468,26 @@ class _Invalid(Problem):
         return _json(body, self.status_code)
 
 
+class _Outrun(Problem):
+    """Somebody else was first; the answer says who, and has the difference of each change."""
+
+    def __init__(self, error: Stale) -> None:
+        zh, _, en = str(error)[:400].partition(" / ")
+        super().__init__(409, "stale", zh, en or zh, "look at `since`, read the files again")
+        self._since = [
+            {
+                "who": kept.who, "at": rfc3339(kept.at_ns), "what": kept.what, "reason": kept.why,
+                "diff": diff[:SINCE_CHARS],
+            }
+            for kept, diff in error.since[-SINCE_MOST:]
+        ]  # fmt: skip
+
+    def as_json(self) -> Response:
+        """See Problem."""
+        body = {**orjson.loads(bytes(super().as_json().body)), "since": self._since}
+        return _json(body, self.status_code)
+
+
 class _refusing:  # noqa: N801 reads as what it does: with _refusing()
     """Turn what may be wrong with a change into the answer for it."""
 
@@ -428,6 +499,8 @@ class _refusing:  # noqa: N801 reads as what it does: with _refusing()
             return
         if isinstance(error, ConfigError):
             raise _Invalid(error.faults) from error
+        if isinstance(error, Stale):
+            raise _Outrun(error) from error
         status, code, next_step = next(
             (row[1:] for row in _ANSWERS if isinstance(error, row[0])),
             (503, "not_taken", "try again; the files hold what was written"),
@@ -437,7 +510,6 @@ class _refusing:  # noqa: N801 reads as what it does: with _refusing()
 
 
 _ANSWERS: Final[tuple[tuple[type[Exception], int, str, str], ...]] = (
-    (Stale, 409, "stale", "read the files again and decide anew"),
     (NothingToDo, 409, "nothing_to_do", "nothing"),
     (CannotEdit, 422, "cannot_edit", "change the file with an editor, then POST …/reload"),
     (CannotWrite, 403, "cannot_write", "let the gateway's user write there; see the guide"),
