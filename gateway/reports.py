@@ -148,9 +148,10 @@ def read_report(folder: Path, name: str) -> Report | None:
 
 
 def boot() -> str:
-    """The name of this boot; empty where a hardened service may not see it."""
+    """The name of this boot; empty where nobody tells a hardened service, who may not look."""
+    told = os.environ.get("CAMPUS_BOOT_ID", "")
     try:
-        return _BOOT.read_text("ascii").strip()
+        return (told or _BOOT.read_text("ascii")).strip().replace("-", "")[:64]
     except (OSError, ValueError):
         return ""
 

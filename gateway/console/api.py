@@ -36,6 +36,7 @@ from gateway.console.holders import SignOnBooks
 from gateway.console.page import Page, Site
 from gateway.console.personnel import PeopleRoutes
 from gateway.console.problems import Problem, from_http, from_validation, inside
+from gateway.console.proofs import Proofs
 from gateway.console.rights import Right, everybody, needs, refuse_undeclared
 from gateway.console.session import SessionRoutes
 from gateway.console.sign_on import SignOn
@@ -51,6 +52,7 @@ CHUNK_BYTES: Final = 64 * 1024
 
 Reader = Annotated[Identity, needs(Right.READ)]
 Actor = Annotated[Identity, needs(Right.ACT)]
+Decider = Annotated[Identity, needs(Right.ACT, asks_pin=True)]
 Auditor = Annotated[Identity, needs(Right.AUDIT)]
 Reporter = Annotated[Identity, needs(Right.RECEIPT)]
 AlarmId = Annotated[str, Path(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._:-]+$")]
@@ -141,9 +143,10 @@ def build_app(  # noqa: PLR0913 - each is a part of the console
         flow.reading = guard.reading
     assets = Assets()
     assets.join(app)
-    SessionRoutes(sign_on, door).join(app)
+    proofs = Proofs(sign_on, door)
+    SessionRoutes(sign_on, proofs, door).join(app)
     PeopleRoutes(sign_on, desk).join(app)
-    CommandRoutes(desk).join(app)
+    CommandRoutes(desk, proofs).join(app)
     if video is not None:
         video.join(app, desks)
         door.addresses = video.addresses
@@ -257,7 +260,7 @@ class _Alarms:
         except (NoSuchAlarm, WrongState) as error:
             raise alarm_problem(error) from error
 
-    async def close(self, alarm_id: AlarmId, body: shapes.CloseIn, who: Actor) -> Response:
+    async def close(self, alarm_id: AlarmId, body: shapes.CloseIn, who: Decider) -> Response:
         """A person says how it ended."""
         try:
             return _json(

@@ -1,21 +1,27 @@
 """POST /api/v1/devices/{id}/commands/{name}: a person has a device told something.
 
 Owns    the route, and which HTTP status goes with what became of the command.
-Needs   a Desk, which decides; rights.py for who may ask at all.
+Needs   a Desk, which decides; rights.py for who may ask at all; proofs.py for PINs.
 Keeps   1. The answer always has `state` and `why`; 400 and above has the usual `error` beside them.
         2. What a person writes is bounded and plain before anybody else sees it (shapes.py).
+        3. A person at a console gives his PIN first, but never to close: that is the safe way, and
+           gas does not wait for anybody's memory.
+        4. What takes two persons may be asked and confirmed in one request, at one console: the
+           second one types name and PIN, within proofs.PAIR_S of the first one's PIN.
 """
 
 import math
 from typing import Annotated, Final
 
 import orjson
-from fastapi import FastAPI, Path
+from fastapi import FastAPI, Path, Request
 from starlette.responses import Response
 
 from gateway.console import shapes
 from gateway.console.desk import Code, Desk, Ordered
-from gateway.console.rights import Right, needs
+from gateway.console.problems import Problem
+from gateway.console.proofs import Proofs
+from gateway.console.rights import Right, needs, session_of
 from gateway.console.tokens import Identity
 
 PATH: Final = "/api/v1/devices/{device_id}/commands/{name}"
@@ -51,8 +57,9 @@ _Name = Path(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._:-]+$")
 class CommandRoutes:
     """See the module."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Desk, proofs: Proofs) -> None:
         self._desk = desk
+        self._proofs = proofs
 
     def join(self, app: FastAPI) -> None:
         """Add the route."""
@@ -72,11 +79,32 @@ class CommandRoutes:
         self,
         device_id: Annotated[str, _Name],
         name: Annotated[str, _Name],
+        request: Request,
         body: shapes.CommandBody,
         who: Actor,
     ) -> Response:
-        """Have a device told something. Opening a valve takes two people: the first gets 202."""
-        return _answer(await self._desk.command(device_id, name, who, body.reason))
+        """Have a device told something. Opening a valve takes two people: the first gets 202.
+
+        With `second` the second one confirms it in the same request, at the first one's console.
+        """
+        session = session_of(request)
+        if session is not None and session.asks_pin and not self._closes(device_id, name):
+            raise Problem.pin_needed()
+        if body.second is None:
+            return _answer(await self._desk.command(device_id, name, who, body.reason))
+        second = await self._proofs.second(request, who, body.second.name, body.second.secret)
+        ordered = await self._desk.command(device_id, name, who, body.reason)
+        if ordered.state == "waiting":
+            ordered = await self._desk.command(device_id, name, second, body.reason)
+        return _answer(ordered)
+
+    def _closes(self, device_id: str, name: str) -> bool:
+        """Whether the device's profile calls this command one that closes."""
+        for device in self._desk.devices():
+            if device["id"] == device_id:
+                commands = device.get("commands", ())
+                return any(each["name"] == name and each["effect"] == "close" for each in commands)
+        return False
 
 
 def _answer(ordered: Ordered) -> Response:

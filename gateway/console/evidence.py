@@ -50,7 +50,7 @@ RETRY_S: Final = 30
 PIECE_BYTES: Final = 256 * 1024
 LISTED_MOST: Final = 1000
 
-Exporter = Annotated[Identity, needs(Right.EXPORT)]
+Exporter = Annotated[Identity, needs(Right.EXPORT, asks_pin=True)]
 Auditor = Annotated[Identity, needs(Right.AUDIT)]
 log = structlog.get_logger()
 

@@ -81,7 +81,7 @@ class Door:
         self.books = books
         self.clock = clock
         self.holders = Everybody(tokens, books.people)
-        self.sessions = Sessions(self.holders, clock)
+        self.sessions = Sessions(self.holders, clock, books.people.folder / "sessions.json")
         self.failures = FailureLimit(clock)
         self.sign_on = SignOnLimit(clock)
         self.rate = RateLimit(clock)

@@ -5,7 +5,8 @@ Needs   gateway.clock; the gate, which knows who asks.
 Keeps   1. A key that is under way is waited for, one that was answered gets the same answer again:
            the request itself reaches no route a second time.
         2. The same key with other content is refused: somebody mixed two decisions up.
-        3. Only an answer that settles something is kept: what failed here may be tried again.
+        3. Only an answer that settles something is kept: what failed here may be tried again, and
+           so may what a PIN has to come before.
 Bound   KEPT_MOST answers of ANSWER_BYTES at most, KEPT_S each. In memory: after a restart the state
         of the alarm itself says that it was acknowledged already.
 """
@@ -19,7 +20,7 @@ from typing import Final
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.clock import Clock
-from gateway.console.problems import Problem
+from gateway.console.problems import PIN_HEADER, Problem
 
 HEADER: Final = "idempotency-key"
 KEY_CHARS: Final = 100
@@ -27,6 +28,7 @@ KEPT_MOST: Final = 1_000
 KEPT_S: Final = 600.0
 ANSWER_BYTES: Final = 64 * 1024
 UNSETTLED: Final = frozenset({408, 425, 429})
+_PIN_HEADER: Final = PIN_HEADER.lower().encode()
 
 Key = tuple[str, str, str]
 """Who asks, method and path, the key."""
@@ -91,8 +93,7 @@ class Once:
 
         try:
             await app(scope, heard, said)
-            status = answer[0]["status"] if answer else 500
-            if status < 500 and status not in UNSETTLED and size_bytes <= ANSWER_BYTES:
+            if _settles(answer) and size_bytes <= ANSWER_BYTES:
                 kept.digest, kept.messages = content.hexdigest(), answer
         finally:
             if kept.messages is None:
@@ -108,6 +109,12 @@ class Once:
                 break
             if kept.done.is_set():
                 del self._kept[key]
+
+
+def _settles(answer: list[Message]) -> bool:
+    if not answer or answer[0]["status"] >= 500 or answer[0]["status"] in UNSETTLED:
+        return False
+    return all(name.lower() != _PIN_HEADER for name, _ in answer[0].get("headers", ()))
 
 
 async def _digest_of(receive: Receive) -> str:

@@ -27,6 +27,7 @@ from gateway.console.discreet import Desks
 from gateway.console.gate import Door, same
 from gateway.console.people import PASSWORD_CHARS
 from gateway.console.problems import Problem
+from gateway.console.proofs import Proofs
 from gateway.console.rights import RIGHTS, Right, everybody, needs
 from gateway.console.sessions import Session
 from gateway.console.shapes import MAX_NOTE_CHARS, CloseIn
@@ -83,6 +84,7 @@ class Page:
         self._desks = desks
         self._desk = desks.open
         self._sign_on = sign_on
+        self._proofs = Proofs(sign_on, door)
         self._door = door
         self._site = site
         self._start = ROOT if has_pages else HOME
@@ -162,11 +164,13 @@ class Page:
         if found is None:
             raise _gone()
         now = self._now()
+        session = request.state.session
         return self._draw(
             "alarm.html",
             who=who,
-            session=request.state.session,
+            session=session,
             may_act=Right.ACT in RIGHTS[who.role],
+            asks_pin=session is not None and session.asks_pin,
             alarm=view.alarm_line(found, now),
             dispositions=view.DISPOSITIONS,
             note_chars=MAX_NOTE_CHARS,
@@ -198,6 +202,8 @@ class Page:
                 "choose how it ended; the note is too long or not plain text",
                 "go back and correct it",
             ) from error
+        if request.state.session.asks_pin:
+            await self._proofs.again(request, who, _secret(fields, "pin"))
         try:
             await self._desks.of(who).close(alarm_id, who, body.disposition, body.note)
         except (NoSuchAlarm, WrongState) as error:
@@ -231,8 +237,8 @@ class Page:
             if fields.get("token"):
                 who = await self._sign_on.with_token(request, fields["token"])
             else:
-                name, secret = fields.get("name", "").strip(), fields.get("secret", "").strip()
-                if len(name) > MAX_NAME_CHARS or len(secret) >= PASSWORD_CHARS.stop:
+                name, secret = fields.get("name", "").strip(), _secret(fields, "secret")
+                if len(name) > MAX_NAME_CHARS:
                     raise Problem.too_large(PASSWORD_CHARS.stop)
                 who = await self._sign_on.with_pin(request, name, secret)
         except Problem as problem:
@@ -240,7 +246,7 @@ class Page:
                 raise
             return self._login_page(request, f"{problem.zh} · {problem.detail}", 401)
         answer = RedirectResponse(then, 303)
-        self._sign_on.dress(request, answer, who)
+        await self._sign_on.dress(request, answer, who)
         return answer
 
     async def logout(self, request: Request, who: Reader) -> Response:
@@ -336,6 +342,13 @@ async def _fields(request: Request) -> dict[str, str]:
             422, "not_valid", "表单内容无法读取", "the form cannot be read", "go back and try again"
         ) from error
     return {name: values[-1] for name, values in parsed.items()}
+
+
+def _secret(fields: Mapping[str, str], name: str) -> str:
+    secret = fields.get(name, "").strip()
+    if len(secret) >= PASSWORD_CHARS.stop:
+        raise Problem.too_large(PASSWORD_CHARS.stop)
+    return secret
 
 
 def _to_duty() -> RedirectResponse:

@@ -175,9 +175,9 @@ def check_secret(secret: str, duress: str = "") -> None:
     for text in (secret, duress):
         if text and _is_weak(text):
             raise WeakSecret(
-                "PIN 为 4 至 6 位数字，不能是同一数字或顺子；密码至少 8 个字符"
-                " / a PIN is 4 to 6 digits, not all the same and not in a row; a password has at"
-                " least 8 characters"
+                "PIN 为 4 至 6 位数字，不能是同一数字、顺子、年份或前后重复；密码至少 8 个字符"
+                " / a PIN is 4 to 6 digits, not all the same, in a row, a year or the same twice; a"
+                " password has at least 8 characters"
             )
     if not secret:
         raise WeakSecret("没有 PIN / there is no PIN")
@@ -193,7 +193,10 @@ def _is_weak(text: str) -> bool:
         return True
     if text.isascii() and text.isdecimal() and len(text) < PASSWORD_CHARS.start:
         is_row = any(text in row for row in WEAK)
-        return len(text) not in PIN_LENGTHS or len(set(text)) == 1 or is_row
+        is_year = len(text) == 4 and text[:2] in {"19", "20"}
+        half = len(text) // 2
+        is_twice = text[:half] * 2 == text
+        return len(text) not in PIN_LENGTHS or len(set(text)) == 1 or is_row or is_year or is_twice
     return len(text) not in PASSWORD_CHARS or len(set(text)) < 4
 
 

@@ -26,6 +26,7 @@ from gateway.console.tokens import Identity, Role
 
 ROOT: Final = "/api/v1/people"
 Admin = Annotated[Identity, needs(Right.PEOPLE)]
+Changer = Annotated[Identity, needs(Right.PEOPLE, asks_pin=True)]
 PersonId = Annotated[str, Path(pattern=r"^p-[0-9a-f]{12}$")]
 Duress = Annotated[str, Field(max_length=PASSWORD_CHARS.stop - 1)]
 
@@ -75,7 +76,7 @@ class PeopleRoutes:
         """Everybody who may sign on with a PIN."""
         return _json({"people": [_row(person) for person in self._sign_on.people.list()]})
 
-    async def add(self, request: Request, body: PersonIn, who: Admin) -> Response:
+    async def add(self, request: Request, body: PersonIn, who: Changer) -> Response:
         """Add somebody."""
         await self._note(who, "person.add", body.name, role=str(body.role))
         try:
@@ -88,7 +89,7 @@ class PeopleRoutes:
         return _json(_row(self._person(made.id)))
 
     async def set_secret(
-        self, request: Request, person_id: PersonId, body: SecretIn, who: Admin
+        self, request: Request, person_id: PersonId, body: SecretIn, who: Changer
     ) -> Response:
         """Give somebody another PIN; all his sessions end."""
         person = self._person(person_id)
@@ -102,7 +103,7 @@ class PeopleRoutes:
             raise weak(error) from error
         return _json(_row(self._person(person_id)))
 
-    async def remove(self, person_id: PersonId, who: Admin) -> Response:
+    async def remove(self, person_id: PersonId, who: Changer) -> Response:
         """Remove somebody; his sessions end and the browsers he vouched for are known no more."""
         person = self._person(person_id)
         await self._note(who, "person.remove", person.name)

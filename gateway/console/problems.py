@@ -16,6 +16,9 @@ from starlette.responses import Response
 
 MAX_FAULTS_SHOWN: Final = 5
 MAX_PLACE_CHARS: Final = 80
+PIN_NEEDED: Final = "pin_needed"
+PIN_HEADER: Final = "Campus-Pin"
+"""On an answer that settles nothing, because a PIN comes first (once.py keeps none of them)."""
 
 
 class Problem(HTTPException):
@@ -55,6 +58,18 @@ class Problem(HTTPException):
             "a valid token is needed",
             "send Authorization: Bearer <token>; campus-gateway token makes one",
             headers={"WWW-Authenticate": "Bearer"},
+        )
+
+    @classmethod
+    def pin_needed(cls) -> Self:
+        """A person at a console has not given his PIN lately; nothing was done."""
+        return cls(
+            403,
+            PIN_NEEDED,
+            "请再输入一次 PIN",
+            "give your PIN once more",
+            "POST it to /api/v1/session/pin, then ask again",
+            headers={PIN_HEADER: "needed"},
         )
 
     @classmethod

@@ -1,7 +1,9 @@
 """Rights: what each role may do, and how a route says which right it needs.
 
-Needs   gateway.console.tokens, gateway.console.problems.
-Keeps   A route that declares no right answers nobody: refuse_undeclared stops the start.
+Needs   gateway.console.{problems,sessions,tokens}.
+Keeps   1. A route that declares no right answers nobody: refuse_undeclared stops the start.
+        2. What acts on the world, or is a person's word, asks for his PIN again (decision 0022): a
+           route says so with asks_pin, and no handler of it runs before.
 """
 
 from collections.abc import Callable
@@ -12,6 +14,7 @@ from fastapi import Depends, FastAPI, Request
 from fastapi.routing import APIRoute
 
 from gateway.console.problems import Problem
+from gateway.console.sessions import Session
 from gateway.console.tokens import Identity, Role
 
 
@@ -77,18 +80,31 @@ def identity_of(request: Request) -> Identity:
 class _Needs:
     """The dependency that a route carries; a class, so that refuse_undeclared can find it."""
 
-    def __init__(self, right: Right) -> None:
+    def __init__(self, right: Right, *, asks_pin: bool) -> None:
         self.right = right
+        self.asks_pin = asks_pin
 
     def __call__(self, request: Request) -> Identity:
         identity = identity_of(request)
         require(identity, self.right)
+        session = session_of(request)
+        if self.asks_pin and session is not None and session.asks_pin:
+            raise Problem.pin_needed()
         return identity
 
 
-def needs(right: Right) -> Any:  # noqa: ANN401 what FastAPI calls a dependency
-    """Return the dependency: the identity, once it is known to have the right."""
-    return Depends(_Needs(right))
+def session_of(request: Request) -> Session | None:
+    """Return the session of a person's browser; None for who brings a token with each request."""
+    found = getattr(request.state, "session", None)
+    return found if isinstance(found, Session) else None
+
+
+def needs(right: Right, *, asks_pin: bool = False) -> Any:  # noqa: ANN401 FastAPI's dependency
+    """Return the dependency: the identity, once it is known to have the right.
+
+    asks_pin  a person at a console has given his PIN within sessions.PIN_S, else 403 pin_needed
+    """
+    return Depends(_Needs(right, asks_pin=asks_pin))
 
 
 _OPEN: Final = "campus_open"
@@ -103,8 +119,19 @@ def everybody(endpoint: Endpoint) -> Endpoint:
 
 def right_of(route: APIRoute) -> Right | None:
     """Return the right that a route needs; None for one that is for everybody."""
+    found = _needed(route)
+    return None if found is None else found.right
+
+
+def asks_pin(route: APIRoute) -> bool:
+    """Whether a route asks for the PIN again."""
+    found = _needed(route)
+    return found is not None and found.asks_pin
+
+
+def _needed(route: APIRoute) -> _Needs | None:
     found = (part.call for part in route.dependant.dependencies)
-    return next((call.right for call in found if isinstance(call, _Needs)), None)
+    return next((call for call in found if isinstance(call, _Needs)), None)
 
 
 def refuse_undeclared(app: FastAPI) -> None:

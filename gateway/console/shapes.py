@@ -37,10 +37,21 @@ class CloseIn(In):
     note: Annotated[str, Field(max_length=MAX_NOTE_CHARS), AfterValidator(clean)] = ""
 
 
+class SecondIn(In):
+    """The second of two persons, at the console of the first one."""
+
+    name: Annotated[str, Field(min_length=1, max_length=64), AfterValidator(clean)]
+    secret: Annotated[str, Field(min_length=1, max_length=128)]
+
+
 class CommandBody(In):
-    """Why a person wants a device told something; it goes into the record."""
+    """Why a person wants a device told something; it goes into the record.
+
+    second  for what takes two: who confirms it here and now, else he asks at another console
+    """
 
     reason: Annotated[str, Field(min_length=1, max_length=MAX_REASON_CHARS), AfterValidator(clean)]
+    second: SecondIn | None = None
 
 
 class ReceiptIn(In):
@@ -269,18 +280,32 @@ class ReceiverList(BaseModel):
 
 
 class Me(BaseModel):
-    """Who is signed on; csrf goes into X-CSRF-Token of whatever changes something."""
+    """Who is signed on; csrf goes into X-CSRF-Token of whatever changes something.
+
+    until: when the session ends; has_pin: whether commands may ask for a PIN again.
+    """
 
     name: str
     role: str
     csrf: str
     rights: list[str]
+    until: str | None
+    has_pin: bool
+
+
+class OnDuty(BaseModel):
+    """A guard or leader who is signed on somewhere."""
+
+    name: str
+    role: str
+    until: str
 
 
 class DoorPlate(BaseModel):
-    """What a sign-on screen shows. people: empty for a browser nobody signed on in before."""
+    """What a sign-on screen shows. People and who is on duty are told to known browsers only."""
 
     people: list[str]
+    on_duty: list[OnDuty]
     is_first: bool
     fingerprint: str
 

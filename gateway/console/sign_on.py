@@ -15,7 +15,7 @@ Bound   HASHES_MOST checks at once, WAITING_MOST in line, of them STRANGERS_MOST
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
 
 import structlog
@@ -40,10 +40,12 @@ WAITING_MOST: Final = 16
 STRANGERS_MOST: Final = 8
 NOTE_S: Final = 10.0
 LOOK_S: Final = 60.0
+KEEP_EACH_S: Final = 300.0
 HERE: Final = "here"
 FIRST: Final = "\x00first"
 """What the first code is counted under: no person can be called that."""
 FAULT: Final = "sign_on"
+SESSIONS_FAULT: Final = "sessions"
 
 T = TypeVar("T")
 log = structlog.get_logger()
@@ -58,7 +60,7 @@ class SignOn:
         self._turn = asyncio.Semaphore(HASHES_MOST)
         self._waiting = 0
         self._is_alarming = False
-        self._told_ns = 0
+        self._was_unkept = False
 
     @property
     def people(self) -> PeopleBook:
@@ -88,11 +90,14 @@ class SignOn:
         raises  Problem 401 (wrong), 429 (wait first), 503 (too many at once, or no trail)
         """
         caller = self.caller(request)
-        found = await self._try(
-            caller, name, lambda: self.people.check(name, secret), self._refused(caller, name)
+        found = await self.attempt(
+            caller,
+            name,
+            lambda: self.people.check(name, secret),
+            lambda: self.note(self.refused(caller, name)),
         )
         require(found.identity, Right.SIGN_IN)
-        await self._signed_on(caller, found)
+        await self.note_proof(caller, found)
         return found.identity
 
     async def with_token(self, request: Request, token: str) -> Identity:
@@ -102,10 +107,10 @@ class SignOn:
             wait_s = self._door.failures.failed(peer(request))
             if wait_s > 0:
                 raise Problem.too_often(wait_s)
-            await self._note(self._entry(None, peer(request), "sign_in.refused"))
+            await self.note(self._entry(None, peer(request), "sign_in.refused"))
             raise wrong_token()
         require(identity, Right.SIGN_IN)
-        await self._signed_on(self.caller(request), SignedOn(identity=identity, is_duress=False))
+        await self.note_proof(self.caller(request), SignedOn(identity=identity, is_duress=False))
         return identity
 
     async def first(self, request: Request, code: str, name: str, secret: str) -> Identity:
@@ -120,11 +125,11 @@ class SignOn:
         caller = self.caller(request)
         books = self._door.books
         try:
-            await self._try(
+            await self.attempt(
                 caller,
                 FIRST,
                 lambda: books.first.check(code.replace(" ", "")) or None,
-                self._refused(caller, ""),
+                lambda: self.note(self.refused(caller, "")),
             )
         except Problem:
             if self.is_first() and await asyncio.to_thread(books.first.is_spent):
@@ -139,11 +144,11 @@ class SignOn:
             await self.say_code()
             raise _not_first() if isinstance(error, NotFirst) else weak(error) from error
         await asyncio.to_thread(books.first.end)
-        await self._note(self._entry(identity, caller.address, "person.add", identity.name))
-        await self._signed_on(caller, SignedOn(identity=identity, is_duress=False))
+        await self.note(self._entry(identity, caller.address, "person.add", identity.name))
+        await self.note_proof(caller, SignedOn(identity=identity, is_duress=False))
         return identity
 
-    def dress(self, request: Request, answer: Response, identity: Identity) -> Session:
+    async def dress(self, request: Request, answer: Response, identity: Identity) -> Session:
         """Open a session, put its cookie and the console's into the answer, and return it."""
         caller = self.caller(request)
         self._door.sessions.close(cookie_of(request))
@@ -157,6 +162,7 @@ class SignOn:
             answer.set_cookie(
                 name, value, max_age=age_s, secure=is_tls, httponly=True, samesite="strict"
             )
+        await self.keep_sessions()
         found = self._door.sessions.find(cookie)
         if found is None:
             raise Problem.no_token()  # removed in this very moment
@@ -166,7 +172,22 @@ class SignOn:
         """End the session here, whatever the browser does with its cookie."""
         self._door.sessions.close(cookie_of(request))
         answer.delete_cookie(COOKIE, httponly=True, samesite="strict")
-        await self._note(self._entry(who, peer(request), "sign_out"))
+        await self.keep_sessions()
+        await self.note(self._entry(who, peer(request), "sign_out"))
+
+    async def keep_sessions(self, *, again: bool = False) -> None:
+        """Have the sessions on disk, or say that a restart signs everybody off; never fails."""
+        sessions = self._door.sessions
+        await sessions.keep(again=again)
+        if sessions.fault or self._was_unkept:
+            self._desk.fault(
+                SESSIONS_FAULT,
+                "值班登录保存不了或曾损坏,网关重启后要重新登录"
+                " sessions cannot be kept, or were damaged: a restart signs everybody off",
+                active=bool(sessions.fault),
+                attributes={"why": sessions.fault},
+            )
+        self._was_unkept = bool(sessions.fault)
 
     # The first code, and whoever guesses.
 
@@ -176,14 +197,18 @@ class SignOn:
         self._door.books.say(first_words(code))
 
     async def run(self) -> None:
-        """Print the first code while there is nobody, and end the fault once nobody guesses."""
+        """Print the first code while there is nobody, tell who guesses, keep sessions."""
         if self.is_first():
             await self.say_code()
+        self._was_unkept = True  # what a life before this one said of it may still stand
+        await self.keep_sessions()
         while True:
-            await self._door.clock.sleep(LOOK_S)
-            if self.is_first() and await asyncio.to_thread(self._door.books.first.is_spent):
-                await self.say_code()
-            self._tell()
+            for _ in range(round(KEEP_EACH_S / LOOK_S)):
+                await self._door.clock.sleep(LOOK_S)
+                if self.is_first() and await asyncio.to_thread(self._door.books.first.is_spent):
+                    await self.say_code()
+                self._tell()
+            await self.keep_sessions(again=True)
 
     def _tell(self) -> None:
         """Raise or end the fault: intake.fault may be told the same again and again."""
@@ -199,13 +224,19 @@ class SignOn:
 
     # Inside.
 
-    async def _try(
+    async def attempt(
         self,
         caller: Caller,
         name: str,
         check: Callable[[], T | None],
-        refused: Entry,
+        refused: Callable[[], Awaitable[None]],
+        wrong: Callable[[], Problem] | None = None,
     ) -> T:
+        """Pay for a guess and check it slowly.
+
+        refused  writes down one that was wrong
+        raises   Problem 429, 503, or what `wrong` makes (401 without it)
+        """
         limit = self._door.sign_on
         wait_s = limit.begin(caller, name)
         if wait_s > 0:
@@ -220,8 +251,8 @@ class SignOn:
             return found
         limit.wrong(caller)
         self._tell()
-        await self._note(refused)
-        raise _wrong()
+        await refused()
+        raise (wrong or _wrong)()
 
     async def slowly(self, caller: Caller, work: Callable[[], T]) -> T:
         """Do what takes a core for some 60 ms in a thread, HASHES_MOST at once."""
@@ -234,32 +265,44 @@ class SignOn:
         finally:
             self._waiting -= 1
 
-    async def _signed_on(self, caller: Caller, found: SignedOn) -> None:
-        entry = self._entry(found.identity, caller.address, "sign_in")
+    async def note_proof(
+        self, caller: Caller, found: SignedOn, action: str = "sign_in", subject: str = "console"
+    ) -> None:
+        """Write down that somebody proved who he is; one who is made to raises the alarm by it."""
+        await self.note_forced(self._entry(found.identity, caller.address, action, subject), found)
+        # Not of whom: a log line is read in places where the trail is not.
+        log.info(
+            "proved who it is", action=action, role=found.identity.role, address=caller.address
+        )
+
+    async def note_forced(self, entry: Entry, found: SignedOn) -> None:
+        """Have an entry in the trail, and in the same commit the alarm of one who is made to."""
         try:
             async with asyncio.timeout(NOTE_S):
                 await self._desk.sign_on(entry, found.identity, is_duress=found.is_duress)
         except (TimeoutError, StoreError) as error:
             raise _no_trail() from error
-        # Not of whom: a log line is read in places where the trail is not.
-        log.info("signed on", role=found.identity.role, address=caller.address)
 
-    async def _note(self, entry: Entry) -> None:
+    async def note(self, entry: Entry) -> None:
+        """Have an entry in the trail. Raises Problem 503 when that takes NOTE_S or fails."""
         try:
             async with asyncio.timeout(NOTE_S):
                 await self._desk.audit(entry)
         except (TimeoutError, StoreError) as error:
             raise _no_trail() from error
 
-    def _refused(self, caller: Caller, name: str) -> Entry:
-        """Whose name was used, if it is one: what else was typed there may be a PIN."""
+    def refused(self, caller: Caller, name: str, action: str = "sign_in.refused") -> Entry:
+        """What the trail says of a wrong PIN.
+
+        Whose name was used, if it is one: what else was typed there may be a PIN.
+        """
         known = self.people.named(name)
         details = {} if known is None else {"person": known.name}
         return Entry(
             who="",
             role="",
             from_address=caller.address,
-            action="sign_in.refused",
+            action=action,
             subject="console",
             details=details,
         )

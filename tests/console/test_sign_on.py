@@ -258,7 +258,7 @@ async def test_the_first_admin_needs_what_the_service_prints_and_there_is_one_fi
     code = re.findall(r"(\d{5} \d{5})", said[0])[0]
     browser = Browser(console)
     plate = (await browser.get("/api/v1/session/people")).json()
-    assert plate == {"people": [], "is_first": True, "fingerprint": ""}
+    assert plate == {"people": [], "on_duty": [], "is_first": True, "fingerprint": ""}
     body = {"code": "0000000000", "name": "校长", "secret": "correct horse"}
     assert (await browser.post("/api/v1/session/first", body)).status == 401
     body["code"] = code
