@@ -18,8 +18,10 @@ window.EventSource = class extends EventTarget {
 };
 window.tell = (kind, data) =>
   window.wire.dispatchEvent(new MessageEvent(kind, { data: JSON.stringify(data) }));
+window.gatewayTime = () => new Date();
 setInterval(() => {
-  if (window.wire && !window.isMute) window.tell("beat", { now: new Date().toISOString(), seq: 1 });
+  if (!window.wire || window.isMute) return;
+  window.tell("beat", { now: window.gatewayTime().toISOString(), seq: 1 });
 }, 500);
 """
 ME: Final = {

@@ -14,7 +14,7 @@ import { canSound, follow, isSilenced, silence } from "./sound/player";
 import type { Alarm } from "./state/model";
 import { isAcknowledged, isSilent, lines, type Line } from "./state/queue";
 import { here } from "./stream/here";
-import { gatewayNow, house, isLive, tick } from "./stream/page";
+import { gatewayNow, house, isLost, tick } from "./stream/page";
 import { language } from "./words";
 
 /** Open alarms and faults that are shown. */
@@ -39,7 +39,7 @@ export function watch(): void {
     if (me.value === null) return;
     const now = tick.value;
     const heard = open.value.filter((alarm) => !isSilenced(alarm.alarm_id, now));
-    const want = wanted(heard, isLive.value || isSilenced("", now), gatewayNow.value);
+    const want = wanted(heard, !isLost.value || isSilenced("", now), gatewayNow.value);
     follow(want === null || want.spoken === "" ? want : { ...want, spoken: `${want.spoken}.${language.value}.ogg` }, now);
   });
   effect(() => {

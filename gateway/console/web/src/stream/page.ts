@@ -22,6 +22,10 @@ export const gatewayNow = computed(() => ran.value + aheadMs.value);
 export const isLive = computed(() => link.value.up && tick.value - lastHeard.value <= SILENT_MS + 1_000);
 const lastHeard = signal(0);
 
+/** Not heard any more, or not at all since the page has been there for so long: one that is only just coming is no loss. */
+export const isLost = computed(() => !isLive.value && tick.value - (lastHeard.value === 0 ? BEGAN_MS : lastHeard.value) > SILENT_MS);
+const BEGAN_MS = here();
+
 /** When the gateway was last heard, as `tick` counts; 0 for never. */
 export const heardMs = computed(() => lastHeard.value);
 
