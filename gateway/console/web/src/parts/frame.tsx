@@ -6,10 +6,12 @@ import { news, trouble } from "../deeds";
 import { perform, type Act } from "../keys";
 import { isLarge, isNightNow, look } from "../looks";
 import { go, route, type Screen } from "../route";
+import { clock } from "../state/time";
 import { canSound, silentUntilMs, wake } from "../sound/player";
 import { heardMs, house, isLive, phones, tick } from "../stream/page";
 import { either, language, named, speak, t } from "../words";
 import { Chip } from "./chip";
+import { PinBar } from "./pin";
 import { Now, SinceHere } from "./time";
 import { Told, Where } from "./where";
 
@@ -26,6 +28,7 @@ export function Frame({ children, signOff }: { children: ComponentChildren; sign
       {isDrill.value ? <Drill /> : null}
       <Top />
       <Said />
+      <PinBar />
       <main id="main">{children}</main>
       <Foot />
     </div>
@@ -48,9 +51,9 @@ function Head({ signOff }: { signOff: () => void }) {
       </nav>
       <Receivers />
       <span class="tools">
-        <span class="who">
-          <Told text={me.value?.name ?? ""} most={20} />
-        </span>
+        <button type="button" class="who" aria-current={route.value.screen === "account" ? "page" : undefined} onClick={() => go("account")}>
+          <Told text={me.value?.name ?? ""} most={20} /> {me.value?.until ? t("duty.until", { time: clock(me.value.until).slice(0, 5) }) : ""}
+        </button>
         <button type="button" onClick={() => (look.value = isNightNow.value ? "day" : "night")}>
           {t(isNightNow.value ? "look.day" : "look.night")}
         </button>
@@ -125,6 +128,7 @@ function Drill() {
 function Top() {
   const found = urgent.value;
   if (found.length === 0 || route.value.screen === "duty") return null;
+  if (found.length === 1 && route.value.id === found[0]?.alarm_id) return null; // it fills the screen already
   const rest = found.length - TABS_MOST;
   return (
     <section class="top" role="alert" aria-label={t("priority.1")}>

@@ -34,7 +34,7 @@ function Lamp({ alarm, delivery, lamp }: { alarm: Alarm; delivery: Delivery; lam
       <strong>{named("receiver.name", delivery.receiver)}</strong>
       <span class="how">
         {lamp === "unknown" ? t("state.unknown") : t(`lamp.${lamp}`)} {clock(delivery.at)}
-        {delivery.reference ? ` · ${t("lamp.reference", { number: delivery.reference.slice(0, 40) })}` : ""}
+        {delivery.reference ? <span class="reference"> · {t("lamp.reference", { number: delivery.reference.slice(0, 40) })}</span> : null}
         {failed && delivery.reason ? (
           <>
             {" · "}

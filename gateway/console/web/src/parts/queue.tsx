@@ -5,7 +5,7 @@ import type { Line } from "../state/queue";
 import { named, t } from "../words";
 import { Chip, StateWords } from "./chip";
 import { Since } from "./time";
-import { Told, Where, factOf } from "./where";
+import { What, Where } from "./where";
 
 /** Rows of an opened group that are shown; a person goes through no more than that one by one. */
 const INSIDE_MOST = 100;
@@ -58,7 +58,7 @@ function Row({ alarm, count, isOpen, press }: RowOf) {
       <Where place={alarm.device.place} name={alarm.device.name} />
       <span class="what">
         {alarm.mode === "live" ? "" : `${named("mode", alarm.mode)} `}
-        {named("kind", alarm.kind)} <Told text={factOf(alarm)} most={40} />
+        <What alarm={alarm} most={40} />
         {alarm.count > 1 ? ` ×${alarm.count}` : ""}
         {count > 1 ? <b class="more">{t("queue.more", { count })}</b> : null}
       </span>

@@ -1,5 +1,6 @@
 /** Words that a device, a camera or a person chose: text, cut off where it is long, and never turning what stands around it. */
 import type { Alarm } from "../state/model";
+import { named } from "../words";
 
 export function Told({ text, most = 120 }: { text: string; most?: number }) {
   const chars = [...text.slice(0, most * 2)];
@@ -26,9 +27,25 @@ export function Where({ place, name }: { place: string; name: string }) {
 }
 
 /** What happened, without the place and the name that the gateway's sentence begins with: they stand beside it already. */
-export function factOf(alarm: Alarm): string {
-  const { place, name } = alarm.device;
-  let text = alarm.text;
-  for (const said of [place, name]) if (said !== "" && text.startsWith(said)) text = text.slice(said.length).trimStart();
-  return text === "" ? alarm.text : text;
+export function factOf(alarm: Pick<Alarm, "text" | "device">): string {
+  return bare(alarm.text, alarm.device);
+}
+
+/** The same for any sentence and any device that it may be about. */
+export function bare(sentence: string, device: { place: string; name: string } | undefined): string {
+  let text = sentence;
+  for (const said of [device?.place ?? "", device?.name ?? ""]) if (said !== "" && text.startsWith(said)) text = text.slice(said.length).trimStart();
+  return text === "" ? sentence : text;
+}
+
+/** Its kind and what happened; the kind only once, where the sentence says it too. */
+export function What({ alarm, most }: { alarm: Alarm; most: number }) {
+  const kind = named("kind", alarm.kind);
+  const fact = factOf(alarm);
+  return (
+    <>
+      {fact.startsWith(kind) ? "" : `${kind} `}
+      <Told text={fact} most={most} />
+    </>
+  );
 }

@@ -8,10 +8,12 @@ import { later } from "../parts/later";
 import { named, t } from "../words";
 
 const Spark = later(() => import("../charts/spark").then((found) => found.Spark));
+const Commands = later(() => import("../parts/commands").then((found) => found.Commands));
 const CameraTiles = later(() => import("../charts/cameras").then((found) => found.CameraTiles));
 
 export type Health = "offline" | "fault" | "unknown" | "stale" | "online";
 const MARKS: Record<Health, string> = { offline: "✖", fault: "▲", unknown: "?", stale: "?", online: "✔" };
+const SAID_MOST = 6;
 const WORST: readonly Health[] = ["offline", "fault", "unknown", "stale", "online"];
 
 export function healthOf(device: Device, faults: ReadonlySet<string>, isHeard: boolean): Health {
@@ -24,8 +26,30 @@ export function healthOf(device: Device, faults: ReadonlySet<string>, isHeard: b
 /** What is not known, or not any more, is shown as that and not as the last that was heard. */
 function shown(point: Point, isHeard: boolean): string {
   if (!isHeard || point.quality === "unknown") return "?";
-  if (point.value !== null && typeof point.value !== "boolean") return `${point.value} ${point.unit ?? ""}`;
-  return point.active === null ? "" : t(point.active ? "point.active" : "point.rest");
+  if (typeof point.value === "number") return `${point.value} ${point.unit ?? ""}`;
+  if (point.active !== null) return t(point.active ? "point.active" : "point.rest");
+  return typeof point.value === "string" ? point.value : "";
+}
+
+interface Said {
+  kind: string;
+  text: string;
+  quality: string;
+  /** The point whose readings make a curve; "" for none. */
+  curve: string;
+  unit: string | null;
+}
+
+/** What a device says, each thing once: four buttons that are all at rest are one line. */
+export function saidOf(device: Device, isHeard: boolean): Said[] {
+  const found = new Map<string, Said>();
+  for (const point of device.points) {
+    const text = shown(point, isHeard);
+    const curve = typeof point.value === "number" ? point.name : "";
+    const quality = isHeard ? point.quality : "unknown";
+    found.set([point.kind, text, quality, curve].join("|"), { kind: point.kind, text, quality, curve, unit: point.unit });
+  }
+  return [...found.values()].slice(0, SAID_MOST);
 }
 
 export function HealthWall() {
@@ -69,18 +93,24 @@ export function HealthWall() {
               )}
             </small>
             <ul>
-              {device.points.slice(0, 6).map((point) => (
-                <li key={point.name} class={isLive.value ? point.quality : "unknown"}>
-                  {named("kind", point.kind)} <Told text={shown(point, isLive.value)} most={40} />
-                  {typeof point.value === "number" ? (
-                    <button type="button" class="small" aria-expanded={chart === `${device.id} ${point.name}`} onClick={() => setChart(chart === `${device.id} ${point.name}` ? "" : `${device.id} ${point.name}`)}>
-                      {t("chart.show")}
-                    </button>
-                  ) : null}
-                  {chart === `${device.id} ${point.name}` ? <Spark device={device.id} point={point.name} unit={point.unit} /> : null}
-                </li>
-              ))}
+              {saidOf(device, isLive.value).map((said) => {
+                const curve = `${device.id} ${said.curve}`;
+                return (
+                  <li key={`${said.kind}${said.text}${said.curve}`} class={said.quality}>
+                    <span>
+                      {named("kind", said.kind)} <Told text={said.text} most={40} />
+                    </span>
+                    {said.curve === "" ? null : (
+                      <button type="button" class="small" aria-expanded={chart === curve} onClick={() => setChart(chart === curve ? "" : curve)}>
+                        {t("chart.show")}
+                      </button>
+                    )}
+                    {said.curve !== "" && chart === curve ? <Spark device={device.id} point={said.curve} unit={said.unit} /> : null}
+                  </li>
+                );
+              })}
             </ul>
+            {(device.commands ?? []).some((each) => each.allowed) ? <Commands device={device} /> : null}
           </li>
         ))}
       </ul>

@@ -13,7 +13,7 @@ import { Notes, writeNote } from "../parts/notes";
 import { NextStep, PlanList, next } from "../parts/plan";
 import { Scene } from "../parts/scene";
 import { Since } from "../parts/time";
-import { Told, Where, factOf } from "../parts/where";
+import { Told, What, Where } from "../parts/where";
 import { go, route } from "../route";
 import { found as reached } from "../state/log";
 import type { Alarm } from "../state/model";
@@ -61,30 +61,36 @@ function Open({ alarm }: { alarm: Alarm }) {
     return true;
   });
   return (
-    <article class={`incident p${alarm.priority}${alarm.mode === "live" ? "" : " drill"}`}>
+    <article class={`incident p${alarm.priority} ${alarm.state}${alarm.mode === "live" ? "" : " drill"}`} data-alarm={alarm.alarm_id}>
       <Title alarm={alarm} />
-      <section class="doing">
-        <button type="button" class="big" disabled={isAcknowledged(alarm) || isClosed || !isLive.value} onClick={() => void acknowledge(alarm)}>
-          <kbd>F2</kbd> {t("alarm.ack")}
-        </button>
-        <button type="button" class="big" disabled={isClosed || !isLive.value} onClick={() => setDisposing(!disposing)}>
-          <kbd>F8</kbd> {t("alarm.dispose")}
-        </button>
-        <button type="button" class="big" aria-pressed={isCard} onClick={() => setCard(!isCard)}>
-          <kbd>F9</kbd> {t("alarm.card")}
-        </button>
-        <Evidence alarm={alarm} />
-        {isClosed ? <strong>{t("disp.done", { what: named("disp", alarm.disposition ?? "") })}</strong> : null}
-      </section>
-      <NextStep key={alarm.steps?.length ?? 0} alarm={alarm} />
+      <div class="first">
+        <section class="doing">
+          <button type="button" class="big main" disabled={isAcknowledged(alarm) || isClosed || !isLive.value} onClick={() => void acknowledge(alarm)}>
+            <kbd>F2</kbd> {t("alarm.ack")}
+          </button>
+          <button type="button" class="big" disabled={isClosed || !isLive.value} onClick={() => setDisposing(!disposing)}>
+            <kbd>F8</kbd> {t("alarm.dispose")}
+          </button>
+          <button type="button" class="big" aria-pressed={isCard} onClick={() => setCard(!isCard)}>
+            <kbd>F9</kbd> {t("alarm.card")}
+          </button>
+          <Evidence alarm={alarm} />
+          {isClosed ? <strong>{t("disp.done", { what: named("disp", alarm.disposition ?? "") })}</strong> : null}
+        </section>
+        <NextStep key={alarm.steps?.length ?? 0} alarm={alarm} />
+      </div>
       {disposing && !isClosed ? <Disposing alarm={alarm} over={() => setDisposing(false)} /> : null}
       {isCard ? <Card alarm={alarm} /> : null}
       <div class="columns">
-        <Scene alarm={alarm} />
         <div class="column">
-          <Excerpt alarm={alarm} />
-          <PlanList alarm={alarm} />
-          <Notes alarm={alarm} />
+          <Scene alarm={alarm} />
+          <div class="halves">
+            <Excerpt alarm={alarm} />
+            <div class="column">
+              <PlanList alarm={alarm} />
+              <Notes alarm={alarm} />
+            </div>
+          </div>
         </div>
         <div class="column">
           <Lamps alarm={alarm} />
@@ -106,8 +112,8 @@ function Title({ alarm }: { alarm: Alarm }) {
       {alarm.mode === "live" ? null : <em>{named("mode", alarm.mode)}</em>}
       <Where place={alarm.device.place} name={alarm.device.name} />
       <span class="what">
-        {named("kind", alarm.kind)} <Told text={factOf(alarm)} most={60} />
-        {alarm.value === null || typeof alarm.value === "boolean" ? null : (
+        <What alarm={alarm} most={60} />
+        {typeof alarm.value !== "number" ? null : (
           <>
             {" "}
             <Told text={`${alarm.value} ${alarm.unit ?? ""}`} most={30} />

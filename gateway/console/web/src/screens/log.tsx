@@ -1,6 +1,6 @@
 /** What was written down lately, newest first; only what is in sight is in the page. */
 import { useMemo, useRef, useState } from "preact/hooks";
-import { Told } from "../parts/where";
+import { Told, bare } from "../parts/where";
 import { isLarge } from "../looks";
 import { go } from "../route";
 import { found, newest } from "../state/log";
@@ -69,6 +69,7 @@ function whatOf(entry: Entry): string {
 
 function Row({ entry }: { entry: Entry }) {
   const { device, kind, text, alarm_id: id } = entry.data;
+  const said = bare(text ?? "", device);
   return (
     <li class={entry.type.startsWith("campus.alarm.raised") ? `raised p${entry.data.priority ?? 4}` : ""}>
       <time>{clock(entry.time, true)}</time>
@@ -77,7 +78,7 @@ function Row({ entry }: { entry: Entry }) {
         {whatOf(entry)}
       </b>
       <span>
-        <Told text={`${device?.place ?? ""} ${device?.name ?? ""}`.trim()} most={60} /> {named("kind", kind ?? "")} <Told text={text ?? ""} most={80} />
+        <Told text={`${device?.place ?? ""} ${device?.name ?? ""}`.trim()} most={60} /> {said.startsWith(named("kind", kind ?? "")) ? "" : named("kind", kind ?? "")} <Told text={said} most={80} />
       </span>
       {id === undefined ? null : (
         <button type="button" onClick={() => go("incident", id)}>

@@ -7,9 +7,10 @@ import { Chip, StateWords } from "../parts/chip";
 import { Lost, Phones } from "../parts/frame";
 import { Lamps } from "../parts/lamps";
 import { Notes } from "../parts/notes";
+import { PinBar } from "../parts/pin";
 import { cameraName } from "../parts/scene";
 import { Now, Since } from "../parts/time";
-import { Told, Where, factOf } from "../parts/where";
+import { Told, What, Where } from "../parts/where";
 import { go, route } from "../route";
 import type { Alarm } from "../state/model";
 import { byUrgency, isAcknowledged } from "../state/queue";
@@ -33,6 +34,7 @@ export function Phone() {
         </button>
       </header>
       <Lost />
+      <PinBar />
       <main>
         {alarm === undefined ? <p class="quiet">{t(isLive.value ? "queue.empty" : "state.unknown")}</p> : <One key={alarm.alarm_id} alarm={alarm} />}
         {found.length > 1 ? (
@@ -62,13 +64,13 @@ function One({ alarm }: { alarm: Alarm }) {
     if (await tell(alarm, t("phone.coming"))) setComing(true);
   };
   return (
-    <article class={alarm.mode === "live" ? "one" : "one drill"}>
+    <article class={`one p${alarm.priority} ${alarm.state}${alarm.mode === "live" ? "" : " drill"}`}>
       <h1>
         <Chip alarm={alarm} /> {alarm.mode === "live" ? null : <em>{named("mode", alarm.mode)}</em>}
         <Where place={alarm.device.place} name={alarm.device.name} />
       </h1>
       <p>
-        {named("kind", alarm.kind)} <Told text={factOf(alarm)} most={60} /> · <Since at={alarm.raised_at} /> · <StateWords alarm={alarm} />
+        <What alarm={alarm} most={60} /> · <Since at={alarm.raised_at} /> · <StateWords alarm={alarm} />
       </p>
       {camera === undefined ? null : <Still camera={camera} name={cameraName(camera)} reason={`alarm ${alarm.alarm_id}`} everyMs={10_000} />}
       <div class="doing">

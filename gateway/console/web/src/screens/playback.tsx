@@ -17,6 +17,8 @@ import { named, t, type Key } from "../words";
 /** In step; a browser has six connections to one host, and alarms need one of them. */
 export const TOGETHER_MOST = 4;
 const FRAME_MS = 40;
+/** A camera's clock that is off by less is right. */
+const OFFSET_LEAST_MS = 500;
 const BEFORE_MS = 10 * SECOND_MS;
 const LATE_MS = 4 * SECOND_MS;
 const SETTLE_MS = 120;
@@ -344,7 +346,7 @@ function Screen({ camera, deck, showing, isAsked }: { camera: CameraRow; deck: D
       {showing.is === "trouble" ? <p class="covered" role="status">{showing.why === "broken" ? t("video.broken") : showing.why}</p> : null}
       <figcaption>
         <Told text={nameOf(camera)} most={60} />
-        {typeof offset === "number" ? ` · ${t("playback.offset", { seconds: (offset / 1000).toFixed(1) })}` : ""}
+        {typeof offset === "number" && Math.abs(offset) >= OFFSET_LEAST_MS ? ` · ${t("playback.offset", { seconds: (offset / 1000).toFixed(1) })}` : ""}
         {deck?.stream === "sub" ? ` · ${t("playback.sub")}` : ""}
         {showing.is === "waiting" && isAsked ? ` · ${t("playback.waiting")}` : ""}
       </figcaption>

@@ -9,10 +9,11 @@ import { Live } from "./live";
 const TABS = ["find", "add", "live", "files"] as const;
 
 export function Install() {
-  const [tab = "find", id = ""] = route.value.id.split("/");
+  const [asked = "", id = ""] = route.value.id.split("/");
+  const tab = TABS.find((each) => each === asked) ?? "find";
   return (
     <section class="install">
-      <nav class="doing" aria-label={t("nav.setup")}>
+      <nav class="doing tabs" aria-label={t("nav.setup")}>
         {TABS.map((each) => (
           <button key={each} type="button" aria-current={tab === each ? "page" : undefined} onClick={() => go("setup", each)}>
             {t(`setup.tab.${each}`)}
