@@ -1,7 +1,9 @@
-/** Pictures: stills that are always possible, and moving ones where the browser can play them. */
-import { useEffect, useRef, useState } from "preact/hooks";
+/** Pictures of cameras: addresses that open one for minutes, and stills. Moving ones are live.tsx and clip.tsx. */
+import { useEffect, useState } from "preact/hooks";
 import { Refused, post } from "../api";
-import { clock } from "../state/time";
+import { refusal } from "../playback/live";
+import { clock, elapsed } from "../state/time";
+import { gatewayNow } from "../stream/page";
 import { either, t } from "../words";
 import { Told } from "./where";
 
@@ -10,7 +12,7 @@ interface Address {
   expires_at: string;
 }
 
-export type Medium = "video.mp4" | "live.mp4" | "snapshot.jpg";
+export type Medium = "video.mp4" | "live.mp4" | "live.mjpeg" | "snapshot.jpg";
 
 /** Members of an address besides the medium; what is "" is left out. */
 export interface Asked {
@@ -18,6 +20,8 @@ export interface Asked {
   to?: string;
   at?: string;
   stream?: "main" | "sub";
+  width?: number;
+  sound?: "yes" | "no";
 }
 
 /** A short-lived address for one medium; the gateway writes down who asked and why. */
@@ -30,19 +34,31 @@ export function words(error: unknown): string {
   return error instanceof Refused ? either(error.zh, error.en) : String(error);
 }
 
+/** One still and when it was taken. Throws Refused. */
+export async function stillOf(camera: string, reason: string, asked: Asked = {}): Promise<{ blob: Blob; at: string }> {
+  return fetched(await addressOf(camera, "snapshot.jpg", reason, asked));
+}
+
+/** A still from an address. Throws Refused. */
+export async function fetched(address: string): Promise<{ blob: Blob; at: string }> {
+  const answer = await fetch(address, { cache: "no-store" });
+  if (!answer.ok) throw await refusal(answer);
+  return { blob: await answer.blob(), at: answer.headers.get("Campus-At") ?? "" };
+}
+
+/** What was seen so long ago is not what is there now. */
+const OLD_MS = 45_000;
+
 interface StillOf {
   camera: string;
   name: string;
   reason: string;
-  /** How often it is renewed; 0 for a still of one moment. Each one is a view that is written down. */
+  /** How often it is renewed; 0 for once. Each one is a view that is written down. */
   everyMs: number;
-  at?: string | undefined;
-  /** Why there is no moving picture; "" when nobody wanted one. */
-  instead?: string;
 }
 
-/** A still that renews itself; it says from when it is, and is hatched when there is none. */
-export function Still({ camera, name, reason, everyMs, at = "", instead = "" }: StillOf) {
+/** A still that renews itself; it says from when it is, and is hatched when there is none, or none of now. */
+export function Still({ camera, name, reason, everyMs }: StillOf) {
   const [shown, setShown] = useState<{ url: string; at: string } | null>(null);
   const [why, setWhy] = useState("");
   useEffect(() => {
@@ -51,14 +67,13 @@ export function Still({ camera, name, reason, everyMs, at = "", instead = "" }: 
     let held = "";
     async function renew(): Promise<void> {
       try {
-        if (address === "") address = await addressOf(camera, "snapshot.jpg", reason, at === "" ? {} : { at });
-        const answer = await fetch(address, { cache: "no-store" });
-        if (!answer.ok) throw await refusal(answer);
-        const url = URL.createObjectURL(await answer.blob());
+        if (address === "") address = await addressOf(camera, "snapshot.jpg", reason);
+        const found = await fetched(address);
+        const url = URL.createObjectURL(found.blob);
         if (held !== "") URL.revokeObjectURL(held);
         if (over) return URL.revokeObjectURL(url);
         held = url;
-        setShown({ url, at: answer.headers.get("Campus-At") ?? "" });
+        setShown({ url, at: found.at });
         setWhy("");
       } catch (error) {
         address = "";
@@ -72,88 +87,16 @@ export function Still({ camera, name, reason, everyMs, at = "", instead = "" }: 
       clearInterval(timer);
       if (held !== "") URL.revokeObjectURL(held);
     };
-  }, [camera, everyMs, at, reason]);
+  }, [camera, everyMs, reason]);
+  const agedMs = shown === null || shown.at === "" ? 0 : gatewayNow.value - Date.parse(shown.at);
+  const isOld = everyMs > 0 && agedMs > Math.max(OLD_MS, 3 * everyMs);
   return (
-    <figure class={why === "" && shown !== null ? "camera" : "camera none"}>
+    <figure class={why === "" && shown !== null && !isOld ? "camera" : "camera none"}>
       {shown === null ? null : <img src={shown.url} alt={name} />}
       <figcaption>
-        <Told text={name} most={60} /> {shown === null ? "" : clock(shown.at)} {why === "" ? instead : t("video.unavailable", { why })}
+        <Told text={name} most={60} /> {shown === null ? "" : isOld ? t("video.last", { at: clock(shown.at), age: elapsed(0, agedMs) }) : clock(shown.at)}{" "}
+        {why === "" ? "" : t("video.unavailable", { why })}
       </figcaption>
     </figure>
   );
-}
-
-async function refusal(answer: Response): Promise<Refused> {
-  const told = (await answer.json().catch(() => null)) as { error?: { message_zh?: string; message?: string } } | null;
-  const plain = `HTTP ${answer.status}`;
-  return new Refused(answer.status, "still", told?.error?.message_zh ?? plain, told?.error?.message ?? plain, "");
-}
-
-interface MovingOf {
-  camera: string;
-  name: string;
-  medium: Medium;
-  reason: string;
-  from?: string;
-  to?: string;
-}
-
-/** Nothing moved for so long: the picture is not live, whatever the browser says. */
-const STUCK_MS = 8_000;
-const AGAIN_MS = 15_000;
-
-/** Moving pictures from an address; a still takes over where they cannot be had, and they are tried again. */
-export function Moving({ camera, name, medium, reason, from = "", to = "" }: MovingOf) {
-  const [url, setUrl] = useState("");
-  const [why, setWhy] = useState("");
-  const [turn, setTurn] = useState(0);
-  const video = useRef<HTMLVideoElement>(null);
-  const isLive = medium === "live.mp4";
-  useEffect(() => {
-    let over = false;
-    setUrl("");
-    addressOf(camera, medium, reason, from === "" ? {} : { from, to }).then(
-      (found) => {
-        if (over) return;
-        setWhy("");
-        setUrl(found);
-      },
-      (error: unknown) => over || setWhy(words(error)),
-    );
-    return () => {
-      over = true;
-      const playing = video.current;
-      if (playing !== null) {
-        playing.removeAttribute("src");
-        playing.load(); // or the browser holds the connection, of which it has six
-      }
-    };
-  }, [camera, medium, from, to, reason, turn]);
-  useEffect(() => {
-    if (why === "") return;
-    const timer = setTimeout(() => setTurn(turn + 1), AGAIN_MS);
-    return () => clearTimeout(timer);
-  }, [why, turn]);
-  useEffect(() => (isLive && url !== "" ? guard(video.current, () => setWhy(t("video.stuck"))) : undefined), [isLive, url]);
-  if (why !== "") {
-    return <Still camera={camera} name={name} reason={reason} everyMs={isLive ? 5_000 : 0} at={isLive ? undefined : from} instead={`(${t("video.unavailable", { why })})`} />;
-  }
-  return (
-    <figure class="camera">
-      {url === "" ? null : <video ref={video} src={url} autoplay muted playsInline controls={!isLive} loop={!isLive} onError={() => setWhy(t("video.broken"))} />}
-      <figcaption>
-        <Told text={name} most={60} />
-      </figcaption>
-    </figure>
-  );
-}
-
-function guard(video: HTMLVideoElement | null, stuck: () => void): () => void {
-  let lastS = -1;
-  const timer = setInterval(() => {
-    if (video === null) return;
-    if (video.currentTime === lastS) stuck();
-    lastS = video.currentTime;
-  }, STUCK_MS);
-  return () => clearInterval(timer);
 }

@@ -36,6 +36,7 @@ export interface Exact {
   view: View;
   spans: View[];
   gaps: Gap[];
+  holds: Hold[];
 }
 
 interface Told {
@@ -71,7 +72,7 @@ export async function band(camera: string, view: View, columns: number): Promise
   return {
     view,
     cells: cellsOf(told.bins ?? []),
-    holds: told.holds.map((hold) => ({ alarmId: hold.alarm_id, fromMs: Date.parse(hold.from), toMs: Date.parse(hold.to) })),
+    holds: told.holds.map(held),
     alarms: told.alarms.map((each) => ({ id: each.alarm_id, atMs: Date.parse(each.at), kind: each.kind, mode: each.mode, text: each.text })),
   };
 }
@@ -85,7 +86,12 @@ export async function exact(camera: string, atMs: number): Promise<Exact> {
     view: { fromMs: view.fromMs, toMs },
     spans: (told.spans ?? []).map(times),
     gaps: (told.gaps ?? []).map((gap) => ({ ...times(gap), reason: gap.reason })),
+    holds: told.holds.map(held),
   };
+}
+
+function held(row: Told["holds"][number]): Hold {
+  return { alarmId: row.alarm_id, fromMs: Date.parse(row.from), toMs: Date.parse(row.to) };
 }
 
 /** Whether what is known is enough around a moment. What ends at about now is asked for again: it grows. */
