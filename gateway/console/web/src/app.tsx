@@ -15,6 +15,7 @@ import { SignOn, withToken } from "./screens/sign-on";
 import { wake } from "./sound/player";
 import { again, house, link } from "./stream/page";
 
+const Account = later(() => import("./screens/account").then((found) => found.Account));
 const Install = later(() => import("./screens/install").then((found) => found.Install));
 const Playback = later(() => import("./screens/playback").then((found) => found.Playback));
 
@@ -70,6 +71,8 @@ function screen() {
       return <Playback />;
     case "setup":
       return <Install />;
+    case "account":
+      return <Account />;
     case "log":
       return <Log />;
     default:

@@ -1,6 +1,6 @@
 /** What a person decides. Each has one key for as long as it is tried; what was refused is shown until somebody has read it. */
 import { signal } from "@preact/signals";
-import { Refused, me, post } from "./api";
+import { PIN_NEEDED, Refused, me, post } from "./api";
 import type { Alarm } from "./state/model";
 import { isAcknowledged } from "./state/queue";
 import { isLive } from "./stream/page";
@@ -32,6 +32,7 @@ export async function tried<T>(work: () => Promise<T>): Promise<T | null> {
     return await work();
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
+    if (error.code === PIN_NEEDED) return null; // whoever was asked left it: he knows
     trouble.value = { zh: error.zh, en: error.en, next: error.next };
     return null;
   }

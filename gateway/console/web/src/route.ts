@@ -1,8 +1,8 @@
 /** Where the page is: in the address, so that reload and back do what people expect. */
 import { computed, signal } from "@preact/signals";
 
-export type Screen = "duty" | "incident" | "health" | "playback" | "log" | "setup" | "phone";
-const SCREENS: readonly Screen[] = ["duty", "incident", "health", "playback", "log", "setup", "phone"];
+export type Screen = "duty" | "incident" | "health" | "playback" | "log" | "setup" | "account" | "phone";
+const SCREENS: readonly Screen[] = ["duty", "incident", "health", "playback", "log", "setup", "account", "phone"];
 
 const hash = signal(typeof location === "undefined" ? "" : location.hash);
 if (typeof addEventListener === "function") addEventListener("hashchange", () => (hash.value = location.hash));

@@ -1,21 +1,19 @@
 /** G0: who is on duty, and whether this browser can be heard. Signing on is the click that browsers want before any sound. */
 import { useEffect, useState } from "preact/hooks";
 import { queue } from "../alarms";
-import { Refused, get, me, post, type Me } from "../api";
+import { Refused, get, me, post, type Door, type Me } from "../api";
+import { Digits } from "../parts/digits";
 import { Lost } from "../parts/frame";
 import { Queue } from "../parts/queue";
+import { Told } from "../parts/where";
 import { test, wake } from "../sound/player";
+import { clock } from "../state/time";
 import { again, heardMs } from "../stream/page";
 import { either, language, speak, t } from "../words";
 
-interface Door {
-  people: string[];
-  is_first: boolean;
-}
-
 /** What waited before the gateway forgot who is on duty: it still waits, and it still sounds. */
 const BEFORE_MOST = 5;
-const DIGITS = ["1", "2", "3", "4", "5", "6", "7", "8", "9", "", "0", "⌫"] as const;
+const ON_DUTY_MOST = 4;
 
 /** Exchange a token for a session of this browser. */
 export async function withToken(token: string): Promise<Me> {
@@ -70,6 +68,11 @@ export function SignOn({ ready, isOut }: { ready: (me: Me) => void; isOut: boole
       >
         <h1>{t("app.title")}</h1>
         {isOut ? <p role="alert">{t("lost.signed_out")}</p> : null}
+        {(door?.on_duty ?? []).slice(0, ON_DUTY_MOST).map((each) => (
+          <p key={each.name} class="on-duty">
+            {t("duty.on")} <Told text={each.name} most={20} /> {t("duty.until", { time: clock(each.until).slice(0, 5) })}
+          </p>
+        ))}
         {isFirst ? (
           <>
             <h2>{t("sign.first")}</h2>
@@ -92,17 +95,7 @@ export function SignOn({ ready, isOut }: { ready: (me: Me) => void; isOut: boole
           {t("sign.pin")}
           <input type="password" value={pin} maxLength={128} autoComplete="current-password" onInput={(event) => setPin(event.currentTarget.value)} />
         </label>
-        <div class="digits">
-          {DIGITS.map((digit, index) =>
-            digit === "" ? (
-              <span key={index} />
-            ) : (
-              <button key={index} type="button" aria-label={digit === "⌫" ? t("sign.delete") : digit} onClick={() => setPin(digit === "⌫" ? pin.slice(0, -1) : pin + digit)}>
-                {digit}
-              </button>
-            ),
-          )}
-        </div>
+        <Digits press={(digit) => setPin(digit === "" ? pin.slice(0, -1) : pin + digit)} />
         {why === "" ? null : <p role="alert">{why}</p>}
         <button type="submit" class="big main">
           {t(isFirst ? "sign.first.make" : "sign.on")}

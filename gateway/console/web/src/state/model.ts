@@ -88,6 +88,16 @@ export interface Point {
   at: string | null;
 }
 
+/** What a device can be told; `allowed`: by the installer, for this device. */
+export interface Command {
+  name: string;
+  text: string;
+  text_en: string;
+  effect: string;
+  permission: string;
+  allowed: boolean;
+}
+
 export interface Device {
   id: string;
   name: string;
@@ -98,6 +108,7 @@ export interface Device {
   state: "online" | "offline" | "unknown";
   last_seen: string | null;
   points: Point[];
+  commands?: Command[];
 }
 
 export interface Receiver {
