@@ -83,18 +83,19 @@ class Reception:
         self._sounder = self._sounds(commanding)
         self.guardroom = self._guardroom()
         self._shown = _shown(config)
+        self._taken = config
         self._boards: Boards | None = None
         self._playback, self._views = open_views(config, intake.audit, recordings.report, clock)
 
     def change(self, config: Config) -> None:
         """Take up the telephone numbers, the plans, the siren and the player; nothing else."""
+        is_other = (config.contacts, config.plans) != (self._taken.contacts, self._taken.plans)
         self._handling.change(config.plans)
         self._sounder.change(config.console.siren, config.console.player)
-        phones = _shown(config)["phones"]
-        if self._shown["phones"] != phones:
-            self._shown["phones"][:] = phones  # the boards hold this very list
-            if self._boards is not None:
-                self._boards.begin_anew()
+        self._shown["phones"][:] = _shown(config)["phones"]  # the boards hold this very list
+        self._taken = config
+        if is_other and self._boards is not None:
+            self._boards.begin_anew()
 
     def _sounds(self, commanding: Commanding) -> Sounder:
         console = self._config.console

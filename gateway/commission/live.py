@@ -9,11 +9,23 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from gateway.commission.places import Place, places_of
-from gateway.commission.words import has_variants, order_of, sound_orders, variants
+from gateway.commission.words import (
+    bare,
+    has_variants,
+    order_of,
+    sound_orders,
+    variants,
+    written,
+)
 from gateway.driver import Look
 from gateway.events import Device
 from gateway.profile import Profile
+from gateway.profile.payload import Garble
+from gateway.profile.registers import compile_reader
+from gateway.profile.schema_modbus import Modbus, Value
 
+UNIT_CHARS: Final = 32
+WRITTEN_CHARS: Final = 64
 WORDS_MOST: Final = 16
 """Of one value: a longer one is a text, and its beginning says enough."""
 
@@ -33,6 +45,9 @@ def rows_of(profile: Profile, device: Device, look: Look) -> list[dict[str, Any]
         rows.append(
             {
                 "name": value.name,
+                "form": value.form,
+                "decoded": None if words is None else _plain(value, words, modbus),
+                "unit": unit_of(value.name, value.unit_from, profile, look),
                 "address": place.document,
                 "function": place.function,
                 "wire_address": place.address,
@@ -47,6 +62,24 @@ def rows_of(profile: Profile, device: Device, look: Look) -> list[dict[str, Any]
             }
         )
     return rows
+
+
+def unit_of(name: str, unit_from: str | None, profile: Profile, look: Look) -> str | None:
+    """Return the unit a value is measured in: what the device says, else what a point of it has."""
+    said = None if unit_from is None else look.values.get(unit_from)
+    if isinstance(said, str):
+        return said[:UNIT_CHARS]
+    units = {point.name: point.unit for point in profile.body.point}
+    measured = [rule.point for rule in profile.body.set if rule.value == name]
+    return next((units[point] for point in measured if units.get(point)), None)
+
+
+def _plain(value: Value, words: Sequence[int], modbus: Modbus) -> str:
+    """Say what the words are before scale, offset, names and sentinels."""
+    try:
+        return written(compile_reader(bare(value), 0, modbus)(words))[:WRITTEN_CHARS]
+    except Garble as problem:
+        return str(problem)[:WRITTEN_CHARS]
 
 
 def _words(

@@ -6,11 +6,19 @@ const ROOT = "/api/v1/install";
 export type Plain = string | number | boolean;
 export type Cell = Plain | Plain[] | Record<string, Plain>;
 export type Table = Record<string, Cell>;
+/** Tables that are set up from here; "console" is what sounds in the guard room. */
+export const KINDS = ["link", "camera", "contact", "console"] as const;
+export type Kind = (typeof KINDS)[number] | "device";
 
 export interface Change {
+  kind?: Kind;
   device?: string;
   table?: Table | null;
   new?: boolean;
+  file?: string;
+  text?: string;
+  /** A password: kept in a file of the gateway's, never shown again. */
+  secret?: string;
 }
 
 export interface Fault {
@@ -36,6 +44,17 @@ export interface Outcome {
   anew: string[];
   by_hand: string[];
   video: string;
+  taken: string[];
+  new_links: string[];
+}
+
+/** What somebody else changed since this page was read. */
+export interface Since {
+  who: string;
+  at: string;
+  what: string;
+  reason: string;
+  diff: string;
 }
 
 export interface Done extends Proposal {
@@ -49,6 +68,11 @@ export interface Files {
   writable: boolean;
   links: { name: string; kind: string }[];
   cameras: string[];
+  contacts: string[];
+  console: Table;
+  plans: Record<string, string>;
+  kinds: string[];
+  plans_writable: boolean;
   changes: { number: number; file: string; at: string; who: string; reason: string; what: string }[];
 }
 
@@ -79,6 +103,14 @@ export interface Form extends Model {
   fields: Field[];
 }
 
+/** A table of gateway.toml to be filled in. */
+export interface TableForm {
+  kind: Kind;
+  key: string;
+  secret: boolean;
+  fields: Field[];
+}
+
 export interface Heard {
   link: string;
   topic: string;
@@ -99,11 +131,32 @@ export interface Value {
   words: number[] | null;
   hex: string[] | null;
   bits: string[] | null;
+  form?: string;
+  decoded?: string | null;
+  unit?: string | null;
+  why?: string | null;
   value: Plain | null;
   quality: string;
   order: string | null;
   orders: Record<string, string>;
   likely_orders: string[];
+}
+
+/** What a new Modbus device said when it was asked once. */
+export interface Probe {
+  unit: number;
+  complete: boolean;
+  problem: string | null;
+  values: Value[];
+  points: { name: string; known: boolean; active: boolean | null; value: Plain | null; unit: string | null }[];
+  advice: string[];
+}
+
+export interface Tried {
+  decoded?: Heard[];
+  topics?: string[];
+  probe?: Probe;
+  why?: string;
 }
 
 export interface Live {
@@ -118,7 +171,17 @@ export interface Live {
 
 export interface Unit {
   unit: number;
-  profiles?: unknown;
+  profiles?: { id: string; title: string; title_en: string; sure: string; why: string }[];
+}
+
+export interface Seen {
+  address: string;
+  url: string | null;
+  name: string;
+  hardware: string;
+  location: string;
+  clock_offset_s: number | null;
+  why: string | null;
 }
 
 export interface Search {
@@ -130,7 +193,7 @@ export interface Search {
   result: {
     topics?: Heard[];
     bus?: { units: Unit[]; next: string[] };
-    cameras?: unknown;
+    cameras?: Seen[];
     next?: string[];
   } | null;
 }
@@ -144,7 +207,9 @@ export const undo = (number: number, version: string, reason: string): Promise<D
 export const reload = (reason: string): Promise<{ outcome: Outcome }> => post(`${ROOT}/reload`, { reason });
 export const models = (words: string): Promise<{ profiles: Model[] }> => get(`${ROOT}/profiles?words=${encodeURIComponent(words)}`);
 export const form = (id: string): Promise<Form> => get(`${ROOT}/profiles/${id.split("/").map(encodeURIComponent).join("/")}`);
-export const trial = (change: Change): Promise<Proposal & { found: { decoded?: Heard[]; topics?: string[]; probe?: unknown; why?: string } }> => post(`${ROOT}/try`, change);
+export const tableForm = (kind: Kind): Promise<TableForm> => get(`${ROOT}/forms/${kind}`);
+export const table = (kind: Kind, name: string): Promise<{ file: string; table: Table }> => get(`${ROOT}/table?kind=${kind}&name=${encodeURIComponent(name)}`);
+export const trial = (change: Change): Promise<Proposal & { found: Tried }> => post(`${ROOT}/try`, change);
 export const topics = (): Promise<{ topics: Heard[] }> => get(`${ROOT}/topics`);
 export const live = (id: string): Promise<Live> => get(`${ROOT}/devices/${encodeURIComponent(id)}/live`);
 export const search = (asked: Record<string, Plain>): Promise<Search> => post(`${ROOT}/search`, asked);
@@ -157,8 +222,63 @@ export function typed(field: Field, said: string): Plain | undefined {
   if (text === "") return undefined;
   if (field.type === "boolean") return text === "true";
   if (field.type === "choice") return field.choices.find((each) => String(each) === text) ?? text;
+  if (field.type === "words") return text;
   const isNumber = field.type === "integer" || field.type === "number";
   return isNumber && Number.isFinite(Number(text)) ? Number(text) : text;
+}
+
+/** What fields say as a table: "siren.on" is a key of a table of its own, words are a list. Keys that no field asks for stay. */
+export function tableOf(fields: readonly Field[], said: Readonly<Record<string, string>>, before: Table = {}): Table {
+  const made: Table = { ...before };
+  for (const field of fields) {
+    const value = typed(field, said[field.name] ?? "");
+    const [head = "", tail] = field.name.split(".");
+    if (tail === undefined) {
+      if (value === undefined) delete made[head];
+      else made[head] = field.type === "words" ? String(value).split(/\s+/) : value;
+      continue;
+    }
+    const inner = made[head];
+    const next: Record<string, Plain> = typeof inner === "object" && !Array.isArray(inner) ? { ...inner } : {};
+    if (value === undefined) delete next[tail];
+    else next[tail] = value;
+    if (Object.keys(next).length === 0) delete made[head];
+    else made[head] = next;
+  }
+  return made;
+}
+
+/** A table as fields show it; the other way round. */
+export function saidOf(fields: readonly Field[], from: Table): Record<string, string> {
+  const said: Record<string, string> = {};
+  for (const field of fields) {
+    const [head = "", tail] = field.name.split(".");
+    const cell = from[head];
+    const value = tail === undefined ? cell : typeof cell === "object" && !Array.isArray(cell) ? cell[tail] : undefined;
+    if (value !== undefined) said[field.name] = Array.isArray(value) ? value.join(" ") : String(value);
+  }
+  return said;
+}
+
+export interface PlanSaid {
+  title: string;
+  title_en: string;
+  steps: { zh: string; en: string; mandatory: boolean }[];
+}
+
+/** A response plan as its file has it. JSON's way to write a text is one of TOML's. */
+export function planFile(plan: PlanSaid): string {
+  const line = (key: string, value: string | boolean): string => `${key} = ${JSON.stringify(typeof value === "string" ? value.trim() : value)}\n`;
+  const steps = plan.steps.map((step) => `\n[[step]]\n${line("zh", step.zh)}${line("en", step.en)}${step.mandatory ? line("mandatory", true) : ""}`);
+  return `${line("title", plan.title)}${line("title_en", plan.title_en)}${steps.join("")}`;
+}
+
+/** Which field a fault is about: 'device["btn-1"].address.unit' is "address.unit"; "" when it is about none of this table. */
+export function fieldOf(fault: Fault, kind: Kind, id: string): string {
+  const found = /^([a-z]+)(?:\[(\d+|"[^"]*")\])?\.(.+)$/.exec(fault.key);
+  if (found === null || found[1] !== kind) return "";
+  const which = found[2] ?? "";
+  return which === "" || /^\d+$/.test(which) || which === `"${id}"` ? (found[3] ?? "").replace(/\[\d+\]$/, "") : "";
 }
 
 /** Which bits are others than they were at the beginning: "3.5" is bit 5 of the fourth word, counted from 0. */

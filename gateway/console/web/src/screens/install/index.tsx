@@ -5,11 +5,14 @@ import { Add } from "./add";
 import { Files } from "./files";
 import { Find } from "./find";
 import { Live } from "./live";
+import { Tables } from "./tables";
+import "../../style/install.css";
 
-const TABS = ["find", "add", "live", "files"] as const;
+const TABS = ["find", "add", "live", "tables", "files"] as const;
 
 export function Install() {
-  const [asked = "", id = ""] = route.value.id.split("/");
+  const [asked = "", ...rest] = route.value.id.split("/");
+  const id = rest.join("/");
   const tab = TABS.find((each) => each === asked) ?? "find";
   return (
     <section class="install">
@@ -20,7 +23,7 @@ export function Install() {
           </button>
         ))}
       </nav>
-      {tab === "add" ? <Add /> : tab === "live" ? <Live id={id} /> : tab === "files" ? <Files /> : <Find />}
+      {tab === "add" ? <Add /> : tab === "live" ? <Live key={id} id={id} /> : tab === "tables" ? <Tables path={id} /> : tab === "files" ? <Files /> : <Find />}
     </section>
   );
 }

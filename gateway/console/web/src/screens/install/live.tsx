@@ -1,10 +1,10 @@
 /** I3: what one device says now, as it came and as it is understood; which bit moved since the person began to look. */
 import { useEffect, useRef, useState } from "preact/hooks";
-import { live, moved, progress, search, type Heard, type Live as Now } from "../../install/house";
+import { live, moved, progress, search, type Heard, type Live as Now, type Value } from "../../install/house";
 import { house } from "../../stream/page";
 import { named, t } from "../../words";
-import { Edit } from "./add";
-import { Wrong } from "./said";
+import { Edit } from "./edit";
+import { Readings, Wrong, oneOf } from "./said";
 
 const EVERY_MS = 1_000;
 
@@ -86,7 +86,7 @@ function Values({ id }: { id: string }) {
       <p>
         {named("state", now.state)} {now.age_seconds === null ? t("health.never") : t("setup.age", { seconds: now.age_seconds })}
       </p>
-      {now.problem === null ? null : <p class="caution">{now.problem}</p>}
+      {now.problem === null ? null : <p class="caution">{oneOf(now.problem)}</p>}
       <Wrong error={wrong} />
       {now.driver === "mqtt" ? (
         <>
@@ -98,20 +98,7 @@ function Values({ id }: { id: string }) {
           <button type="button" class="big" disabled={isListening} onClick={() => void listen()}>
             {t(isListening ? "setup.listening" : "setup.listen")}
           </button>
-          <ul class="topics">
-            {heard.map((each) => (
-              <li key={each.topic}>
-                <bdi>{each.topic}</bdi>
-                <code>{each.text ?? each.hex}</code>
-                {each.problem === null || each.problem === undefined ? null : <b class="caution">{each.problem}</b>}
-                {(each.readings ?? []).map((reading) => (
-                  <span key={reading.point}>
-                    {reading.point}: {String(reading.value ?? reading.active ?? "")} {reading.unit ?? ""}
-                  </span>
-                ))}
-              </li>
-            ))}
-          </ul>
+          <Readings heard={heard} />
         </>
       ) : (
         <button type="button" class="big" onClick={begin}>
@@ -123,7 +110,7 @@ function Values({ id }: { id: string }) {
           <table>
             <thead>
               <tr>
-                {(["name", "address", "hex", "dec", "bits", "value", "moved", "orders"] as const).map((head) => (
+                {(["name", "value", "moved", "address", "dec", "hex", "bits", "decoded", "orders"] as const).map((head) => (
                   <th key={head} scope="col">
                     {t(`setup.head.${head}`)}
                   </th>
@@ -131,32 +118,41 @@ function Values({ id }: { id: string }) {
               </tr>
             </thead>
             <tbody>
-              {now.values.map((value) => {
-                const bits = [...(touched.current.get(value.name) ?? [])];
-                return (
-                  <tr key={value.name} class={bits.length > 0 ? "moved" : value.quality}>
-                    <th scope="row">{value.name}</th>
-                    <td>{value.address}</td>
-                    <td>{value.hex?.join(" ") ?? "?"}</td>
-                    <td>{value.words?.join(" ") ?? "?"}</td>
-                    <td>{value.bits?.join(" ") ?? "?"}</td>
-                    <td>{value.value === null ? "?" : String(value.value)}</td>
-                    <td>{bits.join(" ")}</td>
-                    <td>
-                      {Object.entries(value.orders).map(([order, says]) => (
-                        <span key={order} class={order === value.order ? "here" : ""}>
-                          {order} {says}
-                          {value.likely_orders.includes(order) ? " ✓" : ""}{" "}
-                        </span>
-                      ))}
-                    </td>
-                  </tr>
-                );
-              })}
+              {now.values.map((value) => (
+                <Row key={value.name} value={value} bits={[...(touched.current.get(value.name) ?? [])]} />
+              ))}
             </tbody>
           </table>
         </div>
       )}
     </>
+  );
+}
+
+/** What a person looks for first stands first: the value, and which bit moved. */
+function Row({ value, bits }: { value: Value; bits: readonly string[] }) {
+  return (
+    <tr data-value={value.name} class={bits.length > 0 ? "moved" : value.quality}>
+      <th scope="row">{value.name}</th>
+      <td>
+        <b>{value.value === null ? "?" : String(value.value)}</b> {value.unit ?? ""} {t(value.quality === "good" ? "setup.good" : "setup.unknown")}
+      </td>
+      <td>{bits.join(" ")}</td>
+      <td>{value.address}</td>
+      <td>{value.words?.join(" ") ?? "?"}</td>
+      <td>{value.hex?.join(" ") ?? "?"}</td>
+      <td>{value.bits?.join(" ") ?? "?"}</td>
+      <td>
+        {value.decoded ?? "?"} <small>{value.form ?? ""}</small>
+      </td>
+      <td>
+        {Object.entries(value.orders).map(([order, says]) => (
+          <span key={order} class={order === value.order ? "here" : ""}>
+            {order} {says}
+            {value.likely_orders.includes(order) ? " ✓" : ""}{" "}
+          </span>
+        ))}
+      </td>
+    </tr>
   );
 }
