@@ -6,11 +6,8 @@ Keeps   1. A store found damaged while running is moved aside and everything is 
 """
 
 import asyncio
-import contextlib
 import gc
-import signal
 import sys
-from collections.abc import Iterator
 from typing import Final
 
 import structlog
@@ -21,6 +18,7 @@ from gateway.config import Config
 from gateway.errors import StoreDamaged, StoreError
 from gateway.house import House, Running, Watcher
 from gateway.store import Store, recover
+from gateway.supervise import told_to_stop
 
 SWITCH_INTERVAL_S: Final = 0.0005
 """How long one thread may keep the interpreter from another: the committing thread needs it for
@@ -35,8 +33,7 @@ async def run(config: Config, watch: Watcher = lambda _running: None) -> int:
     """Run until SIGTERM or SIGINT; returns the exit code."""
     logs.set_up(config.log.format, config.log.level)
     sys.setswitchinterval(SWITCH_INTERVAL_S)
-    stop = asyncio.Event()
-    with _signals(stop):
+    with told_to_stop() as stop:
         while not stop.is_set():
             try:
                 config = await _live(config, stop, watch)
@@ -47,18 +44,6 @@ async def run(config: Config, watch: Watcher = lambda _running: None) -> int:
                 log.error("the store cannot be used; stopping", why=str(error))
                 return 1
     return 0
-
-
-@contextlib.contextmanager
-def _signals(stop: asyncio.Event) -> Iterator[None]:
-    loop = asyncio.get_running_loop()
-    for name in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(name, stop.set)
-    try:
-        yield
-    finally:
-        for name in (signal.SIGTERM, signal.SIGINT):
-            loop.remove_signal_handler(name)
 
 
 async def _live(config: Config, stop: asyncio.Event, watch: Watcher) -> Config:

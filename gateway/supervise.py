@@ -1,15 +1,17 @@
 """Keeps a part running: the supervisor's edge, the one place that catches everything.
 
-notify() tells systemd, which keeps the whole running.
+notify() tells systemd, which keeps the whole running; told_to_stop() hears when it ends it.
 
 Keeps   A part that ends or fails is run again after a pause that doubles up to PAUSE_MOST_S, and
         what happened is logged with the part's name and what is done next.
 """
 
+import asyncio
 import contextlib
 import os
+import signal
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Final
 
 import structlog
@@ -63,3 +65,18 @@ def notify(state: str) -> None:
         address = "\0" + address[1:]
     with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
         sock.sendto(state.encode(), address)
+
+
+@contextlib.contextmanager
+def told_to_stop() -> Iterator[asyncio.Event]:
+    """Give the event that SIGTERM and SIGINT set, instead of ending the process, while inside."""
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    names = (signal.SIGTERM, signal.SIGINT)
+    for name in names:
+        loop.add_signal_handler(name, stop.set)
+    try:
+        yield stop
+    finally:
+        for name in names:
+            loop.remove_signal_handler(name)

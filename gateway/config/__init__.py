@@ -1,6 +1,6 @@
 """The files of an installation, checked as a whole before anything starts (promise 11).
 
-Read `tables.py` (what an installer may write), `settings.py` (what comes out), then `load.py`.
+Read `tables/` (what an installer may write), `settings.py` (what comes out), then `load.py`.
 
 Owns    gateway.toml, devices.toml, devices.d/ and the folder's own profiles/: reading and judging.
 Needs   gateway.profile for models of devices, gateway.driver and gateway.uplink to find what a

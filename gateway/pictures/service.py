@@ -11,7 +11,6 @@ Bound   CLIENTS_MOST at once, one request each, CLIENT_S for all of it.
 import asyncio
 import contextlib
 import os
-import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -37,7 +36,7 @@ from gateway.pictures.wire import (
     socket_path,
 )
 from gateway.store.video import VideoReader
-from gateway.supervise import keep_running
+from gateway.supervise import keep_running, told_to_stop
 
 CLIENTS_MOST: Final = 32
 CLIENT_S: Final = 15.0
@@ -65,11 +64,8 @@ async def run(config: Config, parts: Mapping[str, Part], *, leashed: bool) -> in
     parts  by name, beside the stills
     """
     logs.set_up(config.log.format, config.log.level)
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for name in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(name, stop.set)
     async with contextlib.AsyncExitStack() as stack:
+        stop = stack.enter_context(told_to_stop())
         if leashed:
             await stack.enter_async_context(_leash(stop))
         await live(config, parts, stop, SystemClock(), hang_s=HANG_S)

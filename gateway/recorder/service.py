@@ -11,8 +11,7 @@ Keeps   1. Recording begins at once; repair of what a crash left runs beside it.
 import asyncio
 import contextlib
 import functools
-import signal
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, Final
 
 import structlog
@@ -34,7 +33,7 @@ from gateway.recorder.reporter import Reporter
 from gateway.recorder.rounds import Rounds
 from gateway.recorder.streams import Stream, Streams
 from gateway.store.video import VideoStore, Volumes
-from gateway.supervise import keep_running, notify
+from gateway.supervise import keep_running, notify, told_to_stop
 
 SEAL_S: Final = 20.0
 MOVED_S: Final = 60.0
@@ -46,26 +45,13 @@ log = structlog.get_logger()
 async def run(config: Config) -> int:
     """Record until SIGTERM or SIGINT; returns the exit code."""
     logs.set_up(config.log.format, config.log.level)
-    stop = asyncio.Event()
-    with _signals(stop):
+    with told_to_stop() as stop:
         try:
             await Service(config).live(stop)
         except StoreError as error:
             log.error("the video store cannot be used; stopping", why=str(error))
             return 1
     return 0
-
-
-@contextlib.contextmanager
-def _signals(stop: asyncio.Event) -> Iterator[None]:
-    loop = asyncio.get_running_loop()
-    for name in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(name, stop.set)
-    try:
-        yield
-    finally:
-        for name in (signal.SIGTERM, signal.SIGINT):
-            loop.remove_signal_handler(name)
 
 
 class Service:
