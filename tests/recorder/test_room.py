@@ -39,19 +39,25 @@ class Full:
 
 
 @asynccontextmanager
+async def kept(root: Path, clock: FakeClock, store: VideoStore) -> AsyncIterator[Full]:
+    reporter = Reporter(root / "index", clock)
+    room = Room(store, Retention(store), reporter)
+    reporter.sources.append(room.findings)
+    await room.begin()
+    try:
+        yield Full(root, clock, store, reporter, room)
+    finally:
+        reporter.close()
+
+
+@asynccontextmanager
 async def three_days(root: Path, clock: FakeClock, *, first: bool = True) -> AsyncIterator[Full]:
     async with opened(root, clock, recovered=True) as store:
         if first:
             for day in (3, 2, 1):
                 await record(store, NOON - day * DAY)
-        reporter = Reporter(root / "index", clock)
-        room = Room(store, Retention(store), reporter)
-        reporter.sources.append(room.findings)
-        await room.begin()
-        try:
-            yield Full(root, clock, store, reporter, room)
-        finally:
-            reporter.close()
+        async with kept(root, clock, store) as full:
+            yield full
 
 
 async def test_a_volume_with_room_is_left_alone(tmp_path: Path) -> None:
@@ -191,14 +197,8 @@ async def two_disks(root: Path, clock: FakeClock) -> AsyncIterator[Full]:
                 volume.spare_bytes = 0 if volume is only else NEVER
             await store.look()
             await record(store, NOON - day * DAY)
-        reporter = Reporter(root / "index", clock)
-        room = Room(store, Retention(store), reporter)
-        reporter.sources.append(room.findings)
-        await room.begin()
-        try:
-            yield Full(root, clock, store, reporter, room)
-        finally:
-            reporter.close()
+        async with kept(root, clock, store) as full:
+            yield full
 
 
 async def test_while_another_volume_has_room_nothing_goes_from_the_full_one(tmp_path: Path) -> None:
