@@ -186,6 +186,8 @@ class _Service:
         self._desk = desk
         self._metrics = metrics
         self._scrape = asyncio.Lock()
+        self._describing = asyncio.Lock()
+        self._description = b""
 
     def join(self, app: FastAPI) -> None:
         """Add the routes."""
@@ -219,10 +221,17 @@ class _Service:
 
     async def openapi(self, request: Request, _who: Reader) -> Response:
         """Return this description."""
-        schema = request.app.openapi()
-        bearer = {"bearer": {"type": "http", "scheme": "bearer"}}
-        schema["components"]["securitySchemes"] = bearer
-        return _json({**schema, "security": [{"bearer": []}]})
+        async with self._describing:
+            if not self._description:
+                # In a thread: it takes a second of the one loop that carries alarms, once.
+                self._description = await asyncio.to_thread(_described, request.app)
+        return _answer(self._description)
+
+
+def _described(app: FastAPI) -> bytes:
+    schema = app.openapi()
+    schema["components"]["securitySchemes"] = {"bearer": {"type": "http", "scheme": "bearer"}}
+    return orjson.dumps({**schema, "security": [{"bearer": []}]})
 
 
 class _Alarms:

@@ -4,7 +4,8 @@ Owns    framing, body and time limits of requests, who is asking, the headers of
 Needs   gateway.clock, gateway.console.{holders,limits,problems,sessions,tokens}.
 Keeps   1. Deny by default: a path that is not listed here as open needs an identity, known or not.
         2. A body is not read before its sender is known, and never beyond MAX_BODY_BYTES or BODY_S.
-        3. Whoever changes something with a cookie proves that our page sent it (CSRF).
+        3. Whoever changes something with a cookie proves that our page sent it (CSRF), and no page
+           of another site is that.
 """
 
 import asyncio
@@ -153,9 +154,8 @@ class Gate:
         request.state.identity, request.state.session = identity, session
         if identity is None:
             raise Problem.no_token()
-        if session is not None and request.method not in _SAFE_METHODS and not is_page(path):
-            # The page's own forms carry the token in a field, which gateway.console.page checks.
-            self._check_csrf(session, headers.get(CSRF_HEADER, ""))
+        if session is not None and request.method not in _SAFE_METHODS:
+            self._check_proof(request, session)
         if path not in UNLIMITED_PATHS:
             wait_s = self._door.rate.wait_s(identity.id)
             if wait_s > 0:
@@ -200,8 +200,11 @@ class Gate:
         return identity
 
     @staticmethod
-    def _check_csrf(session: Session, proof: str) -> None:
-        if not same(session.csrf, proof):
+    def _check_proof(request: Request, session: Session) -> None:
+        refuse_foreign(request)
+        if is_page(request.url.path):
+            return  # its own forms carry the token in a field, which gateway.console.page checks
+        if not same(session.csrf, request.headers.get(CSRF_HEADER, "")):
             raise Problem(
                 403,
                 "no_csrf_proof",
@@ -209,6 +212,26 @@ class Gate:
                 "the request does not come from our page",
                 f"send the header {CSRF_HEADER} of this session",
             )
+
+
+def refuse_foreign(request: Request) -> None:
+    """Raise Problem 403 when another site's page sends this: it decides nothing here.
+
+    Browsers say Sec-Fetch-Site where there is TLS, and nothing between changes it; Origin is asked
+    where they do not, because a proxy may have given us another Host than the browser's.
+    """
+    site = request.headers.get("sec-fetch-site")
+    origin = request.headers.get("origin")
+    own = {None, f"{request.url.scheme}://{request.url.netloc}"}
+    is_foreign = origin not in own if site is None else site not in {"same-origin", "none"}
+    if is_foreign:
+        raise Problem(
+            403,
+            "no_csrf_proof",
+            "页面已过期,请返回首页重试",
+            "the request does not come from our page",
+            "open the first page again and repeat it there",
+        )
 
 
 def peer(request: Request) -> str:

@@ -78,7 +78,7 @@ class ChangeBody(Strict):
     new: bool = False
     file: Annotated[str, Field(max_length=128)] | None = None
     text: Annotated[str, Field(max_length=900_000)] | None = None
-    secret: Annotated[str, Field(min_length=1, max_length=256, repr=False)] | None = None
+    secret: Annotated[str | None, Field(min_length=1, max_length=256, repr=False)] = None
 
     @model_validator(mode="after")
     def _name(self) -> Self:

@@ -24,14 +24,14 @@ from gateway.console import view
 from gateway.console.assets import ROOT
 from gateway.console.desk import NoSuchAlarm, WrongState
 from gateway.console.discreet import Desks
-from gateway.console.gate import Door, same
+from gateway.console.gate import Door, refuse_foreign, same
 from gateway.console.people import PASSWORD_CHARS
 from gateway.console.problems import Problem
 from gateway.console.proofs import Proofs
 from gateway.console.rights import RIGHTS, Right, everybody, needs
 from gateway.console.sessions import Session
 from gateway.console.shapes import MAX_NOTE_CHARS, CloseIn
-from gateway.console.sign_on import SignOn, refuse_foreign
+from gateway.console.sign_on import SignOn
 from gateway.console.tokens import MAX_NAME_CHARS, Identity
 
 HOME: Final = "/basic"

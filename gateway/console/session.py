@@ -15,12 +15,12 @@ from pydantic import AfterValidator, Field, model_validator
 from starlette.responses import Response
 
 from gateway.console import shapes
-from gateway.console.gate import Door
+from gateway.console.gate import Door, refuse_foreign
 from gateway.console.people import PASSWORD_CHARS, PERSON_ID
 from gateway.console.proofs import Proofs
 from gateway.console.rights import RIGHTS, Right, everybody, needs
 from gateway.console.sessions import Session
-from gateway.console.sign_on import SignOn, refuse_foreign
+from gateway.console.sign_on import SignOn
 from gateway.console.tokens import MAX_NAME_CHARS, MAX_TOKEN_CHARS, Identity, Role
 
 ROOT: Final = "/api/v1/session"

@@ -318,26 +318,6 @@ class SignOn:
         )
 
 
-def refuse_foreign(request: Request) -> None:
-    """Raise Problem 403 when another site's page sends this: it must sign nobody on here.
-
-    Browsers say Sec-Fetch-Site where there is TLS, and nothing between changes it; Origin is asked
-    where they do not, because a proxy may have given us another Host than the browser's.
-    """
-    site = request.headers.get("sec-fetch-site")
-    origin = request.headers.get("origin")
-    own = {None, f"{request.url.scheme}://{request.url.netloc}"}
-    is_foreign = origin not in own if site is None else site not in {"same-origin", "none"}
-    if is_foreign:
-        raise Problem(
-            403,
-            "no_csrf_proof",
-            "页面已过期,请返回首页重试",
-            "the request does not come from our page",
-            "open the first page again and repeat it there",
-        )
-
-
 def first_words(code: str) -> str:
     """Say a first code to who may read it."""
     return (

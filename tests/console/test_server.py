@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
 from gateway.console.api import Site, build_app
-from gateway.console.server import ServerSettings, _Connection, serve
+from gateway.console.server import ServerSettings, _Connection, _listen, serve
 from gateway.console.tokens import Role, TokenBook
 from gateway.errors import ConfigError
 from tests.conftest import Certificates
@@ -270,3 +270,12 @@ async def test_a_web_socket_is_not_spoken_here(console: Console) -> None:
         "/api/v1/stream-ws", headers={"Connection": "Upgrade", "Upgrade": "websocket"}
     )
     assert answer.status == 404
+
+
+def test_no_answer_waits_for_the_receipt_of_its_first_half() -> None:
+    with (
+        _listen(ServerSettings(port=0)) as listener,
+        socket.create_connection(listener.getsockname()),
+        listener.accept()[0] as accepted,
+    ):
+        assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
