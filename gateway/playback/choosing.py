@@ -6,9 +6,13 @@ Keeps   1. An answer is made of whole fragments: from the key picture at or befo
         2. It never goes on over a change of the picture's form, and never over pictures twice:
            where recordings overlap (a clock that was set back) it follows one of them.
         3. What is missing in it is told with its reason, a file that is gone or damaged too.
-Bound   one read for a file that is played whole; heads of fragments only where it is cut.
+        4. An answer of INDEXED_NS at most says where its fragments lie: a player shows its first
+           picture then without looking for all of them.
+Bound   one read for a file that is played whole; heads of fragments only where it is cut, and of
+        answers that say where they lie.
 """
 
+import contextlib
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -20,10 +24,14 @@ from gateway.playback import files, moof
 from gateway.playback.errors import Gone, NothingThere
 from gateway.playback.files import File, Part, Sealed
 from gateway.playback.plan import PIECES_MOST, Missing, Plan, Source, lay_out, tag
+from gateway.playback.segment_index import Fragment
 from gateway.store.video import Timeline, names
 from gateway.store.video.timeline import NOTHING_YET, UNKNOWN
 
 SEGMENT_MOST_NS: Final = 600 * names.SECOND_NS
+INDEXED_NS: Final = 600 * names.SECOND_NS
+"""As much as the playback screen asks for. Of hours of video on a disk that turns, the heads alone
+would take minutes to read: whoever asks for those takes all bytes anyway."""
 SHORTEST_NS: Final = 1_000_000
 """Times are said in milliseconds: a shorter gap is the rounding of whoever asked."""
 ROUNDING_NS: Final = 1_000
@@ -41,7 +49,11 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What a file says of itself: parts only where they were asked for."""
+    """What a file says of itself.
+
+    parts  its fragments, where it is cut or still written
+    heads  its fragments, where the answer says where they lie
+    """
 
     init: bytes
     digest: bytes
@@ -49,6 +61,7 @@ class Facts:
     size_bytes: int
     parts: tuple[Part, ...]
     end_ns: int
+    heads: tuple[Part, ...] = ()
 
 
 Known = tuple[Candidate, Facts]
@@ -96,7 +109,13 @@ def _of_file(each: Candidate, from_ns: int, to_ns: int) -> Facts | None:
                 return None
             end_ns = last_ns if end_ns is None or last_ns < end_ns else end_ns
         digest = hashlib.sha256(begins.init).digest()
-        return Facts(begins.init, digest, begins.first, size_bytes, tuple(parts), end_ns)
+        heads = list(parts)
+        if not parts and to_ns - from_ns <= INDEXED_NS:
+            with contextlib.suppress(Gone, Unreadable):  # whoever reads it finds that out, and says
+                heads = [one for one in files.parts(file, begins.first) if isinstance(one, Part)]
+        return Facts(
+            begins.init, digest, begins.first, size_bytes, tuple(parts), end_ns, tuple(heads)
+        )
 
 
 def planned(
@@ -122,6 +141,7 @@ def planned(
     first = chosen[0][1]
     lanes = moof.lanes(first.init)
     sources: list[Source] = []
+    fragments: list[list[Fragment]] = []
     next_ns, why = None, ""
     for each, fact in chosen:
         if fact.digest != first.digest:
@@ -133,11 +153,12 @@ def planned(
         source = _source(each, fact, lanes, asked, is_first=not sources)
         if source is not None:
             sources.append(source)
+            fragments.append(_fragments(fact, source, lanes))
     if not sources:
         raise NothingThere(camera)
     opening = next(pair for pair in chosen if pair[0].path == sources[0].path)
     origin_ns = min(from_ns, _earliest(opening, sources[0], lanes))
-    begins, pieces = lay_out(first.init, lanes, origin_ns, sources)
+    begins, pieces = lay_out(first.init, lanes, origin_ns, sources, fragments)
     end_ns = sources[-1].to_ns
     spans = [(source.from_ns, source.to_ns) for source in sources]
     lost = [
@@ -203,6 +224,16 @@ def _source(
     elif each.end_ns is None:
         return None
     return Source(each.path, each.begun_ns, begin, end, starts_ns, ends_ns, size_bytes)
+
+
+def _fragments(fact: Facts, source: Source, lanes: tuple[moof.Lane, ...]) -> list[Fragment]:
+    """Where pictures begin in what is played of a file."""
+    track = files.picture(lanes).track
+    return [
+        Fragment(part.at, run.base, run.begins_with_key)
+        for part in fact.heads
+        if source.begin <= part.at < source.end and (run := part.runs.get(track)) is not None
+    ]
 
 
 def _key_before(parts: Sequence[Part], lane: moof.Lane, begun_ns: int, from_ns: int) -> int:

@@ -19,8 +19,9 @@ from typing import Final
 
 from gateway.media.boxes import full_box, read_boxes
 from gateway.playback.moof import Lane, Shift
+from gateway.playback.segment_index import Fragment, references, segment_index
 
-VERSION: Final = 1
+VERSION: Final = 2
 """Part of every ETag: goes up when the bytes of an answer are made in another way."""
 PIECES_MOST: Final = 2000
 NUMBERS: Final = 1 << 17
@@ -120,13 +121,19 @@ def tag(init: bytes, origin_ns: int, pieces: Sequence[Piece]) -> str:
 
 
 def lay_out(
-    init: bytes, lanes: Sequence[Lane], origin_ns: int, sources: Sequence[Source]
+    init: bytes,
+    lanes: Sequence[Lane],
+    origin_ns: int,
+    sources: Sequence[Source],
+    fragments: Sequence[Sequence[Fragment]] = (),
 ) -> tuple[bytes, tuple[Piece, ...]]:
     """Put sources one behind the other; returns what the answer begins with, and its pieces.
 
-    sources  at least one, in the order of their times; none begins before the one before it ends
+    sources    at least one, in the order of their times; none begins before the one before it ends
+    fragments  of each source where its pictures begin: then the answer says so as well
     """
     begins = with_length(init, (sources[-1].to_ns - origin_ns) // 1_000_000)
+    begins += _index(lanes, origin_ns, sources, fragments)
     at = len(begins)
     pieces: list[Piece] = []
     for index, source in enumerate(sources):
@@ -141,6 +148,27 @@ def lay_out(
         pieces.append(Piece(source, at, index * NUMBERS + 1, shifts))
         at = pieces[-1].end
     return begins, tuple(pieces)
+
+
+def _index(
+    lanes: Sequence[Lane],
+    origin_ns: int,
+    sources: Sequence[Source],
+    fragments: Sequence[Sequence[Fragment]],
+) -> bytes:
+    """Where every fragment lies; empty unless that is known of all of them."""
+    if len(fragments) != len(sources) or not all(fragments):
+        return b""
+    lane = next(lane for lane in lanes if lane.is_video)
+    found = [
+        reference
+        for source, inside in zip(sources, fragments, strict=True)
+        for reference in references(
+            inside, source.begin, source.end, lane.ticks(source.begun_ns - origin_ns)
+        )
+    ]
+    end = lane.ticks(sources[-1].to_ns - origin_ns)
+    return segment_index(lane.track, lane.rate_hz, found, end) or b""
 
 
 def with_length(init: bytes, length_ms: int) -> bytes:
