@@ -190,7 +190,7 @@ def test_one_command_shows_a_press_and_both_receipts_and_a_second_start_finds_th
 ) -> None:
     data, port = tmp_path / "demo", free_port(PORTS)
     with demo(data, port) as shown:
-        token = shown.until(r"#token=(cg_\S+)", START_S).group(1)
+        token = shown.until(r"/console/#token=(cg_\S+)", START_S).group(1)
         for camera in CAMERAS:
             recorded(data, camera)
         press(data)

@@ -14,6 +14,7 @@ import typer
 
 from gateway import app
 from gateway.clock import Clock
+from gateway.console.assets import DIST, ROOT
 from gateway.delivery import Item, Worker
 from gateway.demo.site import Ports
 from gateway.store import Sealed
@@ -61,7 +62,7 @@ class Teller:
         modbus = f" --control 127.0.0.1:{self._ports.modbus_control}" if moved else ""
         typer.echo(
             f"\n校园网关已就绪 the gateway is ready\n"
-            f"  页面 page     http://127.0.0.1:{port}/login#token={self._guard}\n"
+            f"  页面 page     http://127.0.0.1:{port}{_start()}#token={self._guard}\n"
             f"  接口 API      Authorization: Bearer {self._guard}\n"
             f"  按一下 press  campus-gateway simulate press{where}\n"
             f"                campus-gateway simulate press{where} --device gas-canteen\n"
@@ -145,3 +146,8 @@ class Teller:
                 marks[worker.name] = "未送达 not delivered yet"
         told = " · ".join(f"{name} {value}" for name, value in marks.items())
         typer.echo(f"{text}  {told}{self._seen.pop(seq, '')}")
+
+
+def _start() -> str:
+    """Where a token in the address signs on: the console, or the plain page where none is built."""
+    return ROOT if (DIST / "index.html").is_file() else "/login"
