@@ -40,7 +40,7 @@ async def say(port: int, data: bytes, expect: int | None = None) -> bytes:
     try:
         writer.write(data)
         writer.write_eof()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             return await (reader.read(-1) if expect is None else reader.readexactly(expect))
     finally:
         writer.close()

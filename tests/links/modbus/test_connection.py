@@ -306,9 +306,9 @@ async def test_a_long_time_out_after_a_short_one_and_the_other_way_round() -> No
         long = both.ask(READ, timeout_s=30.0)
         both.device.say((await both.device.next()).reply(registers(1, 2)))
         assert await long == words(1, 2)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(25):  # the long one would fire after 30
             assert isinstance(await both.exchange(READ, timeout_s=SOON_S), Silent)
-        short = both.ask(READ, timeout_s=2.0)
+        short = both.ask(READ, timeout_s=PATIENT_S)
         both.device.say((await both.device.next()).reply(registers(1, 2)))
         assert await short == words(1, 2)
         patient = both.ask(READ, timeout_s=PATIENT_S)

@@ -37,7 +37,7 @@ async def test_row_21_nobody_answers() -> None:
                 filler.setblocking(False)
                 filler.connect_ex(("127.0.0.1", port))
             with pytest.raises(LinkDown, match="没有应答"):
-                async with asyncio.timeout(5):
+                async with asyncio.timeout(30):
                     await ModbusConnection.open(tcp(port, connect_timeout_s=0.2), SystemClock())
         finally:
             for filler in fillers:

@@ -18,7 +18,7 @@ class Master:
     def send(self, text: str) -> None:
         self.writer.write(bytes.fromhex(text))
 
-    async def hear(self, size: int, *, within_s: float = 3.0) -> str:
+    async def hear(self, size: int, *, within_s: float = 30.0) -> str:
         async with asyncio.timeout(within_s):
             return (await self.reader.readexactly(size)).hex(" ").upper()
 
@@ -28,7 +28,7 @@ class Master:
 
     async def end_of_stream(self) -> bytes:
         """What still came before the other end closed or broke the connection."""
-        async with asyncio.timeout(3):
+        async with asyncio.timeout(30):
             try:
                 return await self.reader.read()
             except ConnectionResetError:

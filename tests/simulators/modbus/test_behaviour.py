@@ -152,7 +152,7 @@ async def test_life_goes_on_until_it_is_cancelled() -> None:
     life = Behaviour(a_device())
     beats = []
     task = asyncio.ensure_future(life.live(tick_s=0.001))
-    async with asyncio.timeout(3):
+    async with asyncio.timeout(30):
         while life.tick_count < 3:
             await asyncio.sleep(0)
             beats.append(life.model.value("beat"))
