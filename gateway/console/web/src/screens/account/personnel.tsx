@@ -64,11 +64,17 @@ export function Personnel() {
   );
 }
 
+const SURE_MS = 10_000;
+
 /** Two presses: the second one does it. */
 function Away({ person, away }: { person: Person; away: () => Promise<boolean> }) {
   const [isSure, setSure] = useState(false);
+  useEffect(() => {
+    const timer = setTimeout(() => setSure(false), SURE_MS);
+    return () => clearTimeout(timer);
+  }, [isSure]);
   return (
-    <button type="button" onBlur={() => setSure(false)} onClick={() => (isSure ? void away() : setSure(true))}>
+    <button type="button" onClick={() => (isSure ? void away() : setSure(true))}>
       {isSure ? t("people.remove.sure", { name: person.name }) : t("people.remove")}
     </button>
   );
