@@ -7,13 +7,23 @@ Keeps   1. It is open when every camera's pictures lie on the disk and a still c
 """
 
 import asyncio
+import base64
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from simulators.cameras import SMALL, Camera, Cameras, LiveCamera
+from playwright.async_api import Page
+
+from simulators.cameras import (
+    SMALL,
+    Camera,
+    Cameras,
+    LiveCamera,
+    StripUnreadable,
+    read_luma,
+)
 from simulators.cameras.auth import Scheme
 from tests.console.web.house import House, Spot, button, house
 from tests.recorder.school import Recorder
@@ -48,6 +58,10 @@ class Studio:
         """One of them."""
         return self.cameras[name]
 
+    def taken_s(self, name: str, number: int, stream: str = "main") -> float:
+        """When a picture was taken, by the one clock that all of them are made with."""
+        return self.cameras[name].taken_wall_s(number, stream) - AHEAD_S.get(name, 0.0)
+
 
 def _camera(name: str) -> Camera:
     return Camera(
@@ -75,7 +89,7 @@ def _toml(disk: Path, cameras: Cameras) -> str:
 async def studio(folder: Path) -> AsyncIterator[Studio]:
     """Open all of it."""
     spots = {
-        "gate": button(1, cameras=("gate", "road")),
+        "gate": button(1, cameras=("gate",)),
         "shed": button(2, cameras=("shed",)),
         "yard": button(3, cameras=("yard", "hall")),
     }
@@ -91,6 +105,44 @@ async def studio(folder: Path) -> AsyncIterator[Studio]:
             yield Studio(found, cameras, recorder, spots)
         finally:
             await recorder.end()
+
+
+NUMBERS: Final = """
+selector => [...document.querySelectorAll(selector)].map(seen => {
+  const wide = seen.videoWidth || seen.naturalWidth;
+  if (!wide) return '';
+  const canvas = document.createElement('canvas');
+  [canvas.width, canvas.height] = [640, 16];
+  const pen = canvas.getContext('2d');
+  pen.drawImage(seen, 0, 0, wide, 16, 0, 0, 640, 16);
+  const { data } = pen.getImageData(0, 0, 640, 16);
+  let grey = '';
+  for (let at = 1; at < data.length; at += 4) grey += String.fromCharCode(data[at]);
+  return btoa(grey);
+})
+"""
+"""The strips of what is on the screen, all at one moment."""
+
+
+async def numbers(page: Page, selector: str) -> list[int | None]:
+    """The numbers of the pictures that are seen; None for one that shows none."""
+    found = []
+    for strip in await page.evaluate(NUMBERS, selector):
+        try:
+            found.append(read_luma(base64.b64decode(strip), 640))
+        except StripUnreadable:
+            found.append(None)
+    return found
+
+
+async def number(page: Page, selector: str) -> int:
+    """The number of one picture, as soon as it shows one."""
+    async with asyncio.timeout(PATIENCE_S):
+        while True:
+            found = await numbers(page, selector)
+            if found and found[0] is not None:
+                return found[0]
+            await asyncio.sleep(LOOK_S)
 
 
 async def _filmed(found: House, recorder: Recorder) -> None:

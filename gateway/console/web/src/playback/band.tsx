@@ -4,6 +4,7 @@ import { lookOf, msOf, pan, ticks, xOf, zoom, type Cell, type Happening, type Vi
 import { clock } from "../state/time";
 import { named, t } from "../words";
 import type { Band as Told, Hold } from "./data";
+import { Thumb } from "./thumb";
 
 const EVENTS_PX = 16;
 const BAND_PX = 30;
@@ -12,7 +13,10 @@ export const HEIGHT_PX = EVENTS_PX + BAND_PX + HOLD_PX;
 const SHAPES: Record<string, string> = { panic: "⬣", duress: "⬣", fire: "⬣", gas: "⬣", smoke: "▲", tamper: "▲", video: "◆" };
 
 interface BandOf {
+  camera: string;
   name: string;
+  /** Why somebody looks; "" while nobody said: no picture then. */
+  reason: string;
   told: Told | null;
   view: View;
   limits: View;
@@ -105,6 +109,8 @@ export function Band(of: BandOf) {
     if (fingers.current.delete(event.pointerId) && moved.current <= 6) of.jump(timeAt(event));
   };
   const words = said(told, hover ?? atMs, oldestMs, nowMs);
+  const cell = hover === null ? undefined : told?.cells.find((each) => each.fromMs <= hover && hover < each.toMs);
+  const look = cell === undefined ? "none" : lookOf(cell, oldestMs, nowMs);
   return (
     <div class="band">
       <canvas
@@ -122,6 +128,9 @@ export function Band(of: BandOf) {
         onPointerCancel={(event) => fingers.current.delete(event.pointerId)}
         onPointerLeave={() => setHover(null)}
       />
+      {hover !== null && of.reason !== "" && (look === "solid" || look === "partial") ? (
+        <Thumb camera={of.camera} reason={of.reason} atMs={hover} part={xOf(view, hover, 1)} />
+      ) : null}
       <output data-at={Math.round(hover ?? atMs)}>
         {hover === null ? "" : `${moment(hover)} `}
         {words}

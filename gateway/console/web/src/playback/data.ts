@@ -98,3 +98,13 @@ function held(row: Told["holds"][number]): Hold {
 export function knows(found: Exact | null, atMs: number): boolean {
   return found !== null && found.view.fromMs <= Math.max(0, atMs - MARGIN_MS) && atMs + MARGIN_MS <= found.view.toMs;
 }
+
+export function nameOf(camera: CameraRow): string {
+  return `${camera.place} ${camera.name}`.trim() || camera.id;
+}
+
+/** A time as ms; null for none. */
+export function parse(text: string | null): number | null {
+  const at = text === null ? NaN : Date.parse(text);
+  return Number.isNaN(at) ? null : at;
+}

@@ -5,26 +5,37 @@
  *        2. In a gap the clock runs on and nothing is shown as if it were recorded.
  *        3. Each range is asked for with the viewer's reason, by an address that lives for minutes.
  */
-import { Refused, post } from "../api";
-import { words } from "../parts/camera";
+import { post } from "../api";
+import { stillOf, words } from "../parts/camera";
 import { MINUTE_MS, NOTHING_YET, SECOND_MS, chunk, gapAt, type Gap, type View } from "../state/timeline";
 import { exact, knows, type Exact } from "./data";
+import { plays, refusal, release } from "./live";
 
 export const CHUNK_MS = 10 * MINUTE_MS;
 const AGAIN_MS = 4_000;
 const READ_MS = 2_000;
-/** A picture may be so far from the clock before it is moved; more at speed. */
-const DRIFT_S = 0.3;
+/** Farther from the clock than this a picture is moved; more at speed. */
+const LEAP_S = 0.5;
+/** Nearer than that it runs a little slower or faster until it is there: nobody sees it, and four cameras stay in step. */
+const NEAR_S = 0.015;
+const PULL = 0.8;
+const PULL_MOST = 0.2;
 const STILL_S = 0.021;
+/** Two stills in a second at most, where the browser cannot play a camera's video. */
+const LEAF_MS = 500;
+const LEAF_WIDTH = 960;
 
 export type Showing =
   | { is: "picture" }
-  | { is: "waiting" }
+  /** isBlank: there is no picture at all yet. */
+  | { is: "waiting"; isBlank: boolean }
+  | { is: "stills"; url: string; at: string }
   | { is: "gap"; gap: Gap }
   | { is: "trouble"; why: string };
 
 interface Loaded extends View {
   originMs: number;
+  isStills: boolean;
 }
 
 export class Deck {
@@ -38,6 +49,8 @@ export class Deck {
   #over = false;
   #why = "";
   #stream: "main" | "sub" = "main";
+  #leaf = { url: "", at: "", forMs: NaN };
+  #leafNotBeforeMs = 0;
 
   constructor(
     readonly camera: string,
@@ -57,6 +70,7 @@ export class Deck {
   end(): void {
     this.#over = true;
     this.#drop();
+    URL.revokeObjectURL(this.#leaf.url);
   }
 
   /** The browser could not play it. */
@@ -84,24 +98,47 @@ export class Deck {
     if (loaded === null || atMs < loaded.fromMs || atMs >= loaded.toMs) {
       if (this.#exact !== null && !this.#asking && performance.now() >= this.#notBeforeMs) void this.#load(atMs);
       this.#video?.pause();
-      return this.#why === "" ? { is: "waiting" } : { is: "trouble", why: this.#why };
+      return this.#why === "" ? this.#waiting() : { is: "trouble", why: this.#why };
+    }
+    if (loaded.isStills) {
+      void this.#flip(atMs);
+      return { is: "stills", url: this.#leaf.url, at: this.#leaf.at };
     }
     return this.#steer(loaded, atMs, speed);
   }
 
+  /** The still of a moment, when it is time for another. */
+  async #flip(atMs: number): Promise<void> {
+    if (performance.now() < this.#leafNotBeforeMs || atMs === this.#leaf.forMs) return;
+    this.#leafNotBeforeMs = Infinity;
+    const asked = { at: new Date(atMs).toISOString(), width: LEAF_WIDTH };
+    const found = await stillOf(this.camera, this.reason, asked).catch(() => null); // one that is missing is passed over
+    this.#leafNotBeforeMs = performance.now() + LEAF_MS;
+    if (this.#over) return;
+    const before = this.#leaf.url;
+    this.#leaf = found === null ? { ...this.#leaf, forMs: atMs } : { url: URL.createObjectURL(found.blob), at: found.at, forMs: atMs };
+    if (found !== null && before !== "") setTimeout(() => URL.revokeObjectURL(before), SECOND_MS); // it is on the screen until the next turn
+  }
+
   #steer(loaded: Loaded, atMs: number, speed: number): Showing {
     const video = this.#video;
-    if (video === null || video.readyState < HTMLMediaElement.HAVE_METADATA) return { is: "waiting" };
+    if (video === null || video.readyState < HTMLMediaElement.HAVE_METADATA) return this.#waiting();
     const wanted = (atMs - loaded.originMs) / SECOND_MS;
-    const off = Math.abs(video.currentTime - wanted);
-    const plays = speed > 0;
-    if (!video.seeking && off > (plays ? DRIFT_S * Math.max(1, speed) : STILL_S)) video.currentTime = wanted;
-    if (plays) {
-      if (video.playbackRate !== speed) video.playbackRate = speed;
+    const aheadS = video.currentTime - wanted;
+    const isPlaying = speed > 0;
+    if (!video.seeking && Math.abs(aheadS) > (isPlaying ? LEAP_S * Math.max(1, speed) : STILL_S)) video.currentTime = wanted;
+    if (isPlaying) {
+      const pull = Math.abs(aheadS) < NEAR_S * Math.max(1, speed) ? 0 : Math.max(-PULL_MOST, Math.min(PULL_MOST, (aheadS / speed) * PULL));
+      const rate = Math.min(16, Math.max(0.0625, speed * (1 - pull)));
+      if (Math.abs(video.playbackRate - rate) > speed * 0.005) video.playbackRate = rate;
       if (video.paused) void video.play().catch(() => undefined); // refused while it is being taken away: the next turn asks again
     } else if (!video.paused) video.pause();
     const isThere = video.readyState >= HTMLMediaElement.HAVE_CURRENT_DATA && !video.seeking;
-    return isThere || speed < 0 ? { is: "picture" } : { is: "waiting" };
+    return isThere || speed < 0 ? { is: "picture" } : this.#waiting();
+  }
+
+  #waiting(): Showing {
+    return { is: "waiting", isBlank: (this.#video?.readyState ?? 0) < HTMLMediaElement.HAVE_CURRENT_DATA };
   }
 
   async #read(atMs: number): Promise<void> {
@@ -132,13 +169,23 @@ export class Deck {
       const path = `/api/v1/cameras/${encodeURIComponent(this.camera)}/address`;
       const { url } = await post<{ url: string }>(path, { media: "video.mp4", from, to, stream: this.#stream, reason: this.reason });
       const head = await fetch(url, { method: "HEAD", cache: "no-store" });
-      if (!head.ok) throw new Refused(head.status, "video", `HTTP ${head.status}`, `HTTP ${head.status}`, "");
+      if (!head.ok) throw await refusal(head);
+      const isStills = !plays(head.headers.get("Campus-Codecs"));
+      if (isStills && this.hasSub && this.#stream === "main") {
+        this.#stream = "sub";
+        this.#notBeforeMs = 0;
+        return;
+      }
       const originMs = Date.parse(head.headers.get("Campus-Start") ?? from);
       const endMs = Date.parse(head.headers.get("Campus-End") ?? to);
       if (this.#over || this.#video === null) return;
-      this.#loaded = { fromMs: Math.min(originMs, range.fromMs), toMs: endMs, originMs };
-      this.#video.src = url;
-      this.#video.load();
+      this.#loaded = { fromMs: Math.min(originMs, range.fromMs), toMs: endMs, originMs, isStills };
+      if (isStills) release(this.#video);
+      else {
+        this.#video.dataset["origin"] = String(originMs);
+        this.#video.src = url;
+        this.#video.load();
+      }
       this.#why = "";
     } catch (error) {
       this.#why = words(error);
@@ -150,10 +197,6 @@ export class Deck {
   /** Or the browser holds the connection, of which it has six. */
   #drop(): void {
     this.#loaded = null;
-    const video = this.#video;
-    if (video === null) return;
-    video.pause();
-    video.removeAttribute("src");
-    video.load();
+    release(this.#video);
   }
 }

@@ -1,0 +1,244 @@
+"""What cameras show in an alarm and afterwards: real cameras, and pictures that are read."""
+
+import asyncio
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Download, expect
+
+from tests.console.web.house import Desk
+from tests.console.web.studio import Studio, number, numbers, studio
+
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(300)]
+LIVE: Final = "[data-picture=live] figure"
+CLIP: Final = "[data-picture=clip] figure"
+NOW: Final = (
+    "() => Number(document.querySelector('.band canvas').getAttribute('aria-valuenow')) / 1000"
+)
+CLIP_RUNS: Final = f"() => (document.querySelector('{CLIP} video')?.currentTime ?? 0) > 0"
+FRAME_S: Final = 1 / 25
+LATE_MOST_S: Final = 6.0
+"""One group of pictures is 0.4 s; the rest is for a machine that does other things as well."""
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def film(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Studio]:
+    async with studio(tmp_path_factory.mktemp("studio")) as found:
+        yield found
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def desk(film: Studio) -> AsyncIterator[Desk]:
+    """A shift leader, who may take evidence away; afterwards nothing is open."""
+    async with film.house.desk(accept_downloads=True) as found:
+        await found.begin(film.house.tokens["王主任"])
+        yield found
+        found.fine()
+    await film.house.quiet()
+
+
+async def press(film: Studio, desk: Desk, spot: str) -> dict[str, Any]:
+    """The alarm's row once its screen is open."""
+    await film.house.press(film.spots[spot])
+    await desk.page.wait_for_selector(".incident.p1")
+    [row] = (await film.house.gateway.get("/api/v1/alarms"))["alarms"]
+    return dict(row)
+
+
+def at_s(text: str) -> float:
+    return datetime.fromisoformat(text).timestamp()
+
+
+async def verified(package: Path) -> tuple[int, str]:
+    """What a package says of itself where nothing of ours is installed."""
+    done = await asyncio.to_thread(
+        subprocess.run, [sys.executable, "-I", str(package)], capture_output=True, check=False
+    )
+    return done.returncode, (done.stdout + done.stderr).decode()
+
+
+async def kept(download: Download, folder: Path) -> Path:
+    path = folder / download.suggested_filename
+    await download.save_as(path)
+    return path
+
+
+async def test_an_alarm_shows_what_is_was_and_was_seen_then_and_a_camera_that_goes_is_told(
+    film: Studio, desk: Desk, tmp_path: Path
+) -> None:
+    page, gate = desk.page, film.camera("gate")
+    row = await press(film, desk, "gate")
+    raised_s = at_s(row["raised_at"])
+    # Live: the newest group of the small stream, and it goes on.
+    await page.wait_for_selector(f"{LIVE}[data-shows=video]")
+    first = await number(page, f"{LIVE} video")
+    late_s = gate.media_s() - first * FRAME_S
+    assert 0 <= late_s < LATE_MOST_S
+    await desk.until(f"() => document.querySelector('{LIVE} video').currentTime > 1")
+    later = await number(page, f"{LIVE} video")
+    assert later > first
+    assert gate.media_s() - later * FRAME_S < LATE_MOST_S
+    # The clip: from ten seconds before, as far as anything was recorded then.
+    await desk.until(CLIP_RUNS)
+    shown = await page.evaluate(f"() => document.querySelector('{CLIP} video').currentTime")
+    seen_s = film.taken_s("gate", await number(page, f"{CLIP} video"))
+    told = await film.house.gateway.get(
+        "/api/v1/cameras/gate/timeline", **{"from": "2026-01-01T00:00:00Z", "to": row["raised_at"]}
+    )
+    begun_s = max(raised_s - 10, at_s(told["spans"][0]["from"]))
+    assert begun_s - 1.5 < seen_s < begun_s + shown + 3
+    # The picture of the moment, and that all of it is kept.
+    moment = film.taken_s("gate", await number(page, "[data-picture=moment] img"))
+    assert -2 < moment - raised_s < 0.2
+    await page.wait_for_selector(".hold[data-held=yes]")
+    trail = await page.evaluate("() => fetch('/api/v1/audit').then(answer => answer.json())")
+    views = [
+        (each["details"]["medium"], each["details"].get("stream"))
+        for each in trail["entries"]
+        if each["action"] == "video.view" and each["reason"] == f"alarm {row['alarm_id']}"
+    ]
+    assert ("live.mp4", "sub") in views
+    assert ("live.mp4", "main") not in views
+    assert {"video.mp4", "still.jpg"} <= {medium for medium, _ in views}
+    # Unplugged: its last picture is hatched and says how old it is, and another camera is offered.
+    await gate.power_off()
+    try:
+        await page.wait_for_selector(f"{LIVE}[data-shows=lost].none img")
+        await expect(page.locator(f"{LIVE} .age")).to_contain_text("之前")
+        await page.locator(".neighbours [data-camera=road]").click()
+        await page.wait_for_selector(f"{LIVE}[data-shows=video]")
+        road = await number(page, f"{LIVE} video")
+        assert film.camera("road").media_s() - road * FRAME_S < LATE_MOST_S
+        await taken_away(desk, tmp_path)
+    finally:
+        await gate.power_on()
+    # From here to all that was recorded, at the alarm's moment.
+    await page.get_by_role("button", name="在回放中查看").click()
+    await page.wait_for_selector(".playback")
+    at = await page.evaluate("() => new URLSearchParams(location.hash.split('?')[1]).get('at')")
+    assert abs(at_s(at) - (raised_s - 10)) < 0.01
+
+
+async def taken_away(desk: Desk, folder: Path) -> None:
+    """The package of the alarm is made and saved, proves itself, and names a changed byte."""
+    page = desk.page
+    await page.get_by_role("button", name="证据包").click()
+    await page.get_by_label("为什么导出").fill("派出所调取")
+    async with page.expect_download() as coming:
+        await page.keyboard.press("Enter")
+        await expect(page.locator(".evidence progress")).to_be_visible()
+    package = await kept(await coming.value, folder)
+    await expect(page.get_by_text(f"已保存 {package.name}")).to_be_visible()
+    code, said = await verified(package)
+    assert code == 0, said
+    whole = bytearray(package.read_bytes())
+    at = whole.index(b"mdat", len(whole) // 4)
+    whole[at + 20] ^= 1
+    broken = folder / "broken.zip"
+    broken.write_bytes(whole)
+    code, said = await verified(broken)
+    assert code != 0
+    assert "gate" in said, "the member that was changed is named"
+
+
+async def test_what_the_browser_cannot_play_is_shown_as_stills_and_said(
+    film: Studio, desk: Desk
+) -> None:
+    page, shed = desk.page, film.camera("shed")
+    await press(film, desk, "shed")
+    await page.wait_for_selector(f"{LIVE}[data-shows=stills] img")
+    await expect(page.locator(f"{LIVE} figcaption")).to_contain_text("此浏览器放不了这种视频")
+    first = await number(page, f"{LIVE} img")
+    assert shed.media_s() - first * FRAME_S < LATE_MOST_S
+    await page.wait_for_selector(f"{CLIP}[data-shows=stills] img")
+    before = await number(page, f"{CLIP} img")
+    async with asyncio.timeout(60):
+        while await number(page, f"{LIVE} img") <= first:  # noqa: ASYNC110 pictures set no event
+            await asyncio.sleep(0.1)
+        while await number(page, f"{CLIP} img") <= before:  # noqa: ASYNC110 as above
+            await asyncio.sleep(0.1)
+    assert await number(page, f"{CLIP} img") < await number(page, f"{LIVE} img")
+
+
+async def in_step(film: Studio, desk: Desk, names: list[str], seconds: float) -> list[float]:
+    """How far the pictures of some cameras are from each other, looked at again and again."""
+    spreads: list[float] = []
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        seen = await numbers(desk.page, ".playback .screens video")
+        assert None not in seen
+        taken = [
+            film.taken_s(name, each)
+            for name, each in zip(names, seen, strict=True)
+            if each is not None
+        ]
+        spreads.append(max(taken) - min(taken))
+        await asyncio.sleep(0.1)
+    return spreads
+
+
+async def now_of(desk: Desk) -> float:
+    """Where the clock of the bands is, seconds."""
+    return float(await desk.page.evaluate(NOW))
+
+
+async def test_four_cameras_are_played_in_step_forward_and_back_and_a_gap_is_never_black(
+    film: Studio, desk: Desk, tmp_path: Path
+) -> None:
+    page, names = desk.page, ["gate", "hall", "yard", "road"]
+    told = await film.house.gateway.get(
+        "/api/v1/cameras/gate/timeline",
+        **{"from": "2026-01-01T00:00:00Z", "to": "2100-01-01T00:00:00Z"},
+    )
+    [begun, *_] = [at_s(span["from"]) for span in told["spans"]]
+    gaps = [gap for gap in told["gaps"] if gap["reason"] == "camera"]
+    gap_s = (at_s(gaps[0]["from"]) + at_s(gaps[0]["to"])) / 2
+    start = datetime.fromtimestamp(begun + 1.5).astimezone().isoformat()
+    query = f"cameras={','.join(names)}&reason=x&at={start.replace('+', '%2B')}"
+    await desk.go(f"#/playback?{query}")
+    await desk.until(
+        "() => document.querySelectorAll('.playback .seen-picture video').length === 4"
+    )
+    await expect(page.locator("figure[data-camera=hall] figcaption")).to_contain_text("快 7.")
+    await page.keyboard.press("l")
+    await desk.until(
+        "() => [...document.querySelectorAll('.playback video')].every(v => !v.paused)"
+    )
+    spreads = await in_step(film, desk, names, 3.0)
+    assert sorted(spreads)[len(spreads) * 9 // 10] < 0.15, spreads
+    # Back: the clock and the pictures go that way.
+    await page.keyboard.press("k")
+    reached, at = await number(page, ".playback video"), await now_of(desk)
+    await page.keyboard.press("j")
+    await desk.until(f"at => ({NOW})() < at - 1", at)
+    await page.keyboard.press("k")
+    await desk.until("() => document.querySelectorAll('.playback .seen-picture').length === 4")
+    assert await number(page, ".playback video") < reached
+    # One picture on, and one back.
+    before = await number(page, ".playback video")
+    await page.keyboard.press(".")
+    await until_number(desk, before + 1)
+    await page.keyboard.press(",")
+    await until_number(desk, before)
+    # A range with its purpose is taken away; the recording it lies in is closed.
+    await page.keyboard.press("i")
+    await page.keyboard.press("ArrowRight")
+    await page.keyboard.press("o")
+    # In the gap it is said what is missing and why, whatever was on the screen before.
+    gap_at = datetime.fromtimestamp(gap_s).astimezone().isoformat().replace("+", "%2B")
+    await desk.go(f"#/playback?cameras=gate&reason=x&at={gap_at}")
+    await expect(page.locator("figure[data-camera=gate] .covered")).to_contain_text("缺录")
+    await expect(page.locator("figure[data-camera=gate] .covered")).to_contain_text("摄像机无画面")
+
+
+async def until_number(desk: Desk, wanted: int) -> None:
+    async with asyncio.timeout(60):
+        while await number(desk.page, ".playback video") != wanted:  # noqa: ASYNC110 as above
+            await asyncio.sleep(0.05)
