@@ -1,5 +1,6 @@
 /** What a mark on a plan says, which of them stand too near to each other, and what a camera sees. Pure. */
 import type { Alarm, Camera, Device } from "../state/model";
+import { knownOf } from "../state/known";
 import { byUrgency } from "../state/queue";
 
 export interface Plan {
@@ -29,9 +30,9 @@ export interface Book {
 }
 
 /** Worst first. Unknown is never green (console.md, principle 4). */
-export type Look = "p1" | "p2" | "p3" | "p4" | "offline" | "unknown" | "camera" | "normal";
-const WORST: readonly Look[] = ["p1", "p2", "p3", "offline", "unknown", "p4", "camera", "normal"];
-export const SHAPES: Record<Look, string> = { p1: "⬣", p2: "▲", p3: "◆", p4: "•", offline: "✖", unknown: "?", camera: "◉", normal: "✔" };
+export type Look = "p1" | "p2" | "p3" | "p4" | "offline" | "unknown" | "partly" | "camera" | "normal";
+const WORST: readonly Look[] = ["p1", "p2", "p3", "offline", "unknown", "p4", "partly", "camera", "normal"];
+export const SHAPES: Record<Look, string> = { p1: "⬣", p2: "▲", p3: "◆", p4: "•", offline: "✖", unknown: "?", partly: "◐", camera: "◉", normal: "✔" };
 
 export interface Mark {
   place: Place;
@@ -68,7 +69,9 @@ function lookOf(place: Place, device: Device | undefined, camera: Camera | undef
   if (!isHeard) return "unknown";
   if (place.kind === "camera") return camera === undefined ? "unknown" : "camera";
   if (device === undefined || device.state === "unknown") return "unknown";
-  return device.state === "offline" ? "offline" : "normal";
+  if (device.state === "offline") return "offline";
+  const known = knownOf(device);
+  return known === "online" ? "normal" : known === "partly" ? "partly" : "unknown";
 }
 
 export function worst(all: readonly Mark[]): Look {

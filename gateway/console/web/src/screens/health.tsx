@@ -1,5 +1,6 @@
 /** G3: every device, the worst first; what is not known is hatched and never green. */
 import { useState } from "preact/hooks";
+import { knownOf } from "../state/known";
 import type { Device, Point } from "../state/model";
 import { Since } from "../parts/time";
 import { house, isLive } from "../stream/page";
@@ -11,16 +12,16 @@ const Spark = later(() => import("../charts/spark").then((found) => found.Spark)
 const Commands = later(() => import("../parts/commands").then((found) => found.Commands));
 const CameraTiles = later(() => import("../charts/cameras").then((found) => found.CameraTiles));
 
-export type Health = "offline" | "fault" | "unknown" | "stale" | "online";
-const MARKS: Record<Health, string> = { offline: "✖", fault: "▲", unknown: "?", stale: "?", online: "✔" };
+export type Health = "offline" | "fault" | "unknown" | "stale" | "partly" | "online";
+const MARKS: Record<Health, string> = { offline: "✖", fault: "▲", unknown: "?", stale: "?", partly: "◐", online: "✔" };
 const SAID_MOST = 6;
-const WORST: readonly Health[] = ["offline", "fault", "unknown", "stale", "online"];
+const WORST: readonly Health[] = ["offline", "fault", "unknown", "stale", "partly", "online"];
 
 export function healthOf(device: Device, faults: ReadonlySet<string>, isHeard: boolean): Health {
   if (!isHeard) return "unknown";
   if (device.state !== "online") return device.state;
   if (faults.has(device.id)) return "fault";
-  return device.points.some((point) => point.quality === "stale") ? "stale" : device.points.some((point) => point.quality === "unknown") ? "unknown" : "online";
+  return knownOf(device);
 }
 
 /** What is not known, or not any more, is shown as that and not as the last that was heard. */
@@ -59,7 +60,7 @@ export function HealthWall() {
   const tiles = [...house.value.devices.values()]
     .map((device) => ({ device, health: healthOf(device, faults, isLive.value) }))
     .sort((a, b) => WORST.indexOf(a.health) - WORST.indexOf(b.health) || (a.device.place < b.device.place ? -1 : 1));
-  const bad = tiles.filter((tile) => tile.health !== "online");
+  const bad = tiles.filter((tile) => tile.health !== "online" && tile.health !== "partly");
   return (
     <section class="health">
       <h1>

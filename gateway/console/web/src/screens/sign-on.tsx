@@ -95,7 +95,7 @@ export function SignOn({ ready, isOut }: { ready: (me: Me) => void; isOut: boole
           {t("sign.pin")}
           <input type="password" value={pin} maxLength={128} autoComplete="current-password" onInput={(event) => setPin(event.currentTarget.value)} />
         </label>
-        <Digits press={(digit) => setPin(digit === "" ? pin.slice(0, -1) : pin + digit)} />
+        {isFirst ? null : <Digits press={(digit) => setPin(digit === "" ? pin.slice(0, -1) : pin + digit)} />}
         {why === "" ? null : <p role="alert">{why}</p>}
         <button type="submit" class="big main">
           {t(isFirst ? "sign.first.make" : "sign.on")}
