@@ -33,7 +33,8 @@ from gateway.clock import Clock
 from gateway.errors import DeviceError, LinkDown
 from gateway.links.modbus import ModbusConnection, Refused, Request, Silent, Strange, Wrong
 from gateway.links.modbus.errors import GATEWAY_CODES
-from gateway.links.modbus.planner import Read, Want
+from gateway.links.modbus.planner import Read
+from gateway.links.modbus.wants import wants_of
 
 PROBE_SHARE: Final = 10
 BUSY_AGAIN_S: Final = 1.0
@@ -73,7 +74,9 @@ class Bus:
         self._link = link
         self.stations = stations
         self._clock = clock
-        wants = [want for at, each in enumerate(stations) for want in _wants(at, each, period_s)]
+        wants = [
+            want for at, each in enumerate(stations) for want in wants_of(each.plan, at, period_s)
+        ]
         self.reads = Reads(wants, self._job)
         self._units = {want.unit: Health() for want in wants}
         self._parked: dict[int, list[Job]] = {}
@@ -385,24 +388,3 @@ def _no_answer(silent: Silent) -> str:
         f"{silent.unit} 号从站连续 {OFFLINE_AFTER} 次没有应答，隔一阵再问"
         f" / unit {silent.unit} has not answered {OFFLINE_AFTER} times in a row; asked now and then"
     )
-
-
-def _wants(owner: int, station: Station, period_s: float | None) -> list[Want]:
-    """What a device wants; period_s replaces how often what alarms depend on is read."""
-    plan = station.plan
-    return [
-        Want(
-            unit=plan.unit,
-            function=part.function,
-            address=part.address,
-            count=part.count,
-            period_s=period_s if part.urgent and period_s is not None else part.period_s,
-            urgent=part.urgent,
-            limit=plan.modbus.max_bits if part.function <= 2 else plan.modbus.max_registers,
-            gaps=plan.modbus.gaps == "zero",
-            owner=owner,
-            part=index,
-        )
-        for index, part in enumerate(plan.parts)
-        if index not in plan.on_demand
-    ]

@@ -28,6 +28,7 @@ from typing import Final
 from gateway.events import Device
 from gateway.links.modbus import BusSettings
 from gateway.links.modbus.planner import Read, Want, plan_reads
+from gateway.links.modbus.wants import wants_of
 from gateway.profile import ModbusPlan, Profile, plan_modbus
 
 WORST_S: Final = 2.0
@@ -128,8 +129,7 @@ def reckon(
     settings: BusSettings, stations: Sequence[Station], alarm_period_s: float | None
 ) -> Budget | None:
     """Return the budget of a bus; None when nothing on it can raise an alarm."""
-    reads = plan_reads(want for at, each in enumerate(stations) for want in _wants(at, each,
-                       alarm_period_s))  # fmt: skip
+    reads = plan_reads(_wants(stations, alarm_period_s))
     urgent = [read for read in reads if read.urgent]
     if not urgent:
         return None
@@ -279,10 +279,7 @@ def _sooner(
         quick = [dataclasses.replace(each, timeout_s=timeout_s) for each in stations]
         tried = reckon(settings, quick, period_s)
         longest = max(
-            _cost_s(read, settings, stations)
-            for read in plan_reads(
-                want for at, each in enumerate(stations) for want in _wants(at, each, period_s)
-            )
+            _cost_s(read, settings, stations) for read in plan_reads(_wants(stations, period_s))
         )
         if tried is not None and timeout_s > 3 * longest:
             yield Change(
@@ -321,24 +318,6 @@ def _named(unit: int, stations: Sequence[Station]) -> str:
     return f"unit {unit} ({', '.join(ids[:3])}{more})"
 
 
-def _wants(owner: int, station: Station, alarm_period_s: float | None) -> list[Want]:
-    """What a device wants, as the driver puts it to the planner."""
-    plan = station.plan
-    return [
-        Want(
-            unit=plan.unit,
-            function=part.function,
-            address=part.address,
-            count=part.count,
-            period_s=alarm_period_s
-            if part.urgent and alarm_period_s is not None
-            else part.period_s,
-            urgent=part.urgent,
-            limit=plan.modbus.max_bits if part.function <= 2 else plan.modbus.max_registers,
-            gaps=plan.modbus.gaps == "zero",
-            owner=owner,
-            part=index,
-        )
-        for index, part in enumerate(plan.parts)
-        if index not in plan.on_demand
-    ]
+def _wants(stations: Sequence[Station], alarm_period_s: float | None) -> Iterable[Want]:
+    for owner, station in enumerate(stations):
+        yield from wants_of(station.plan, owner, alarm_period_s)
