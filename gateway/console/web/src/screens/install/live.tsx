@@ -64,7 +64,8 @@ function Values({ id }: { id: string }) {
     };
   }, [id]);
   const begin = (): void => {
-    first.current.clear();
+    // What is on the screen now is what everything is compared with: who presses at once is seen, too.
+    first.current = new Map((now?.values ?? []).filter((value) => value.words !== null).map((value) => [value.name, value.words]));
     touched.current.clear();
   };
   const listen = async (): Promise<void> => {
