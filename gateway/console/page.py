@@ -203,7 +203,10 @@ class Page:
                 "go back and correct it",
             ) from error
         if request.state.session.asks_pin:
-            await self._proofs.again(request, who, _secret(fields, "pin"))
+            pin = _secret(fields, "pin")
+            if not pin:
+                raise Problem.pin_needed()  # it was not asked for yet when the form was drawn
+            await self._proofs.again(request, who, pin)
         try:
             await self._desks.of(who).close(alarm_id, who, body.disposition, body.note)
         except (NoSuchAlarm, WrongState) as error:

@@ -135,17 +135,33 @@ CHANGES: list[tuple[str, str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize(("method", "path", "body"), CHANGES)
-async def test_what_acts_on_the_world_asks(
-    console: Console, method: str, path: str, body: Any
-) -> None:
+async def test_what_acts_on_the_world_asks_and_then_goes_on(console: Console) -> None:
     browser = Browser(console)
     await later(console, browser, Role.ADMIN)
-    assert code(await browser.ask(method, path, json=body)) == (403, "pin_needed")
-    assert console.desk.orders == []
+    for method, path, body in CHANGES:
+        assert code(await browser.ask(method, path, json=body)) == (403, "pin_needed"), path
+    assert (console.desk.orders, actions(console)) == ([], ["sign_in"])
     await browser.post("/api/v1/session/pin", {"secret": PIN})
-    answer = await browser.ask(method, path, json=body)
-    assert answer.status in {200, 404}, "the handler was reached"
+    for method, path, body in CHANGES:
+        answer = await browser.ask(method, path, json=body)
+        assert answer.status in {200, 404}, f"{path}: the handler was not reached"
+
+
+async def test_the_plain_page_asks_in_its_form(console: Console) -> None:
+    console.desk.rows.append(alarm())
+    browser = Browser(console)
+    await later(console, browser)
+    drawn = await browser.get("/basic/alarms/a-1")
+    assert 'name="pin"' in drawn.text
+    form = {"csrf": browser.csrf, "disposition": "accidental", "note": ""}
+    path = "/basic/alarms/a-1/close"
+    assert (await browser.ask("POST", path, data=form)).status == 403
+    assert (await browser.ask("POST", path, data=form | {"pin": "9999"})).status == 403
+    assert console.desk.rows[0]["state"] == "unack_active"
+    assert (await browser.ask("POST", path, data=form | {"pin": PIN})).status == 303
+    assert console.desk.rows[0]["closed_by"] == "张三"
+    assert actions(console) == ["sign_in", "pin.refused", "pin.given"]
+    assert 'name="pin"' not in (await browser.get("/basic/alarms/a-1")).text
 
 
 async def test_closing_a_valve_asks_nothing(console: Console) -> None:
@@ -318,21 +334,20 @@ async def test_changing_it_under_duress_calls_for_help_and_works(console: Consol
     assert (await Browser(console, is_here=True).sign_on(secret="4826")).status == 200
 
 
-@pytest.mark.parametrize(
-    ("secret", "duress"),
-    [
-        ("0000", ""), ("1234", ""), ("4321", ""), ("1958", ""), ("2026", ""), ("4545", ""),
-        ("572572", ""), ("4826", "4827"), ("4826", "4826"), ("4826", "48260"), ("482", ""),
-    ],
-)  # fmt: skip
-async def test_a_pin_that_anybody_would_try_first_is_refused(
-    console: Console, secret: str, duress: str
-) -> None:
+WEAK = [
+    ("0000", ""), ("1234", ""), ("4321", ""), ("1958", ""), ("2026", ""), ("4545", ""),
+    ("572572", ""), ("4826", "4827"), ("4826", "4826"), ("4826", "48260"), ("482", ""),
+]  # fmt: skip
+
+
+async def test_a_pin_that_anybody_would_try_first_is_refused(console: Console) -> None:
     person(console)
     browser = Browser(console)
     await browser.sign_on()
-    body = {"old": PIN, "secret": secret, "duress": duress}
-    assert code(await browser.post("/api/v1/session/secret", body)) == (422, "weak_secret")
+    for secret, duress in WEAK:
+        body = {"old": PIN, "secret": secret, "duress": duress}
+        answer = await browser.post("/api/v1/session/secret", body)
+        assert code(answer) == (422, "weak_secret"), body
     assert (await browser.get("/api/v1/session")).status == 200
 
 
