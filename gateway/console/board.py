@@ -6,8 +6,10 @@ Keeps   1. A reader gets a snapshot and then every change behind it, in order; w
            replaces itself, so nothing is ever added up.
         2. Rows are the Desk's own: no state of an alarm is worked out here.
         3. A sign of life stands for rows that were just read, not for a process that runs.
-        4. While nobody reads nothing is worked out. Under load the rows are read again no sooner
-           than REST_RATIO times as long as the last reading took: consoles never crowd out alarms.
+        4. While nobody reads nothing is worked out. Alarms have LEAD_S ahead of consoles; under
+           load the rows are read again no sooner than REST_RATIO times as long as the last reading
+           took: consoles never crowd out alarms. After REST_MOST_S they are read all the same, or a
+           slow machine would look like a dead one to every console (3).
 Bound   a reader holds at most READER_BYTES of news; one that is slower is let go, and begins anew
         with a snapshot. Rows: open alarms and faults ROWS_MOST each, every device.
 """
@@ -30,8 +32,13 @@ log = structlog.get_logger()
 ROWS_MOST: Final = 1_000
 READER_BYTES: Final = 8 * 1024 * 1024
 PAGE: Final = 200
-REST_MIN_S: Final = 0.02
+LEAD_S: Final = 0.01
+"""What was just written is on its way to its receivers before consoles are told of it: telling
+fifty of them takes milliseconds, and as a rule one telling has the alarm and its receipt in it."""
+REST_MIN_S: Final = 0.03
 REST_RATIO: Final = 4.0
+REST_MOST_S: Final = 1.0
+"""With DEVICES_S and a reading of as long it is still well below FRESH_S."""
 DEVICES_S: Final = 1.0
 FRESH_S: Final = 4.0
 """Rows that were read longer ago are not vouched for."""
@@ -133,6 +140,7 @@ class Board:
             try:
                 async with asyncio.timeout(DEVICES_S):
                     mark = await self._desk.wait_change(mark)
+                await self._clock.sleep(LEAD_S)
             except TimeoutError:
                 pass  # devices and receivers change without a record
             began = self._clock.mono_ns()
@@ -143,7 +151,7 @@ class Board:
                 # No reason to stop the gateway: the beats end, and the consoles say so.
                 log.error("the store cannot be read; tried again", why=str(error))
             took_s = (self._clock.mono_ns() - began) / 1e9
-            await self._clock.sleep(max(REST_MIN_S, took_s * REST_RATIO))
+            await self._clock.sleep(min(max(REST_MIN_S, took_s * REST_RATIO), REST_MOST_S))
 
     async def _look(self) -> None:
         """Read what is so now, and tell what is not as it was."""
