@@ -26,6 +26,8 @@ from bench.rows import (
     bands,
     beside,
     console,
+    console_many,
+    console_minutes,
     flow,
     modbus,
     modbus_peers,
@@ -57,6 +59,8 @@ MEASURES: dict[str, Measure] = (
     | playback.ALL
     | bands.ALL
     | console.ALL
+    | console_many.ALL
+    | console_minutes.ALL
 )
 ONLY_FULL = {*peers.ALL, *modbus_peers.INSTALLED, "silent-receiver", "stages-http"}
 ONLY_FULL |= {"stages-http-batch", *video.LONG}
