@@ -54,18 +54,6 @@ export async function post<T>(path: string, body: unknown, key: string = crypto.
   }
 }
 
-/** POST something that answers with a file, and have the browser keep it. No time limit: it is made while we wait. */
-export async function save(path: string, body: unknown): Promise<void> {
-  const answer = await asked("POST", path, body, undefined, undefined);
-  const name = /filename="([^"/\\]+)"/.exec(answer.headers.get("Content-Disposition") ?? "")?.[1] ?? "evidence.zip";
-  const url = URL.createObjectURL(await answer.blob());
-  const link = document.createElement("a");
-  link.href = url;
-  link.download = name;
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(url), 60_000);
-}
-
 export async function remove(path: string): Promise<void> {
   await ask("DELETE", path, undefined, undefined);
 }
