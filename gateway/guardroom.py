@@ -16,6 +16,7 @@ Bound   a look each LOOK_S while an alarm is open, else each IDLE_S; SAID_MOST e
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
+from hashlib import sha256
 from typing import Final
 
 from gateway.audit import Entry
@@ -95,7 +96,7 @@ class GuardRoom:
                 alarm_id, console if counts else f"~{console}", sounding=counts and sounding
             )
         ]
-        entries = [self._entry(who, alarm_id, sounding=sounding) for alarm_id in news]
+        entries = [self._entry(who, console, each, sounding=sounding) for each in news]
         entries = [entry for entry in entries if self._count(entry.subject)]
         if entries:
             await self._intake.command(lambda ledger: _write(ledger, entries))
@@ -108,14 +109,15 @@ class GuardRoom:
         return self._said[alarm_id] <= SAID_MOST
 
     @staticmethod
-    def _entry(who: Identity, alarm_id: str, *, sounding: bool) -> Entry:
+    def _entry(who: Identity, console: str, alarm_id: str, *, sounding: bool) -> Entry:
         return Entry(
             who=who.name,
             role=str(who.role),
             from_address=who.address,
             action="alarm.shown",
             subject=alarm_id,
-            details={"sounding": sounding},
+            # Its name lets somebody in: enough of it to tell two consoles apart.
+            details={"sounding": sounding, "console": sha256(console.encode()).hexdigest()[:8]},
         )
 
     # The loop.

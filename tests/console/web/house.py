@@ -4,7 +4,8 @@ Owns    a broker, a police receiver, a gateway as a process, one headless Chromi
 Needs   tests/harness.py for the gateway, playwright for the browser, the system's chromium.
 Keeps   1. A test gets a browser context of its own: no cookie, no kept look of another one.
         2. Whatever a page asks of another host fails the test at its end (Desk.strangers), and so
-           does an error in its console that was not expected.
+           does an error in its console that was not expected. Whatever else in the browser would
+           leave this machine, worker or page, meets the counting door of strangers.py.
 Bound   PATIENCE_MS for whatever is waited for; nothing sleeps.
 """
 
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+import aiohttp
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
 
 from gateway.clock import SystemClock
@@ -29,7 +31,9 @@ from simulators.mqtt import Message, Publisher
 from simulators.police import Police
 from tests.conftest import POLICE_SECRET
 from tests.console.browser import chromium
+from tests.console.web.strangers import Strangers
 from tests.harness import Gateway, http
+from tests.sirens import player
 
 PATIENCE_MS: Final = 30_000
 expect.set_options(timeout=PATIENCE_MS)
@@ -159,7 +163,7 @@ class Desk:
     context: BrowserContext
     page: Page
     url: str
-    strangers: list[str] = field(default_factory=list)
+    strangers: list[str]
     errors: list[str] = field(default_factory=list)
 
     async def begin(self, token: str, path: str = "#/duty", *, language: str = "zh") -> None:
@@ -193,6 +197,20 @@ class Desk:
         """What stands first in the queue."""
         return await self.page.locator(".queue > li button").first.inner_text()
 
+    async def ask(self, path: str, body: object = None) -> Any:
+        """Ask the gateway as whoever is signed on here; POST where there is a body."""
+        return await self.page.evaluate(
+            """async ([path, body]) => {
+              const who = await (await fetch("/api/v1/session")).json();
+              const headers = {"Content-Type": "application/json", "X-CSRF-Token": who.csrf};
+              const more = body ? {method: "POST", body: JSON.stringify(body), headers} : {};
+              const answer = await fetch(path, more);
+              if (!answer.ok) throw new Error(`${answer.status} ${await answer.text()}`);
+              return answer.json();
+            }""",
+            [path, body],
+        )
+
     def fine(self) -> None:
         """Nothing was asked of strangers, and no script failed."""
         assert self.strangers == []
@@ -209,6 +227,10 @@ class House:
     browser: Browser
     tokens: dict[str, str]
     stack: AsyncExitStack
+    strangers: Strangers
+    played: Path
+    """What the gateway's own player was given, a line each time; see tests/sirens.py."""
+    program: Path
 
     async def press(self, spot: Spot) -> None:
         """Press; returns when the broker has it."""
@@ -221,15 +243,21 @@ class House:
 
     @asynccontextmanager
     async def desk(
-        self, *, browser: Browser | None = None, width: int = 1920, height: int = 1080, **more: Any
+        self,
+        *,
+        browser: Browser | None = None,
+        url: str = "",
+        width: int = 1920,
+        height: int = 1080,
+        **more: Any,
     ) -> AsyncIterator[Desk]:
-        """A console that nobody signed on at yet."""
+        """A console that nobody signed on at yet; url when the gateway is reached another way."""
         context = await (browser or self.browser).new_context(
             viewport={"width": width, "height": height}, locale="zh-CN", **more
         )
         context.set_default_timeout(PATIENCE_MS)
         page = await context.new_page()
-        desk = Desk(context, page, self.gateway.url)
+        desk = Desk(context, page, url or self.gateway.url, self.strangers.asked)
         host = urlsplit(desk.url).netloc
 
         def asked(request: Any) -> None:
@@ -245,6 +273,35 @@ class House:
         finally:
             with contextlib.suppress(Exception):
                 await context.close()
+
+    async def open_alarm(self, spot: Spot, *, state: str = "open") -> dict[str, Any]:
+        """The newest alarm of one button, once there is one."""
+
+        async def found() -> dict[str, Any] | None:
+            rows = (await self.gateway.get("/api/v1/alarms", state=state, limit=1000))["alarms"]
+            mine = [row for row in rows if row["device"]["id"] == spot.device.name]
+            return max(mine, key=lambda row: str(row["alarm_id"]), default=None)
+
+        return dict(await self.gateway.until(found, f"the alarm of {spot.device.name}"))
+
+    async def trail(self, action: str, subject: str) -> list[dict[str, Any]]:
+        """What the audit trail has of one thing, as an auditor reads it."""
+        headers = {"Authorization": f"Bearer {self.tokens['审计员']}"}
+        found: list[dict[str, Any]] = []
+        after = -1
+        async with aiohttp.ClientSession(self.gateway.url, headers=headers) as auditor:
+            page: dict[str, Any] = {"next": 0}
+            while page["next"] > after:
+                after = page["next"]
+                query = {"after": after, "limit": 1000}
+                async with auditor.get("/api/v1/audit", params=query) as answer:
+                    page = await answer.json()
+                found += [
+                    one
+                    for one in page["entries"]
+                    if (one["data"]["action"], one["data"]["subject"]) == (action, subject)
+                ]
+        return found
 
     async def quiet(self) -> None:
         """Nothing is open any more: what a test left is closed."""
@@ -264,12 +321,14 @@ async def house(folder: Path, spots: Sequence[Spot], more: str = "") -> AsyncIte
         )
         inbox = Inbox(folder / "police.inbox")
         police = await stack.enter_async_context(Police(inbox=inbox, secret=POLICE_SECRET))
+        argv, played = player(folder)
+        words = ", ".join(f'"{word}"' for word in argv)
         gateway = School(
             folder=folder,
             field_port=broker.port,
             devices=[],
             uplinks=[http("police", police.port)],
-            more=more,
+            more=f"player = [{words}]\n{more}",
         )
         gateway.spots = spots
         await stack.enter_async_context(gateway)
@@ -279,14 +338,18 @@ async def house(folder: Path, spots: Sequence[Spot], more: str = "") -> AsyncIte
             "李四": Role.GUARD,
             "王主任": Role.LEADER,
             "外单位": Role.VIEWER,
+            "审计员": Role.AUDITOR,
         }
         tokens = {name: book.create(role, name) for name, role in names.items()}
         await gateway.start()
         publisher = await stack.enter_async_context(
             Publisher(broker.address, client_id="campus-field", window=200)
         )
-        browser = await stack.enter_async_context(browse())
-        yield House(gateway, police, publisher, browser, tokens, stack)
+        strangers = await stack.enter_async_context(Strangers())
+        browser = await stack.enter_async_context(browse(HEARD, strangers.flag))
+        yield House(
+            gateway, police, publisher, browser, tokens, stack, strangers, played, Path(argv[0])
+        )
 
 
 @asynccontextmanager

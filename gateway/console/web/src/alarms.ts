@@ -19,6 +19,8 @@ import { language } from "./words";
 
 /** Open alarms and faults that are shown. */
 export const open = computed<readonly Alarm[]>(() => [...house.value.alarms.values(), ...house.value.faults.values()].filter((alarm) => !isSilent(alarm)));
+/** Somebody is threatened: nothing but the leader's page shows it, and only who may know is told of it at all (discreet.py). */
+export const silent = computed<readonly Alarm[]>(() => (me.value?.rights.includes("duress") === true ? [...house.value.alarms.values()].filter(isSilent) : []));
 export const queue = computed<readonly Line[]>(() => lines(open.value));
 /** Live, urgent, and nobody has it. */
 export const urgent = computed<readonly Alarm[]>(() =>

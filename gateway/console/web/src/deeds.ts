@@ -1,9 +1,9 @@
 /** What a person decides. Each has one key for as long as it is tried; what was refused is shown until somebody has read it. */
-import { signal } from "@preact/signals";
+import { effect, signal } from "@preact/signals";
 import { PIN_NEEDED, Refused, me, post } from "./api";
 import type { Alarm } from "./state/model";
 import { isAcknowledged } from "./state/queue";
-import { isLive } from "./stream/page";
+import { house, isLive } from "./stream/page";
 import { t } from "./words";
 
 export interface Trouble {
@@ -16,6 +16,8 @@ export interface Trouble {
 export const trouble = signal<Trouble | null>(null);
 /** What was done by somebody else already: no trouble, but to be known. */
 export const news = signal("");
+
+const FIRST_MS = 3_000;
 
 export type Disposition = "real" | "accidental" | "fault" | "test" | "malicious";
 export const DISPOSITIONS: readonly Disposition[] = ["real", "accidental", "fault", "test", "malicious"];
@@ -45,9 +47,32 @@ function of(alarm: Alarm, what: string): string {
 /** Of two who acknowledge at once the first one has it, and the second one is told who that is. */
 export async function acknowledge(alarm: Alarm): Promise<void> {
   if (isAcknowledged(alarm)) return;
-  const row = await tried(() => post<Alarm>(of(alarm, "acknowledge"), {}));
-  const by = row?.acknowledged_by ?? null;
+  const by = await tried(async () => {
+    try {
+      return (await post<Alarm>(of(alarm, "acknowledge"), {})).acknowledged_by;
+    } catch (error) {
+      const first = error instanceof Refused && error.code === "wrong_state" ? await whoHas(alarm.alarm_id) : null;
+      if (first === null) throw error;
+      return first;
+    }
+  });
   if (by !== null && by !== me.value?.name) news.value = t("alarm.raced", { name: by });
+}
+
+/** Who has an alarm, by the stream: what refused us may come a moment before it. null when nobody has it FIRST_MS later. */
+async function whoHas(id: string): Promise<string | null> {
+  let end = (): void => undefined;
+  const by = await new Promise<string | null>((found) => {
+    const timer = setTimeout(() => found(null), FIRST_MS);
+    const stop = effect(() => {
+      const { alarms, faults, closed } = house.value;
+      const row = alarms.get(id) ?? faults.get(id) ?? closed.find((each) => each.alarm_id === id);
+      if (row !== undefined && row.acknowledged_by !== null) found(row.acknowledged_by);
+    });
+    end = () => (clearTimeout(timer), stop());
+  });
+  end();
+  return by;
 }
 
 /** A cause is asked for where the alarm was no real one: false alarms that nobody explains come back. */

@@ -1,6 +1,6 @@
 /** What is around every screen: head, the bars that say what cannot be relied on, the keys as buttons. */
 import type { ComponentChildren } from "preact";
-import { isDrill, urgent } from "../alarms";
+import { isDrill, silent, urgent } from "../alarms";
 import { me } from "../api";
 import { news, trouble } from "../deeds";
 import { perform, type Act } from "../keys";
@@ -208,7 +208,18 @@ function Foot() {
       ))}
       <Silence />
       <a href="/basic">{t("nav.basic")}</a>
+      <OnDuty />
     </footer>
+  );
+}
+
+/** A full stop and a filled dot: whoever may know that somebody is threatened sees it, and nobody else would. */
+function OnDuty() {
+  const isThreatened = silent.value.some((alarm) => alarm.acknowledged_at === null);
+  return (
+    <span class="at-post">
+      {t(isThreatened ? "duty.here.threatened" : "duty.here")} <span aria-hidden="true">{isThreatened ? "●" : "○"}</span>
+    </span>
   );
 }
 

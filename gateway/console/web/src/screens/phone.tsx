@@ -1,6 +1,6 @@
 /** M1: the duty leader's phone. What, where, a picture, who has it, whom to call, and one thing to say: on my way. */
 import { useState } from "preact/hooks";
-import { open } from "../alarms";
+import { open, silent } from "../alarms";
 import { acknowledge, tell } from "../deeds";
 import { Still } from "../parts/camera";
 import { Chip, StateWords } from "../parts/chip";
@@ -20,7 +20,7 @@ import { named, t } from "../words";
 const SHOWN_MOST = 20;
 
 export function Phone() {
-  const found = open.value.filter((alarm) => alarm.priority <= 2).sort(byUrgency);
+  const found = [...open.value, ...silent.value].filter((alarm) => alarm.priority <= 2).sort(byUrgency);
   const alarm = found.find((each) => each.alarm_id === route.value.id) ?? found[0];
   return (
     <div class={`phone${isLive.value ? "" : " stale"}`}>
