@@ -31,6 +31,8 @@ NAME_CHARS: Final = 80
 BOOK_BYTES: Final = 8 * 1024 * 1024
 FORMAT: Final = 1
 BOOK: Final = "book.json"
+METRES_LEAST, METRES_MOST = 1.0, 10_000.0
+"""The longer side of what a plan shows."""
 ANGLE_USUAL: Final = 90.0
 """Degrees that a camera sees of which only the direction was said."""
 _ID: Final = re.compile(r"[0-9a-f]{16}")
@@ -55,13 +57,20 @@ class NoRoom(Exception):
     """The book is full."""
 
 
+class NoSuchSize(Exception):
+    """Nothing is that large or that small."""
+
+
 class StillUsed(Exception):
     """Something stands on the plan."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """A plan: width and height in the picture's own units."""
+    """A plan: width and height in the picture's own units.
+
+    metres_per_unit  how far one unit is on the ground; None while nobody measured
+    """
 
     id: str
     name: str
@@ -69,6 +78,7 @@ class Plan:
     width: float
     height: float
     size_bytes: int
+    metres_per_unit: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,6 +184,23 @@ class FloorPlans:
             self._path(plan).unlink(missing_ok=True)
             return made
 
+    def scale(self, plan_id: str, metres_per_unit: float | None, version: int) -> Book:
+        """Say how far a unit of a plan is on the ground. Raises as put() does.
+
+        NoSuchSize: no plan shows less than METRES_LEAST or more than METRES_MOST.
+        """
+        with self._lock:
+            book = self._at(version)
+            plan = book.plans.get(plan_id)
+            if plan is None:
+                raise NoSuchPlan(plan_id)
+            if metres_per_unit is not None:
+                side = metres_per_unit * max(plan.width, plan.height)
+                if not METRES_LEAST <= side <= METRES_MOST:
+                    raise NoSuchSize
+            measured = replace(plan, metres_per_unit=metres_per_unit)
+            return self._write(replace(book, plans={**book.plans, plan_id: measured}))
+
     def put(self, place: Place, version: int) -> Book:
         """Say where something stands. Raises NoSuchPlan, ValueError, Conflict, NoRoom, StoreError.
 
@@ -270,7 +297,11 @@ def _to_json(book: Book) -> bytes:
     whole = {
         "format": FORMAT,
         "version": book.version,
-        "plans": [asdict(plan) for plan in book.plans.values()],
+        # A plan that nobody measured is written as older versions wrote it, which may come back.
+        "plans": [
+            {key: value for key, value in asdict(plan).items() if value is not None}
+            for plan in book.plans.values()
+        ],
         "places": [asdict(place) for place in book.places.values()],
         "steps": [
             {"key": list(step.key), "before": None if step.before is None else asdict(step.before)}

@@ -12,6 +12,7 @@ Bound   UPLOADS_AT_ONCE; what gateway.floor_plans and the gate say.
 """
 
 import asyncio
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path as Folder
@@ -22,6 +23,7 @@ from fastapi import FastAPI, Path, Query, Request
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
+from gateway import plan_pages
 from gateway.audit import Entry
 from gateway.console.desk import Desk
 from gateway.console.problems import Problem
@@ -35,6 +37,7 @@ from gateway.floor_plans import (
     FloorPlans,
     NoRoom,
     NoSuchPlan,
+    NoSuchSize,
     Place,
     StillUsed,
     nearest,
@@ -78,6 +81,9 @@ Name = Annotated[
 ]  # fmt: skip
 
 
+PageNumber = Annotated[int, Query(ge=1, le=plan_pages.PAGES_MOST, description="of a PDF")]
+
+
 class _In(BaseModel):
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
@@ -94,6 +100,34 @@ class PlaceIn(_In):
     angle: Annotated[float | None, Field(ge=1, le=360)] = None
 
 
+class Spot(BaseModel):
+    """A point of a plan, in its units."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    x: Units
+    y: Units
+
+
+class ScaleIn(_In):
+    """How large a plan is: `metres` from one point to another, or metres for each unit; else null.
+
+    Without any of it the plan is not measured any more.
+    """
+
+    metres_per_unit: Annotated[float | None, Field(gt=0, le=1e4)] = None
+    start: Spot | None = None
+    end: Spot | None = None
+    metres: Annotated[float | None, Field(gt=0, le=1e5)] = None
+
+    def factor(self) -> float | None:
+        """Metres for each unit; without end where two points are one."""
+        if self.start is None or self.end is None or self.metres is None:
+            return self.metres_per_unit
+        units = math.hypot(self.end.x - self.start.x, self.end.y - self.start.y)
+        return self.metres / units if units else math.inf
+
+
 class UndoIn(_In):
     """Which version's newest change is taken back."""
 
@@ -107,6 +141,7 @@ class PlanRow(BaseModel):
     width: float
     height: float
     size_bytes: int
+    metres_per_unit: float | None
     picture: str
 
 
@@ -132,10 +167,14 @@ class PlanBook(BaseModel):
 
 
 class NearRow(BaseModel):
-    """A camera near a device; sees: whether it looks there, null when nobody said."""
+    """A camera near a device; sees: whether it looks there, null when nobody said.
+
+    distance in the plan's units, and in metres where somebody measured the plan
+    """
 
     camera: str
     distance: float
+    metres: float | None
     sees: bool | None
 
 
@@ -162,6 +201,7 @@ class PlanRoutes:
             (f"{PLANS}/undo", self.undo, "POST", PlanBook),
             (f"{PLANS}/nearest/{{device_id}}", self.near, "GET", NearList),
             (f"{PLANS}/{{plan_id}}", self.drop, "DELETE", PlanBook),
+            (f"{PLANS}/{{plan_id}}/scale", self.scale, "PUT", PlanBook),
             (f"{PLACES}/{{what}}/{{item_id}}", self.put, "PUT", PlanBook),
             (f"{PLACES}/{{what}}/{{item_id}}", self.take, "DELETE", PlanBook),
         ):
@@ -196,15 +236,29 @@ class PlanRoutes:
         """Cameras that may show a device, the most useful first; none when it stands nowhere."""
         book = await self._do(self._plans.book)
         at = book.places.get(("device", device_id))
-        found = [] if at is None else nearest(list(book.places.values()), at)[:NEAREST_MOST]
-        return _json({"cameras": [asdict(near) for near in found]})
+        if at is None:
+            return _json({"cameras": []})
+        found = nearest(list(book.places.values()), at)[:NEAREST_MOST]
+        factor = book.plans[at.plan].metres_per_unit
+        return _json(
+            {
+                "cameras": [
+                    {
+                        **asdict(near),
+                        "metres": None if factor is None else round(near.distance * factor, 1),
+                    }
+                    for near in found
+                ]
+            }
+        )
 
     async def upload(
-        self, request: Request, name: Name, version: Version, who: Planner
+        self, request: Request, name: Name, version: Version, who: Planner, page: PageNumber = 1
     ) -> Response:
-        """Take a plan: the body is the SVG or PNG itself, at most 10 MB.
+        """Take a plan: the body is the SVG or PNG itself, at most 10 MB, or a PDF's page.
 
         An SVG that holds anything but drawing is refused with what it was; it is never repaired.
+        Of a PDF one page is drawn, by a process of its own that has little memory and time.
         """
         if self._uploading.locked():
             raise Problem(
@@ -217,8 +271,25 @@ class PlanRoutes:
             )
         async with self._uploading:
             content = await request.body()
+            if plan_pages.is_pdf(content):
+                content = (await self._draw(content, page)).png
             book, plan = await self._do(self._plans.add, name, content, version)
         await self._note(who, "plan.add", plan.id, {"name": plan.name, "size_bytes": len(content)})
+        return _answer(book)
+
+    @staticmethod
+    async def _draw(content: bytes, page: int) -> plan_pages.Drawn:
+        try:
+            return await plan_pages.draw(content, page)
+        except BadPicture as error:
+            raise _bad(error) from error
+
+    async def scale(self, plan_id: PlanId, body: ScaleIn, who: Planner) -> Response:
+        """Say how large a plan is, by two of its points or by a number."""
+        factor = body.factor()
+        book = await self._do(self._plans.scale, plan_id, factor, body.version)
+        said = {"metres_per_unit": 0.0 if factor is None else round(factor, 6)}
+        await self._note(who, "plan.scale", plan_id, said)
         return _answer(book)
 
     async def drop(self, plan_id: PlanId, version: Version, who: Planner) -> Response:
@@ -307,8 +378,14 @@ class PlanRoutes:
                 409, "no_room", "平面图已满", "there is no room for more", "take some away first"
             ) from error
         except BadPicture as error:
+            raise _bad(error) from error
+        except NoSuchSize as error:
             raise Problem(
-                422, "bad_picture", error.zh, str(error), "upload a plain SVG or a PNG"
+                422,
+                "no_such_size",
+                "这个比例不可能",
+                "nothing is that large or that small",
+                "choose two points far apart and give the metres between them",
             ) from error
         except ValueError as error:
             raise Problem(
@@ -320,6 +397,12 @@ class PlanRoutes:
             ) from error
         except StoreError as error:
             raise _not_kept() from error
+
+
+def _bad(error: BadPicture) -> Problem:
+    return Problem(
+        422, "bad_picture", error.zh, str(error), "upload a plain SVG, a PNG, or a page of a PDF"
+    )
 
 
 def _not_kept() -> Problem:

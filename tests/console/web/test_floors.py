@@ -13,6 +13,7 @@ from gateway.console.tokens import Role
 from tests.console.conftest import Console
 from tests.console.test_plans import serving
 from tests.console.web.house import PATIENCE_MS, browse
+from tests.test_plan_pages import pdf
 from tests.test_plan_pictures import svg
 
 WALLS = (
@@ -105,6 +106,79 @@ async def test_a_device_is_dragged_onto_a_plan_and_is_there_after_a_reload(tmp_p
             await page.wait_for_function(
                 "async x => (await (await fetch('/api/v1/floors')).json()).places[0].x === x",
                 arg=place["x"],
+            )
+
+
+@pytest.mark.timeout(300)
+async def test_a_page_of_a_pdf_is_measured_and_a_cameras_view_is_drawn_by_hand(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "school.pdf").write_bytes(pdf(3))
+    async with serving(tmp_path) as it:
+        it.desk.device_rows = [device("btn-1")]
+        async with looking(it, Role.INSTALLER) as page:
+            await open_map(page)
+            await page.get_by_role("button", name="布点").click()
+            await page.get_by_label("楼层名称").fill("二楼")
+            await page.get_by_label("PDF 第几页").fill("2")
+            await page.locator("input[type=file]").set_input_files(tmp_path / "school.pdf")
+            await page.wait_for_selector(".leaflet-image-layer")
+            [plan] = (await it.get("/api/v1/floors")).json()["plans"]
+            assert (plan["kind"], plan["width"], plan["metres_per_unit"]) == ("png", 2380, None)
+            # Two points and what lies between them.
+            await page.get_by_role("button", name="点两点定比例").click()
+            floor = page.locator(".floor")
+            box = await floor.bounding_box()
+            assert box is not None
+            middle = {"x": box["width"] / 2, "y": box["height"] / 2}
+            await floor.click(position={**middle, "x": middle["x"] - 50})
+            await expect(page.locator(".measured")).to_have_count(1)
+            await floor.click(position={**middle, "x": middle["x"] + 50})
+            await page.get_by_label("两点相距").fill("20")
+            await page.get_by_role("button", name="定下比例").click()
+            await expect(page.locator(".measuring")).to_contain_text("图宽")
+            [plan] = (await it.get("/api/v1/floors")).json()["plans"]
+            factor = plan["metres_per_unit"]
+            book = {"plan": plan["id"], "x": 1200, "y": 1700}
+            for version, (what, more) in enumerate(
+                (
+                    ("camera/cam-1", {"x": 1200 - 8 / factor, "direction": 90, "angle": 90}),
+                    ("camera/cam-2", {"x": 1200 + 4 / factor, "direction": 90, "angle": 60}),
+                    ("device/btn-1", {}),
+                ),
+                start=2,
+            ):
+                answer = await it.ask(
+                    "PUT", f"/api/v1/places/{what}", Role.ADMIN,
+                    json={"version": version, **book, **more},
+                )  # fmt: skip
+                assert answer.status == 200
+            near = (await it.get("/api/v1/floors/nearest/btn-1")).json()["cameras"]
+            # The farther one looks there; the nearer one's back shows nothing.
+            assert [(each["camera"], each["metres"]) for each in near] == [
+                ("cam-1", 8.0),
+                ("cam-2", 4.0),
+            ]
+            await page.reload()
+            await page.wait_for_selector(".frame:not(.stale)")
+            await open_map(page)
+            await page.get_by_role("button", name="布点").click()
+            await page.locator(PLACE).click()
+            await expect(page.locator(".held li").first).to_contain_text("（8 米）")
+            await expect(page.locator("path.cone")).to_have_count(2)
+            await page.locator("[data-place='cam-1']").click()
+            handle = await page.locator(".handle.is-direction").bounding_box()
+            at = await page.locator("[data-place='cam-1']").bounding_box()
+            assert handle is not None
+            assert at is not None
+            await page.mouse.move(handle["x"] + 22, handle["y"] + 22)
+            await page.mouse.down()
+            await page.mouse.move(at["x"] + 17, at["y"] - 60, steps=5)
+            await page.mouse.up()
+            await page.wait_for_function(
+                "async () => { const told = await (await fetch('/api/v1/floors')).json();"
+                " const turn = told.places.find(each => each.id === 'cam-1').direction;"
+                " return turn < 10 || turn > 350; }"
             )
 
 

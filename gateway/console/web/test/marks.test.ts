@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { bearing, clusters, cone, marks, worst, type Place } from "../src/floors/marks";
+import { angleTo, bearing, clusters, cone, handles, marks, reachOf, worst, type Place } from "../src/floors/marks";
 import type { Device } from "../src/state/model";
 import { alarm, at } from "./rows";
 
@@ -49,5 +49,23 @@ describe("what a camera sees", () => {
 
   it("directions are clockwise from the top", () => {
     expect([bearing(0, 0, 0, -5), bearing(0, 0, 5, 0), bearing(0, 0, 0, 5), bearing(0, 0, -5, 0)]).toEqual([0, 90, 180, 270]);
+  });
+});
+
+describe("a camera's view is taken hold of", () => {
+  const looking = place("cam", 100, 100, { kind: "camera", direction: 90, angle: 60 });
+
+  it("what is dragged is what comes out: the handle's own place changes nothing", () => {
+    const { middle, edge } = handles(looking, 50);
+    expect(bearing(100, 100, ...middle)).toBe(90);
+    expect(angleTo(looking, ...edge)).toBe(60);
+    expect(angleTo(looking, 100, 50)).toBe(180);
+  });
+
+  it("it is drawn as far as a few rooms where the plan was measured", () => {
+    const plan = { id: "p", name: "", kind: "png", width: 1000, height: 500, picture: "", metres_per_unit: null };
+    expect(reachOf(plan)).toBe(140);
+    expect(reachOf({ ...plan, metres_per_unit: 0.1 })).toBe(150);
+    expect(reachOf({ ...plan, metres_per_unit: 100 })).toBe(35);
   });
 });

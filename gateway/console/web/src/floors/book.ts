@@ -49,17 +49,23 @@ export function undo(): Promise<boolean> {
   return change("POST", `${FLOORS}/undo`, { version: version() });
 }
 
+/** How large a plan is: metres from one point to another, or metres for each of its units; null: nobody knows. */
+export function measure(plan: string, by: { start: { x: number; y: number }; end: { x: number; y: number }; metres: number } | { metres_per_unit: number } | null): Promise<boolean> {
+  return change("PUT", `${FLOORS}/${plan}/scale`, { version: version(), ...(by ?? {}) });
+}
+
 export function drop(plan: string): Promise<boolean> {
   return change("DELETE", `${FLOORS}/${plan}?version=${version()}`, undefined);
 }
 
 export const SIZE_MOST = 10 * 1024 * 1024;
 
-export async function upload(file: File, name: string): Promise<boolean> {
+/** page: of a PDF. */
+export async function upload(file: File, name: string, page: number): Promise<boolean> {
   if (file.size > SIZE_MOST) {
     trouble.value = { zh: "文件超过 10 MB", en: "the file is larger than 10 MB", next: "" };
     return false;
   }
-  const query = new URLSearchParams({ name, version: String(version()) });
+  const query = new URLSearchParams({ name, version: String(version()), page: String(page) });
   return change("POST", `${FLOORS}?${query.toString()}`, file);
 }

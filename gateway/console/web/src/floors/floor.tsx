@@ -2,10 +2,9 @@
 import L from "leaflet";
 import "leaflet/dist/leaflet.css";
 import { useEffect, useRef } from "preact/hooks";
-import { SHAPES, clusters, cone, worst, type Mark, type Place, type Plan } from "./marks";
+import { SHAPES, angleTo, bearing, clusters, cone, handles, reachOf, worst, type Mark, type Place, type Plan } from "./marks";
 
 const NEAR_PX = 34;
-const CONE_PART = 0.14;
 
 interface FloorOf {
   plan: Plan;
@@ -14,6 +13,10 @@ interface FloorOf {
   isPlanning: boolean;
   moved?: (place: Place) => void;
   chosen?: (mark: Mark) => void;
+  /** The camera whose view can be taken hold of. */
+  held?: Place | null;
+  /** Points that were touched to measure the plan. */
+  points?: readonly { x: number; y: number }[];
   /** Somebody touched the plan itself. */
   touched?: (x: number, y: number) => void;
   /** Something from outside was dropped onto it. */
@@ -66,7 +69,7 @@ export function Floor(of: FloorOf) {
   const key = JSON.stringify(of.marks.map((mark) => [mark.place, mark.look, mark.isCalling, mark.name]));
   useEffect(() => {
     if (map.current !== null) paint(map.current, layer.current, now.current);
-  }, [key, of.isPlanning, plan.id, around?.x, around?.y]);
+  }, [key, of.isPlanning, plan.id, around?.x, around?.y, JSON.stringify([of.held ?? null, of.points ?? []]), plan.metres_per_unit]);
   return (
     <div
       class="floor"
@@ -89,11 +92,13 @@ export function Floor(of: FloorOf) {
 function paint(map: L.Map, layer: L.LayerGroup | null, of: FloorOf): void {
   if (layer === null) return;
   layer.clearLayers();
-  const reach = Math.max(of.plan.width, of.plan.height) * CONE_PART;
+  const reach = reachOf(of.plan);
   for (const mark of of.marks) {
     const corners = mark.place.kind === "camera" ? cone(mark.place, reach) : [];
     if (corners.length > 0) L.polygon(corners.map(([x, y]) => to(x, y)), { className: "cone", interactive: false }).addTo(layer);
   }
+  for (const point of of.points ?? []) L.circleMarker(to(point.x, point.y), { radius: 7, className: "measured", interactive: false }).addTo(layer);
+  if (of.isPlanning && of.held?.kind === "camera" && of.held.direction !== null) hold(layer, of, of.held, reach);
   const unitsPerPx = 1 / map.getZoomScale(map.getZoom(), 0);
   for (const group of clusters(of.marks, of.isPlanning ? 0 : NEAR_PX * unitsPerPx)) {
     const first = group.marks[0];
@@ -112,6 +117,19 @@ function paint(map: L.Map, layer: L.LayerGroup | null, of: FloorOf): void {
     const element = marker.getElement();
     element?.setAttribute("title", group.marks.map((mark) => mark.name).join("\n"));
     element?.setAttribute("data-place", group.marks.map((mark) => mark.place.id).join(" "));
+  }
+}
+
+/** Two things to take hold of: where the camera looks, and how wide. */
+function hold(layer: L.LayerGroup, of: FloorOf, place: Place, reach: number): void {
+  const { middle, edge } = handles(place, reach);
+  for (const [what, [x, y]] of [["direction", middle], ["angle", edge]] as const) {
+    const marker = L.marker(to(x, y), { icon: L.divIcon({ html: "", className: `handle is-${what}`, iconSize: [44, 44], iconAnchor: [22, 22] }), draggable: true, zIndexOffset: 1000 });
+    marker.on("dragend", () => {
+      const at = marker.getLatLng();
+      of.moved?.(what === "direction" ? { ...place, direction: bearing(place.x, place.y, at.lng, -at.lat) } : { ...place, angle: angleTo(place, at.lng, -at.lat) });
+    });
+    marker.addTo(layer);
   }
 }
 

@@ -9,15 +9,10 @@ import { isSilent } from "../state/queue";
 import { house, isLive } from "../stream/page";
 import { t } from "../words";
 import "../style/floors.css";
-import { FLOORS, book, drop, mayPlan, put, read, take, undo, upload } from "./book";
+import { FLOORS, book, mayPlan, put, read } from "./book";
 import { Floor } from "./floor";
 import { bearing, marks, worst, type Mark, type Place } from "./marks";
-
-interface Near {
-  camera: string;
-  distance: number;
-  sees: boolean | null;
-}
+import { Planning, type Near, type Point } from "./planning";
 
 /** Read when it is first wanted, and after every other one's change that is heard of. */
 function useBook(): void {
@@ -45,7 +40,33 @@ export function Excerpt({ alarm }: { alarm: Alarm }) {
         <Told text={plan.name} most={40} />
       </h2>
       <Floor plan={plan} marks={marksOf(plan.id)} isPlanning={false} around={at} label={plan.name} chosen={(mark) => open(mark)} />
+      <Nearest place={at} />
     </section>
+  );
+}
+
+/** The cameras that may show it, the most useful first, with how far they are where the plan was measured. */
+function Nearest({ place }: { place: Place }) {
+  const [near, setNear] = useState<readonly Near[]>([]);
+  const version = book.value?.version ?? 0;
+  useEffect(() => {
+    let isHere = true;
+    get<{ cameras: Near[] }>(`${FLOORS}/nearest/${encodeURIComponent(place.id)}`)
+      .then((told) => isHere && setNear(told.cameras))
+      .catch(() => undefined);
+    return () => (isHere = false);
+  }, [place.id, version]);
+  if (near.length === 0) return null;
+  return (
+    <ul class="near" aria-label={t("floor.near")}>
+      {near.slice(0, 3).map((each) => (
+        <li key={each.camera}>
+          <button type="button" onClick={() => go("playback", each.camera)}>
+            <Told text={nameOfCamera(each.camera)} most={30} /> {each.metres === null ? "" : t("floor.metres", { metres: Math.round(each.metres) })}
+          </button>
+        </li>
+      ))}
+    </ul>
   );
 }
 
@@ -59,6 +80,8 @@ export function FloorMap() {
   const [wanted, setWanted] = useState("");
   const [isPlanning, setPlanning] = useState(false);
   const [held, setHeld] = useState<Mark | null>(null);
+  /** null while nobody measures. */
+  const [points, setPoints] = useState<readonly Point[] | null>(null);
   const known = book.value;
   if (known === null) return <p class="quiet">{t("later.coming")}</p>;
   const urgent = openAlarms().find((alarm) => alarm.priority === 1 && alarm.acknowledged_at === null);
@@ -88,11 +111,14 @@ export function FloorMap() {
           plan={plan}
           marks={there}
           isPlanning={isPlanning}
+          held={turn?.place ?? null}
+          points={points ?? []}
           label={plan.name}
           moved={(place) => void put(place)}
           chosen={(mark) => (isPlanning ? setHeld(mark) : open(mark))}
           touched={(x, y) => {
-            if (isPlanning && turn !== undefined && turn.place.kind === "camera") void put({ ...turn.place, direction: bearing(turn.place.x, turn.place.y, x, y), angle: turn.place.angle ?? 90 });
+            if (isPlanning && points !== null) setPoints([...points.slice(points.length > 1 ? 2 : 0), { x, y }]);
+            else if (isPlanning && turn !== undefined && turn.place.kind === "camera") void put({ ...turn.place, direction: bearing(turn.place.x, turn.place.y, x, y), angle: turn.place.angle ?? 90 });
           }}
           dropped={(what, x, y) => {
             const [kind, id] = [what.slice(0, what.indexOf(" ")), what.slice(what.indexOf(" ") + 1)];
@@ -100,102 +126,7 @@ export function FloorMap() {
           }}
         />
       )}
-      {isPlanning ? <Planning plan={plan?.id ?? ""} held={turn ?? null} /> : null}
+      {isPlanning ? <Planning key={plan?.id} plan={plan?.id ?? ""} held={turn ?? null} points={points} setPoints={setPoints} /> : null}
     </section>
-  );
-}
-
-/** What stands nowhere yet, to be dragged onto the plan; what is held; undoing; new plans. */
-function Planning({ plan, held }: { plan: string; held: Mark | null }) {
-  const [name, setName] = useState("");
-  const known = book.value;
-  const isThere = (kind: string, id: string): boolean => known?.places.some((place) => place.kind === kind && place.id === id) ?? false;
-  const loose = [
-    ...[...house.value.devices.values()].map((each) => ({ kind: "device", id: each.id, name: `${each.place} ${each.name}`.trim() })),
-    ...house.value.cameras.map((each) => ({ kind: "camera", id: each.id, name: `◉ ${nameOfCamera(each.id)}` })),
-  ].filter((each) => !isThere(each.kind, each.id));
-  const centre = (kind: string, id: string): void => {
-    const on = known?.plans.find((each) => each.id === plan);
-    if (on !== undefined) void put({ kind: kind as Place["kind"], id, plan, x: on.width / 2, y: on.height / 2, direction: null, angle: null });
-  };
-  return (
-    <aside class="planning">
-      <p>{t("floor.hint")}</p>
-      <div class="row">
-        <button type="button" disabled={(known?.undo ?? 0) === 0} onClick={() => void undo()}>
-          {t("floor.undo")}
-        </button>
-        <label class="row">
-          {t("floor.name")} <input maxLength={80} value={name} onInput={(event) => setName(event.currentTarget.value)} />
-        </label>
-        <label class={name.trim() === "" ? "file quiet" : "file"}>
-          {t("floor.upload")}
-          <input
-            type="file"
-            accept=".svg,.png,image/svg+xml,image/png"
-            disabled={name.trim() === ""}
-            onChange={(event) => {
-              const file = event.currentTarget.files?.[0];
-              if (file !== undefined) void upload(file, name.trim()).then((done) => done && setName(""));
-              event.currentTarget.value = "";
-            }}
-          />
-        </label>
-        {plan === "" ? null : (
-          <button type="button" disabled={known?.places.some((place) => place.plan === plan)} onClick={() => void drop(plan)}>
-            {t("floor.drop")}
-          </button>
-        )}
-      </div>
-      {held === null ? null : <Held mark={held} />}
-      <ul class="loose" aria-label={t("floor.loose")}>
-        {loose.map((each) => (
-          <li key={`${each.kind} ${each.id}`}>
-            <button type="button" draggable data-loose={each.id} disabled={plan === ""} onDragStart={(event) => event.dataTransfer?.setData("text/plain", `${each.kind} ${each.id}`)} onClick={() => centre(each.kind, each.id)}>
-              <Told text={each.name} most={40} />
-            </button>
-          </li>
-        ))}
-      </ul>
-    </aside>
-  );
-}
-
-/** One thing on the plan: a device with the cameras that may show it, a camera with its direction and view. */
-function Held({ mark }: { mark: Mark }) {
-  const [near, setNear] = useState<readonly Near[]>([]);
-  const { place } = mark;
-  const version = book.value?.version ?? 0;
-  useEffect(() => {
-    if (place.kind !== "device") return setNear([]);
-    get<{ cameras: Near[] }>(`${FLOORS}/nearest/${encodeURIComponent(place.id)}`).then(
-      (told) => setNear(told.cameras),
-      () => setNear([]),
-    );
-  }, [place.kind, place.id, version]);
-  return (
-    <div class="held">
-      <strong>
-        <Told text={mark.name} most={60} />
-      </strong>
-      <button type="button" onClick={() => void take(place)}>
-        {t("floor.take")}
-      </button>
-      {place.kind === "camera" ? (
-        <label class="row">
-          {t("floor.angle")}
-          <input type="number" min={1} max={360} value={place.angle ?? 90} onChange={(event) => void put({ ...place, angle: Math.min(360, Math.max(1, Number(event.currentTarget.value) || 90)) })} />
-          {place.direction === null ? t("floor.direction.none") : t("floor.direction", { degrees: place.direction })}
-        </label>
-      ) : (
-        <ul aria-label={t("floor.nearest")}>
-          {near.slice(0, 3).map((each) => (
-            <li key={each.camera}>
-              <Told text={nameOfCamera(each.camera)} most={40} /> {t(each.sees === null ? "floor.sees.unknown" : each.sees ? "floor.sees.yes" : "floor.sees.no")}
-            </li>
-          ))}
-        </ul>
-      )}
-    </div>
   );
 }

@@ -10,6 +10,8 @@ export interface Plan {
   width: number;
   height: number;
   picture: string;
+  /** null while nobody measured it. */
+  metres_per_unit: number | null;
 }
 
 export interface Place {
@@ -106,6 +108,27 @@ export function cone(place: Place, reach: number): [number, number][] {
     corners.push([place.x + Math.sin(at) * reach, place.y - Math.cos(at) * reach]);
   }
   return corners;
+}
+
+/** How far a camera is drawn to see, in the plan's units: a few rooms, or a part of a plan that nobody measured. */
+const REACH_M = 15;
+const REACH_PART = 0.14;
+export function reachOf(plan: Plan): number {
+  const part = Math.max(plan.width, plan.height) * REACH_PART;
+  return plan.metres_per_unit === null ? part : Math.max(part / 4, Math.min(part * 2, REACH_M / plan.metres_per_unit));
+}
+
+/** Where a camera's view is taken hold of: its middle, and its edge clockwise. */
+export function handles(place: Place, reach: number): { middle: [number, number]; edge: [number, number] } {
+  const at = (degrees: number): [number, number] => [place.x + Math.sin((degrees * Math.PI) / 180) * reach, place.y - Math.cos((degrees * Math.PI) / 180) * reach];
+  const direction = place.direction ?? 0;
+  return { middle: at(direction), edge: at(direction + Math.min(place.angle ?? 90, 350) / 2) };
+}
+
+/** How much a camera sees when the edge of its view is dragged there: twice what it is off the middle. */
+export function angleTo(place: Place, x: number, y: number): number {
+  const off = (bearing(place.x, place.y, x, y) - (place.direction ?? 0) + 360) % 360;
+  return Math.max(1, Math.min(360, Math.round(off <= 180 ? off * 2 : (360 - off) * 2)));
 }
 
 /** Which way one point is from another, degrees clockwise from the top. */
