@@ -333,7 +333,7 @@ class _Flow:
         """Frozen records as server-sent events, `id:` is the seq; honours Last-Event-ID."""
         resumed = _last_event(request)
         start = after if resumed is None else resumed
-        return self._feeds[may_know(who)].open(start, self._allowed(request, who))
+        return self._feeds[may_know(who)].open(start, self._allowed(request, who), who.id)
 
     async def watch(
         self,
@@ -351,6 +351,7 @@ class _Flow:
         return self._watches[may_know(who)].open(
             after if resumed is None else resumed,
             self._allowed(request, who),
+            who.id,
             lambda: self.reading(request, who),
         )
 

@@ -6,9 +6,12 @@ Keeps   1. A feed reads the journal behind a cursor of its own, PAGE records at 
            at most one page (PAGE x 20 kB) and loses nothing, however slow its reader is.
         2. A reader that takes nothing at all is cut off by the server's write limit (server.py).
         3. At most MAX_STREAMS at once; a stream whose token is revoked ends within a heartbeat.
+           Beyond it whoever has the most gives one up: nobody reads so many that another one
+           cannot.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Final
 
@@ -46,16 +49,16 @@ class Streams:
 
     def __init__(self, most: int = MAX_STREAMS) -> None:
         self._most = most
-        self._talks: set[asyncio.Task[None]] = set()
+        self._talks: dict[asyncio.Task[None], str] = {}  # and whose they are, the oldest first
         self._closed = False
 
     def __len__(self) -> int:
         """Return how many streams are open."""
         return len(self._talks)
 
-    def answer(self, talk: Talk) -> Response:
+    def answer(self, talk: Talk, whose: str) -> Response:
         """Return a stream as an answer: 503 when there is no room for one more."""
-        return _Stream(self, talk)
+        return _Stream(self, talk, whose)
 
     def close(self) -> None:
         """End every stream in good order; their readers come back when we do."""
@@ -63,18 +66,31 @@ class Streams:
         for talk in self._talks:
             talk.cancel()
 
-    async def carry(self, talk: Talk, receive: Receive, send: Send) -> bool:
+    def _is_full_for(self, whose: str) -> bool:
+        """Whether there is no room, after whoever has more than anybody has given one up."""
+        if self._closed or len(self._talks) < self._most:
+            return self._closed
+        counted = Counter(self._talks.values())
+        crowd, most = counted.most_common(1)[0]
+        if counted[whose] + 1 >= most:
+            return True
+        oldest = next(talk for talk, each in self._talks.items() if each == crowd)
+        del self._talks[oldest]
+        oldest.cancel()
+        return False
+
+    async def carry(self, talk: Talk, whose: str, receive: Receive, send: Send) -> bool:
         """Talk until the reader leaves or must; False when there was no room for one more."""
-        if self._closed or len(self._talks) >= self._most:
+        if self._is_full_for(whose):
             return False
         async with asyncio.TaskGroup() as group:
             talking = group.create_task(_begin(talk, send))
-            self._talks.add(talking)
+            self._talks[talking] = whose
             gone = group.create_task(_until_gone(receive))
             try:
                 await asyncio.wait({talking, gone}, return_when=asyncio.FIRST_COMPLETED)
             finally:
-                self._talks.discard(talking)
+                self._talks.pop(talking, None)
                 talking.cancel()
                 gone.cancel()
         await send({"type": "http.response.body", "body": b"", "more_body": False})
@@ -92,19 +108,20 @@ class Feed:
         self._streams = streams
         self._heartbeat_s = heartbeat_s
 
-    def open(self, after: int | None, allowed: Callable[[], bool]) -> Response:
+    def open(self, after: int | None, allowed: Callable[[], bool], whose: str) -> Response:
         """Return the stream as an answer.
 
         after    seq after which to begin; None begins with what is committed from now on. One that
                  lies beyond the journal's end belongs to a store that was replaced: then all of
                  the present journal is sent, because repeats are harmless and gaps are not
         allowed  asked at least every heartbeat; False ends the stream
+        whose    the id of who reads
         """
         head = self._desk.head()
         if after is None:
             after = head
         start = after if after <= head else 0
-        return self._streams.answer(lambda send: self._talk(start, allowed, send))
+        return self._streams.answer(lambda send: self._talk(start, allowed, send), whose)
 
     async def _talk(self, cursor: int, allowed: Callable[[], bool], send: Send) -> None:
         while allowed():
@@ -123,13 +140,14 @@ class _Stream(Response):
 
     media_type = "text/event-stream"
 
-    def __init__(self, streams: Streams, talk: Talk) -> None:
+    def __init__(self, streams: Streams, talk: Talk, whose: str) -> None:
         super().__init__()
         self._streams = streams
         self._talk = talk
+        self._whose = whose
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if not await self._streams.carry(self._talk, receive, send):
+        if not await self._streams.carry(self._talk, self._whose, receive, send):
             full = Problem(
                 503,
                 "too_many_streams",

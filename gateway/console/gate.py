@@ -154,6 +154,7 @@ class Gate:
         request.state.identity, request.state.session = identity, session
         if identity is None:
             raise Problem.no_token()
+        getattr(request.state, "known", _nobody_asks)(identity.id)  # who lets connections in
         if session is not None and request.method not in _SAFE_METHODS:
             self._check_proof(request, session)
         if path not in UNLIMITED_PATHS:
@@ -232,6 +233,10 @@ def refuse_foreign(request: Request) -> None:
             "the request does not come from our page",
             "open the first page again and repeat it there",
         )
+
+
+def _nobody_asks(_who: str) -> None:
+    """Stand in where no doorway is: an application without a socket."""
 
 
 def peer(request: Request) -> str:

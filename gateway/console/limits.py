@@ -80,12 +80,12 @@ class FailureLimit:
 
     def wait_s(self, address: str) -> float:
         """Seconds this address must still wait, 0 for none: asked where right ones wait, too."""
-        entry = self._failures.get(_network(address))
+        entry = self._failures.get(network_of(address))
         return 0.0 if entry is None else max(0, entry.until_ns - self._clock.mono_ns()) / 1e9
 
     def failed(self, address: str) -> float:
         """Count one wrong credential; return the seconds its sender must wait, 0 for none yet."""
-        key = _network(address)
+        key = network_of(address)
         now = self._clock.mono_ns()
         entry = self._failures.pop(key, None)
         if entry is None or now - entry.last_ns > FORGET_S * 1e9:
@@ -238,10 +238,10 @@ class SignOnLimit:
 
 
 def _place(caller: Caller) -> str:
-    return f"console {caller.console}" if caller.console else _network(caller.address)
+    return f"console {caller.console}" if caller.console else network_of(caller.address)
 
 
-def _network(address: str) -> str:
+def network_of(address: str) -> str:
     """Return the key of an address: an IPv6 sender owns a whole /64, so that is what counts."""
     try:
         parsed = ipaddress.ip_address(address.partition("%")[0])

@@ -22,6 +22,7 @@ from fastapi import FastAPI
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
+from gateway.console.doorway import Doorway
 from gateway.console.gate import is_loopback
 from gateway.errors import ConfigError, ConfigFault
 
@@ -36,7 +37,7 @@ class ServerSettings:
     port             0 lets the system choose
     cert, key        PEM files; both or none
     plain_allowed    listen beyond this machine without TLS: something in front does it
-    max_connections  open at once; beyond it requests get 503, beyond twice that no connection
+    max_connections  open at once; beyond it see doorway.py
     head_s           for the whole head of a request, from the first moment
     keep_alive_s     an idle connection is kept this long
     stall_s          a reader that takes nothing for this long is cut off
@@ -67,7 +68,7 @@ async def serve(
     """
     listener = _listen(settings)
     with listener:
-        server = _Server(_config(app, settings), started, listener.getsockname()[1])
+        server = _Server(_config(app, settings, listener), started, listener.getsockname()[1])
         running = asyncio.ensure_future(server.serve(sockets=[listener]))
         try:
             await asyncio.shield(running)
@@ -96,10 +97,11 @@ class _Server(uvicorn.Server):
             self._tell(self._port)
 
 
-def _config(app: FastAPI, settings: ServerSettings) -> uvicorn.Config:
+def _config(app: FastAPI, settings: ServerSettings, listener: Doorway) -> uvicorn.Config:
     class Bounded(_Connection):
         head_s = settings.head_s
         stall_s = settings.stall_s
+        doorway = listener
 
     config = uvicorn.Config(
         app,
@@ -110,7 +112,6 @@ def _config(app: FastAPI, settings: ServerSettings) -> uvicorn.Config:
         access_log=False,
         server_header=False,
         proxy_headers=False,
-        limit_concurrency=settings.max_connections,
         timeout_keep_alive=settings.keep_alive_s,
         timeout_graceful_shutdown=settings.stop_s,
         h11_max_incomplete_event_size=MAX_HEAD_BYTES,
@@ -127,6 +128,7 @@ class _Connection(H11Protocol):
 
     head_s: float
     stall_s: float
+    doorway: Doorway
 
     def __init__(
         self,
@@ -141,10 +143,9 @@ class _Connection(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        most = self.config.limit_concurrency
-        if most is not None and len(self.connections) > 2 * most:
-            transport.abort()
-            return
+        address = transport.get_extra_info("peername")
+        # The gate says who asks; of what it says in scope["state"] each request gets a copy.
+        self.app_state = {"known": lambda who: self.doorway.know(address, who)}
         self._arm_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -192,7 +193,7 @@ class _Connection(H11Protocol):
         self._disarm_stall()
 
 
-def _listen(settings: ServerSettings) -> socket.socket:
+def _listen(settings: ServerSettings) -> Doorway:
     if (settings.cert is None) != (settings.key is None):
         raise _fault("console.cert", "only one of cert and key is given", "both, or none")
     if settings.cert is None and not settings.plain_allowed and not is_loopback(settings.host):
@@ -209,10 +210,7 @@ def _listen(settings: ServerSettings) -> socket.socket:
         raise _fault(
             "console.listen", f"cannot listen on {where}: {error.strerror}", "a free port here"
         ) from error
-    # asyncio does it only for sockets that name their protocol, and what is accepted here does not:
-    # without it the second half of every answer waits 40 ms for the first one's receipt.
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return listener
+    return Doorway(listener, settings.max_connections)
 
 
 def _tls(settings: ServerSettings) -> ssl.SSLContext:

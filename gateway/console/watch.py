@@ -48,14 +48,16 @@ class Watch:
         self,
         after: int | None,
         allowed: Callable[[], bool],
+        whose: str,
         present: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> Response:
         """Return the stream.
 
         after    seq of the newest record the console has, None for none
+        whose    the id of who reads
         present  held for as long as the console reads
         """
-        return self._streams.answer(lambda send: self._held(after, allowed, present, send))
+        return self._streams.answer(lambda send: self._held(after, allowed, present, send), whose)
 
     async def _held(
         self,

@@ -118,7 +118,7 @@ async def test_streams_are_capped_and_a_place_comes_free(console: Console) -> No
         streams = [listen(console) for _ in range(MAX_STREAMS)]
         for stream in streams:
             await stream.__aenter__()
-        full = await console.get("/api/v1/stream")
+        full = await console.get("/api/v1/stream", Role.PLATFORM)
         assert (full.status, full.json()["error"]["code"]) == (503, "too_many_streams")
         assert (await console.get("/api/v1/alarms")).status == 200
         await streams[0].__aexit__(None, None, None)
@@ -126,6 +126,11 @@ async def test_streams_are_capped_and_a_place_comes_free(console: Console) -> No
         async with listen(console) as listener:
             body = await console.desk.record()
             assert await listener.record() == (1, body)
+            async with listen(console, role=Role.GUARD) as guard:
+                # Nobody reads so many that a guard cannot: the oldest of those ends.
+                body = await console.desk.record()
+                assert await guard.record() == (2, body)
+                assert len(console.app.state.streams) == MAX_STREAMS
         for stream in streams[1:]:
             await stream.__aexit__(None, None, None)
         await until_streams(console, 0)

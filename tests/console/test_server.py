@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
 from gateway.console.api import Site, build_app
-from gateway.console.server import ServerSettings, _Connection, _listen, serve
+from gateway.console.server import ServerSettings, _Connection, serve
 from gateway.console.tokens import Role, TokenBook
 from gateway.errors import ConfigError
 from tests.conftest import Certificates
@@ -172,22 +172,6 @@ async def test_a_reader_that_takes_nothing_of_a_large_answer_is_cut_off(
     assert len(await until_closed(reader, writer)) < 1_000 * 19_000
 
 
-async def test_connections_beyond_the_limit_are_told_and_then_dropped(
-    start_console: StartConsole,
-) -> None:
-    console = await start_console(max_connections=4)
-    idle = [await asyncio.open_connection("127.0.0.1", console.port) for _ in range(4)]
-    answer = await console.raw(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-    assert status(answer) == 503
-    idle += [await asyncio.open_connection("127.0.0.1", console.port) for _ in range(5)]
-    assert await until_closed(*idle.pop()) == b""
-    for connection in idle:
-        connection[1].close()
-    async with asyncio.timeout(30):
-        while (await console.get("/healthz")).status != 200:  # noqa: ASYNC110 the server sees it soon
-            await asyncio.sleep(0.01)
-
-
 async def test_stopping_ends_streams_in_good_order_and_frees_the_port(
     tmp_path: Path, clock: FakeClock
 ) -> None:
@@ -270,12 +254,3 @@ async def test_a_web_socket_is_not_spoken_here(console: Console) -> None:
         "/api/v1/stream-ws", headers={"Connection": "Upgrade", "Upgrade": "websocket"}
     )
     assert answer.status == 404
-
-
-def test_no_answer_waits_for_the_receipt_of_its_first_half() -> None:
-    with (
-        _listen(ServerSettings(port=0)) as listener,
-        socket.create_connection(listener.getsockname()),
-        listener.accept()[0] as accepted,
-    ):
-        assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
