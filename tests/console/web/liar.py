@@ -26,6 +26,7 @@ setInterval(() => {
 """
 ME: Final = {
     "name": "张三", "role": "guard", "csrf": "x", "rights": ["act", "export", "read", "video"],
+    "until": "2026-11-22T18:00:00Z", "has_pin": True,
 }  # fmt: skip
 AT: Final = "2026-11-22T08:14:05.120Z"
 
@@ -42,7 +43,7 @@ async def deceive(desk: Desk) -> None:
             ]
             body = {"plans": [{"kind": "panic", "title": {"zh": "", "en": ""}, "steps": steps}]}
         if path == "session/people":
-            body = {"people": ["张三"], "is_first": False}
+            body = {"people": ["张三"], "on_duty": [], "is_first": False}
         if path.startswith(("cameras", "floors")):
             await route.fulfill(status=503, json={"error": {"message": "no", "message_zh": "没有"}})
             return

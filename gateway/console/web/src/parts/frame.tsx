@@ -6,13 +6,12 @@ import { news, trouble } from "../deeds";
 import { perform, type Act } from "../keys";
 import { isLarge, isNightNow, look } from "../looks";
 import { go, route, type Screen } from "../route";
-import { clock } from "../state/time";
 import { canSound, silentUntilMs, wake } from "../sound/player";
 import { heardMs, house, isLive, phones, tick } from "../stream/page";
 import { either, language, named, speak, t } from "../words";
 import { Chip } from "./chip";
 import { PinBar } from "./pin";
-import { Now, SinceHere } from "./time";
+import { Now, SinceHere, untilOf } from "./time";
 import { Told, Where } from "./where";
 
 const PLACES: readonly Screen[] = ["duty", "health", "playback", "log", "setup"];
@@ -52,7 +51,7 @@ function Head({ signOff }: { signOff: () => void }) {
       <Receivers />
       <span class="tools">
         <button type="button" class="who" aria-current={route.value.screen === "account" ? "page" : undefined} onClick={() => go("account")}>
-          <Told text={me.value?.name ?? ""} most={20} /> {me.value?.until ? t("duty.until", { time: clock(me.value.until).slice(0, 5) }) : ""}
+          <Told text={me.value?.name ?? ""} most={20} /> {untilOf(me.value)}
         </button>
         <button type="button" onClick={() => (look.value = isNightNow.value ? "day" : "night")}>
           {t(isNightNow.value ? "look.day" : "look.night")}

@@ -5,9 +5,9 @@ import { Refused, get, me, post, type Door, type Me } from "../api";
 import { Digits } from "../parts/digits";
 import { Lost } from "../parts/frame";
 import { Queue } from "../parts/queue";
+import { untilOf } from "../parts/time";
 import { Told } from "../parts/where";
 import { test, wake } from "../sound/player";
-import { clock } from "../state/time";
 import { again, heardMs } from "../stream/page";
 import { either, language, speak, t } from "../words";
 
@@ -70,7 +70,7 @@ export function SignOn({ ready, isOut }: { ready: (me: Me) => void; isOut: boole
         {isOut ? <p role="alert">{t("lost.signed_out")}</p> : null}
         {(door?.on_duty ?? []).slice(0, ON_DUTY_MOST).map((each) => (
           <p key={each.name} class="on-duty">
-            {t("duty.on")} <Told text={each.name} most={20} /> {t("duty.until", { time: clock(each.until).slice(0, 5) })}
+            {t("duty.on")} <Told text={each.name} most={20} /> {untilOf(each)}
           </p>
         ))}
         {isFirst ? (

@@ -3,7 +3,7 @@ import "../../style/account.css";
 import { useEffect, useState } from "preact/hooks";
 import { get, me, post, type Door, type Me } from "../../api";
 import { named, t } from "../../words";
-import { clock } from "../../state/time";
+import { untilOf } from "../../parts/time";
 import { Told } from "../../parts/where";
 import { Personnel } from "./personnel";
 import { NewPin, useSaid } from "./pins";
@@ -18,14 +18,14 @@ export function Account() {
   return (
     <section class="account">
       <h1>
-        <Told text={who.name} most={40} /> {named("role", who.role)} {who.until === null ? null : t("duty.until", { time: clock(who.until).slice(0, 5) })}
+        <Told text={who.name} most={40} /> {named("role", who.role)} {untilOf(who)}
       </h1>
       {others.length === 0 ? null : (
         <p>
           {t("duty.others")}{" "}
           {others.map((each) => (
             <span key={each.name}>
-              <Told text={each.name} most={20} /> {t("duty.until", { time: clock(each.until).slice(0, 5) })}{" "}
+              <Told text={each.name} most={20} /> {untilOf(each)}{" "}
             </span>
           ))}
         </p>
