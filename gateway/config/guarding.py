@@ -44,7 +44,8 @@ def refused(
     table   without a secret that was typed for it just now
     """
     if shape.is_alone:
-        return _player(table.get("player"), spot)
+        same = before is not None and before.get("player") == table.get("player")
+        return [] if same else _player(table.get("player"), spot)
     if shape.table not in {"link", "camera"}:
         return []
     was = before or {}

@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from gateway import crash
 from gateway.errors import GatewayError
 
 KEPT_MOST: Final = 20
@@ -141,11 +142,13 @@ def write_whole(path: Path, content: bytes, mode: int) -> None:
             file.flush()
             os.fchmod(file.fileno(), mode)
             os.fsync(file.fileno())
+        crash.here("config.beside")
         beside.replace(path)
     except BaseException:
         with contextlib.suppress(OSError):
             beside.unlink()
         raise
+    crash.here("config.renamed")
     sync_folder(path.parent)
 
 
