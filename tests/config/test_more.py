@@ -165,6 +165,7 @@ _KILLED = """
 import os, shutil, signal, sys
 from pathlib import Path
 from gateway import crash
+from gateway.clock import SystemClock
 from gateway.config.edit import Change, Editor
 change = Change(device="cam-1", table={"address": "192.0.2.30", "username": "u", "id": "cam-1"},
                 kind="camera", secret="x")
