@@ -16,7 +16,7 @@ DATA ?= demo-data
 ARGS ?=
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq install
 
-.PHONY: help demo run-ready test-ready pages web lint types layers words tests test test-long bench schema lock clean
+.PHONY: help demo run-ready test-ready pages web lint types layers words tests test test-long bench schema pictures lock clean
 
 help:  ## 列出命令 · list the commands
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -35,6 +35,11 @@ bench: test-ready  ## 基准表 · print the benchmark table
 
 schema: test-ready  ## 重新生成 config/schema · generate the JSON Schemas again
 	@$(BIN)/python -m gateway.schemas
+
+pictures: test-ready  ## 重拍指南里的图片 · take the pictures of gateway/guides anew (needs a Chinese font)
+	@fc-list :lang=zh 2>/dev/null | grep -q . \
+	  || { echo "缺少中文字体：sudo apt-get install fonts-wqy-microhei · a Chinese font is missing: install fonts-wqy-microhei" >&2; exit 1; }
+	@CAMPUS_PICTURES=$(CURDIR)/gateway/guides/pictures $(BIN)/python -m pytest -q tests/console/web/test_pictures.py
 
 web: test-ready
 	@echo "== tsc, vitest"
