@@ -5,9 +5,11 @@ Needs   an Installation, which does it; gateway.config.edit for what may be wron
 Keeps   1. Every change, reload, search and trial is in the audit trail, with who and why.
         2. A change names the version it was made from; 409 says that the files are others now.
         3. What is refused for its content has every fault, with file and key, as `check` has.
-Bound   a body MAX_BODY_BYTES (the gate); one search at a time; FAULTS_MOST faults in an answer.
+Bound   a body MAX_BODY_BYTES (the gate); a table TABLE_CHARS, a text TABLES_MOST tables in lines of
+        LINE_CHARS; one change judged at a time, one search; FAULTS_MOST faults in an answer.
 """
 
+import asyncio
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -17,7 +19,7 @@ from typing import Annotated, Any, Final, Literal, Protocol, Self
 import orjson
 from fastapi import FastAPI, Query, Request
 from fastapi import Path as PathParameter
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from starlette.responses import Response
 
 from gateway.audit import Entry
@@ -25,6 +27,7 @@ from gateway.config.blocks import CannotEdit
 from gateway.config.edit import CannotWrite, Change, NothingToDo, Proposal, Stale
 from gateway.config.kept import CannotKeep, Kept
 from gateway.config.shapes import SHAPES
+from gateway.console import shapes
 from gateway.console.gate import peer
 from gateway.console.problems import Problem
 from gateway.console.rights import Right, needs
@@ -37,6 +40,9 @@ FAULTS_MOST: Final = 200
 SINCE_MOST: Final = 20
 SINCE_CHARS: Final = 20_000
 UNITS_MOST: Final = 256
+TABLE_CHARS: Final = 16_000
+LINE_CHARS: Final = 2_000
+TABLES_MOST: Final = 5_000
 _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _SPAN: Final = re.compile(r"(\d{1,3})(?:-(\d{1,3}))?")
 Installer = Annotated[Identity, needs(Right.INSTALL)]
@@ -45,7 +51,7 @@ DeviceId = Annotated[str, PathParameter(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,6
 ProfileId = Annotated[str, PathParameter(pattern=r"^[a-z0-9_]{1,64}(/[a-z0-9_.-]{1,64}){1,3}$")]
 Kind = Annotated[Literal["device", "link", "camera", "contact", "console"], Query()]
 TableKind = Annotated[Literal["link", "camera", "contact", "console"], PathParameter()]
-Reason = Annotated[str, Field(min_length=1, max_length=500)]
+Reason = Annotated[str, Field(min_length=1, max_length=500), AfterValidator(shapes.clean)]
 Version = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
 
 
@@ -85,6 +91,22 @@ class ChangeBody(Strict):
         plain = self.kind == "contact" or self.device is None or _ID.fullmatch(self.device)
         if not plain or (self.device is not None and not self.device.isprintable()):
             raise ValueError("device: 1 to 64 letters, digits or . _ - , a letter or digit first")
+        return self
+
+    @model_validator(mode="after")
+    def _small(self) -> Self:
+        """Refuse what no file of a school holds, and what would take minutes to be judged."""
+        try:
+            size_chars = len(repr(self.table))
+        except RecursionError as error:
+            raise ValueError("table: too deep") from error
+        if size_chars > TABLE_CHARS:
+            raise ValueError(f"table: at most {TABLE_CHARS} characters")
+        lines = (self.text or "").splitlines()
+        if any(len(line) > LINE_CHARS for line in lines):
+            raise ValueError(f"text: lines of at most {LINE_CHARS} characters")
+        if sum(line.lstrip().startswith("[[") for line in lines) > TABLES_MOST:
+            raise ValueError(f"text: at most {TABLES_MOST} tables")
         return self
 
     def change(self) -> Change:
@@ -236,6 +258,7 @@ class InstallRoutes:
 
     def __init__(self, house: Installation) -> None:
         self._house = house
+        self._judging = asyncio.Lock()  # so that the threads everybody shares are not all busy
 
     def join(self, app: FastAPI) -> None:
         """Add the routes."""
@@ -285,7 +308,7 @@ class InstallRoutes:
     async def check(self, body: ChangeBody, _who: Installer) -> Response:
         """What a change would do: the difference, and every fault `check` would find."""
         with _refusing():
-            return _json(_proposal(await self._house.propose(body.change())))
+            return _json(await self._judged(body.change()))
 
     async def apply(self, body: ApplyBody, request: Request, who: Changer) -> Response:
         """Make a change: on disk first, then taken up by what runs."""
@@ -296,13 +319,17 @@ class InstallRoutes:
     ) -> Response:
         """What putting a kept copy back would do."""
         with _refusing():
-            return _json(_proposal(await self._house.propose(await self._house.undoing(number))))
+            return _json(await self._judged(await self._house.undoing(number)))
 
     async def undo(self, body: UndoBody, request: Request, who: Changer) -> Response:
         """Put a file back to what it held before a change."""
         with _refusing():
             change = await self._house.undoing(body.number)
         return await self._make(change, body, request, who, undone=body.number)
+
+    async def _judged(self, change: Change) -> dict[str, Any]:
+        async with self._judging:
+            return _proposal(await self._house.propose(change))
 
     async def _make(
         self,
@@ -315,9 +342,10 @@ class InstallRoutes:
     ) -> Response:
         reason = asked.reason
         with _refusing():
-            proposal, kept = await self._house.apply(
-                change, version=asked.version, who=who.name, why=reason
-            )
+            async with self._judging:
+                proposal, kept = await self._house.apply(
+                    change, version=asked.version, who=who.name, why=reason
+                )
             name = kept.what if undone is None else f"undo {undone}"
             action = "config.apply" if undone is None else "config.undo"
             await self._note(
@@ -380,7 +408,8 @@ class InstallRoutes:
         """What a device would be if it were saved: its last message decoded, or its registers."""
         with _refusing():
             await self._note(request, who, "install.try", body.device or "", "")
-            proposal, found = await self._house.trial(body.change())
+            async with self._judging:
+                proposal, found = await self._house.trial(body.change())
         return _json({**_proposal(proposal), "found": found})
 
     async def search(self, body: SearchBody, request: Request, who: Installer) -> Response:
@@ -398,10 +427,12 @@ class InstallRoutes:
         with _refusing():
             return _json(await self._house.progress(after))
 
-    async def cancel(self, _who: Installer) -> Response:
+    async def cancel(self, request: Request, who: Installer) -> Response:
         """End the search that runs."""
         with _refusing():
-            return _json(await self._house.cancel())
+            found = await self._house.cancel()
+            await self._note(request, who, "install.cancel", "search", "")
+            return _json(found)
 
     async def _note(
         self,
@@ -473,6 +504,8 @@ class _Outrun(Problem):
 
     def __init__(self, error: Stale) -> None:
         zh, _, en = str(error)[:400].partition(" / ")
+        if isinstance(error, NotThere):
+            zh, en = "没有这一项", "there is no such thing"
         super().__init__(409, "stale", zh, en or zh, "look at `since`, read the files again")
         self._since = [
             {
@@ -506,6 +539,8 @@ class _refusing:  # noqa: N801 reads as what it does: with _refusing()
             (503, "not_taken", "try again; the files hold what was written"),
         )
         zh, _, en = str(error)[:400].partition(" / ")
+        if isinstance(error, NotThere):
+            zh, en = "没有这一项", "there is no such thing"
         raise Problem(status, code, zh, en or zh, next_step) from error
 
 

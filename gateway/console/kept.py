@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable
 from typing import Annotated, Final
 
 from fastapi import FastAPI, Path, Query
+from pydantic import AfterValidator
 from starlette.responses import Response
 
 from gateway.console import shapes
@@ -33,7 +34,9 @@ Kept = Callable[[str, str], Awaitable[tuple[bytes, StillNote] | None]]
 Viewer = Annotated[Identity, needs(Right.VIDEO)]
 AlarmId = Annotated[str, Path(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9-]+$")]
 CameraId = Annotated[str, Path(min_length=1, max_length=80, pattern=r"^[A-Za-z0-9._~-]+$")]
-Reason = Annotated[str, Query(max_length=shapes.MAX_REASON_CHARS)]
+Reason = Annotated[
+    str, Query(max_length=shapes.MAX_REASON_CHARS), AfterValidator(shapes.clean)
+]  # fmt: skip
 
 
 class KeptStills:

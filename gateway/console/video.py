@@ -14,7 +14,7 @@ from typing import Annotated, Any, Final, Literal
 
 import orjson
 from fastapi import FastAPI, Path, Query, Request
-from pydantic import BaseModel
+from pydantic import AfterValidator, BaseModel
 from starlette.responses import Response
 
 from gateway.clock import Clock
@@ -64,7 +64,9 @@ From = Annotated[str, Query(alias="from", max_length=moments.MOST_CHARS)]
 To = Annotated[str, Query(alias="to", max_length=moments.MOST_CHARS)]
 Bins = Annotated[int | None, Query(ge=1, le=BINS_MOST)]
 Sound = Annotated[Literal["yes", "no"], Query()]
-Reason = Annotated[str, Query(max_length=shapes.MAX_REASON_CHARS)]
+Reason = Annotated[
+    str, Query(max_length=shapes.MAX_REASON_CHARS), AfterValidator(shapes.clean)
+]  # fmt: skip
 
 
 States = Callable[[], Awaitable[Mapping[str, Mapping[str, Any]]]]

@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable
 from typing import Annotated, Final, Literal, Protocol
 
 from fastapi import FastAPI, Path, Query
+from pydantic import AfterValidator
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
@@ -45,7 +46,9 @@ Viewer = Annotated[Identity, needs(Right.VIDEO)]
 CameraId = Annotated[str, Path(min_length=1, max_length=80, pattern=r"^[A-Za-z0-9._~-]+$")]
 Which = Annotated[Literal["main", "sub"], Query(alias="stream")]
 Width = Annotated[int | None, Query(ge=16, le=WIDEST)]
-Reason = Annotated[str, Query(max_length=shapes.MAX_REASON_CHARS)]
+Reason = Annotated[
+    str, Query(max_length=shapes.MAX_REASON_CHARS), AfterValidator(shapes.clean)
+]  # fmt: skip
 
 
 class Picture(Protocol):

@@ -13,8 +13,11 @@ import pytest_asyncio
 from fastapi.routing import APIRoute
 
 from gateway.console.tokens import Role
+from gateway.playback.moments import said
+from gateway.store.video.stills import write_still
+from tests.clocks import NOON, SECOND
 from tests.console.conftest import Answer
-from tests.console.whole import Session, Whole, whole
+from tests.console.whole import CAMERA, Session, Whole, whole
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 LETTERS: Final = {
@@ -97,6 +100,7 @@ MAY: Final[dict[tuple[str, str], str]] = {
     ("GET", "/api/v1/floors/nearest/{device_id}"): ALL,
     ("DELETE", "/api/v1/floors/{plan_id}"): PLANS,
     ("GET", "/api/v1/floors/{plan_id}/picture"): ALL,
+    ("PUT", "/api/v1/floors/{plan_id}/scale"): PLANS,
     ("PUT", "/api/v1/places/{what}/{item_id}"): PLANS,
     ("DELETE", "/api/v1/places/{what}/{item_id}"): PLANS,
     ("GET", "/api/v1/install/config"): INSTALL,
@@ -116,6 +120,49 @@ MAY: Final[dict[tuple[str, str], str]] = {
     ("POST", "/api/v1/install/search"): INSTALL,
     ("GET", "/api/v1/install/search"): INSTALL,
     ("DELETE", "/api/v1/install/search"): INSTALL,
+}
+LEAVES: Final[dict[tuple[str, str], str]] = {
+    ("POST", "/login"): "sign_in",
+    ("POST", "/basic/login"): "sign_in",
+    ("POST", "/basic/logout"): "sign_out",
+    ("POST", "/basic/alarms/{alarm_id}/acknowledge"): "alarm.acknowledge",
+    ("POST", "/basic/alarms/{alarm_id}/close"): "alarm.close",
+    ("POST", "/api/v1/session"): "sign_in",
+    ("DELETE", "/api/v1/session"): "sign_out",
+    ("POST", "/api/v1/session/first"): "person.add",
+    ("POST", "/api/v1/session/pin"): "pin.given",
+    ("POST", "/api/v1/session/secret"): "person.secret",
+    ("POST", "/api/v1/people"): "person.add",
+    ("DELETE", "/api/v1/people/{person_id}"): "person.remove",
+    ("POST", "/api/v1/people/{person_id}/secret"): "person.secret",
+    ("POST", "/api/v1/alarms/{alarm_id}/acknowledge"): "alarm.acknowledge",
+    ("POST", "/api/v1/alarms/{alarm_id}/close"): "alarm.close",
+    ("POST", "/api/v1/alarms/{alarm_id}/steps/{number}"): "alarm.step",
+    ("POST", "/api/v1/alarms/{alarm_id}/notes"): "alarm.note",
+    ("POST", "/api/v1/alarms/{alarm_id}/telephoned"): "alarm.telephoned",
+    ("POST", "/api/v1/console/shown"): "alarm.shown",
+    ("POST", "/api/v1/devices/{device_id}/commands/{name}"): "device.command",
+    ("POST", "/api/v1/evidence"): "evidence.export",
+    ("POST", "/api/v1/floors"): "plan.add",
+    ("POST", "/api/v1/floors/undo"): "plan.undo",
+    ("DELETE", "/api/v1/floors/{plan_id}"): "plan.drop",
+    ("PUT", "/api/v1/floors/{plan_id}/scale"): "plan.scale",
+    ("PUT", "/api/v1/places/{what}/{item_id}"): "plan.place",
+    ("DELETE", "/api/v1/places/{what}/{item_id}"): "plan.take",
+    ("POST", "/api/v1/install/config/apply"): "config.apply",
+    ("POST", "/api/v1/install/config/undo"): "config.undo",
+    ("POST", "/api/v1/install/reload"): "config.reload",
+    ("POST", "/api/v1/install/try"): "install.try",
+    ("POST", "/api/v1/install/search"): "install.search",
+    ("DELETE", "/api/v1/install/search"): "install.cancel",
+    ("GET", "/api/v1/cameras/{camera_id}/video.mp4"): "video.view",
+    ("GET", "/api/v1/alarms/{alarm_id}/stills/{camera_id}.jpg"): "video.view",
+}
+"""What a route writes into the audit trail."""
+LEAVES_NOTHING: Final = {
+    ("POST", "/api/v1/receipts"),  # a machine's word about a delivery, which keeps it itself
+    ("POST", "/api/v1/install/config/check"),  # changes nothing
+    ("POST", "/api/v1/cameras/{camera_id}/address"),  # noted when it is used
 }
 ENDLESS: Final = {
     "/api/v1/stream",
@@ -263,3 +310,159 @@ async def test_a_change_needs_the_proof_of_our_page_and_none_comes_from_a_foreig
                 wrong.append((method, path, sorted(headers), answer.status))
     assert wrong == []
     assert (await house.ask("GET", "/api/v1/session", headers=session.headers())).status == 200
+
+
+class Story:
+    """Somebody does one thing after another; each is looked up in the trail."""
+
+    def __init__(self, house: Whole) -> None:
+        self.house = house
+        self.told: set[tuple[str, str]] = set()
+
+    async def does(
+        self, method: str, route: str, who: str, named: dict[str, str] | None = None, **options: Any
+    ) -> Answer:
+        """Ask, and find exactly who it was, from where, and what, in the trail."""
+        before = await self.house.trail_end()
+        path = route
+        for name, value in (named or {}).items():
+            path = path.replace("{" + name + "}", value)
+        answer = await self.house.ask(method, path + options.pop("query", ""), **options)
+        assert answer.status < 500, (method, path, answer.text)
+        action = LEAVES[method, route]
+        told = [entry["data"] for entry in await self.house.trail(before)]
+        found = [entry for entry in told if entry["action"] == action]
+        assert found, (method, path, answer.status, answer.text, told)
+        assert (found[0]["who"], found[0]["from"]) == (who, "127.0.0.1"), found
+        self.told.add((method, route))
+        return answer
+
+
+async def test_whatever_changes_something_or_shows_video_is_in_the_trail(house: Whole) -> None:
+    story = Story(house)
+    await _people(story)
+    await _alarms(story)
+    await _places_and_files(story)
+    await _pictures(story)
+    assert story.told == set(LEAVES)
+    changing = {row for row in MAY if row[0] not in SAFE}
+    assert changing == {row for row in LEAVES if row[0] not in SAFE} | LEAVES_NOTHING
+
+
+async def _people(story: Story) -> None:
+    house, api = story.house, "/api/v1"
+    code = house.app.state.sign_on._door.books.first.fresh()
+    first = {"code": code, "name": "校长", "secret": "correct horse"}
+    await story.does("POST", f"{api}/session/first", "校长", json=first)
+    bearer, admin = house.bearer(Role.ADMIN), "机admin"
+    new = {"name": "张三", "role": "guard", "secret": "2580"}
+    made = await story.does("POST", f"{api}/people", admin, json=new, headers=bearer)
+    one = {"person_id": made.json()["id"]}
+    secret = {"secret": "904127"}
+    path = f"{api}/people/{{person_id}}"
+    await story.does("POST", f"{path}/secret", admin, one, json=secret, headers=bearer)
+    body = {"name": "张三", "secret": "904127"}
+    await story.does("POST", f"{api}/session", "张三", json=body)
+    session = Session(house)
+    await session.sign_on(**body)
+    await story.does(
+        "POST", f"{api}/session/pin", "张三", json={"secret": "904127"}, headers=session.headers()
+    )
+    own = {"old": "904127", "secret": "775533"}
+    await story.does("POST", f"{api}/session/secret", "张三", json=own, headers=session.headers())
+    body = {"name": "张三", "secret": "775533"}
+    await session.sign_on(**body)
+    await story.does("DELETE", f"{api}/session", "张三", headers=session.headers())
+    await story.does("POST", "/login", "张三", data=body)
+    await story.does("POST", "/basic/login", "张三", data=body)
+    await session.sign_on(**body)
+    form = {"csrf": session.csrf}
+    await story.does("POST", "/basic/logout", "张三", data=form, headers=session.headers())
+    await story.does("DELETE", path, admin, one, headers=bearer)
+
+
+async def _alarms(story: Story) -> None:
+    house, bearer, who = story.house, story.house.bearer(Role.LEADER), "机leader"
+    one = {"alarm_id": await house.press()}
+    shown = {"alarms": [one["alarm_id"]], "sounding": True}
+    await story.does("POST", "/api/v1/console/shown", who, json=shown, headers=bearer)
+    steps: tuple[tuple[str, dict[str, Any] | None], ...] = (
+        ("acknowledge", None),
+        ("steps/{number}", {"state": "done"}),
+        ("notes", {"text": "在现场"}),
+        ("telephoned", {"receiver": "police"}),
+        ("close", {"disposition": "test"}),
+    )
+    for name, body in steps:
+        path = f"/api/v1/alarms/{{alarm_id}}/{name}"
+        await story.does("POST", path, who, one | {"number": "1"}, json=body, headers=bearer)
+    session = Session(house)
+    await session.sign_on(token=house.token(Role.GUARD))
+    one = {"alarm_id": await house.press()}
+    form = {"csrf": session.csrf, "disposition": "test", "note": ""}
+    for name in ("acknowledge", "close"):
+        path = f"/basic/alarms/{{alarm_id}}/{name}"
+        await story.does("POST", path, "某guard", one, data=form, headers=session.headers())
+    named = {"device_id": house.button.name, "name": "none"}
+    path = "/api/v1/devices/{device_id}/commands/{name}"
+    await story.does("POST", path, who, named, json={"reason": "试"}, headers=bearer)
+
+
+async def _places_and_files(story: Story) -> None:
+    house, bearer, who = story.house, story.house.bearer(Role.INSTALLER), "机installer"
+    options: dict[str, Any] = {"headers": bearer}
+    floors, picture = (
+        "/api/v1/floors",
+        b'<svg xmlns="http://www.w3.org/2000/svg" width="90" height="90"/>',
+    )
+    made = await story.does("POST", floors, who, query="?name=1&version=0", data=picture, **options)
+    plan = made.json()["plans"][0]["id"]
+    places, one = (
+        "/api/v1/places/{what}/{item_id}",
+        {"what": "device", "item_id": house.button.name},
+    )
+    at = {"plan": plan, "x": 1, "y": 1}
+    for version in (1, 3):
+        await story.does("PUT", places, who, one, json=at | {"version": version}, **options)
+        if version == 1:
+            await story.does("POST", f"{floors}/undo", who, json={"version": 2}, **options)
+    await story.does("DELETE", places, who, one, query="?version=4", **options)
+    named = {"plan_id": plan}
+    scale = {"metres_per_unit": 0.5, "version": 5}
+    await story.does("PUT", f"{floors}/{{plan_id}}/scale", who, named, json=scale, **options)
+    await story.does("DELETE", f"{floors}/{{plan_id}}", who, named, query="?version=6", **options)
+
+    install = "/api/v1/install"
+    table = {"profile": "generic/json_button", "link": "field", "name": "新", "place": "东门",
+             "address": {"topic": "new/1"}}  # fmt: skip
+    change = {"device": "btn-2", "table": table, "new": True}
+    await story.does("POST", f"{install}/try", who, json=change, **options)
+
+    async def version() -> str:
+        return str((await house.ask("GET", f"{install}/config", **options)).json()["version"])
+
+    body = {"change": change, "version": await version(), "reason": "新装"}
+    made = await story.does("POST", f"{install}/config/apply", who, json=body, **options)
+    body = {"number": made.json()["number"], "version": await version(), "reason": "拆"}
+    await story.does("POST", f"{install}/config/undo", who, json=body, **options)
+    await story.does("POST", f"{install}/reload", who, json={"reason": "改"}, **options)
+    look = {"what": "topics", "link": "field", "seconds": 100}
+    await story.does("POST", f"{install}/search", who, json=look, **options)
+    await story.does("DELETE", f"{install}/search", who, **options)
+
+
+async def _pictures(story: Story) -> None:
+    house, bearer, who = story.house, story.house.bearer(Role.LEADER), "机leader"
+    span = {"camera": CAMERA, "from": said(NOON), "to": said(NOON + 2 * SECOND)}
+    body = span | {"reason": "派出所要"}
+    await story.does("POST", "/api/v1/evidence", who, json=body, headers=bearer)
+    path, named = "/api/v1/cameras/{camera_id}/video.mp4", {"camera_id": CAMERA}
+    query = f"?from={span['from']}&to={span['to']}"
+    await story.does("GET", path, who, named, query=query, headers=bearer)
+    alarm_id = (await house.ask("GET", "/api/v1/alarms?state=all", headers=bearer)).json()["alarms"]
+    named["alarm_id"] = alarm_id[0]["alarm_id"]
+    jpeg = b"\xff\xd8\xff\xd9"
+    store = house.folder / "store"
+    write_still(store, named["alarm_id"], CAMERA, jpeg, wanted_ns=NOON, at_ns=NOON)
+    path = "/api/v1/alarms/{alarm_id}/stills/{camera_id}.jpg"
+    await story.does("GET", path, who, named, headers=bearer)
