@@ -8,6 +8,8 @@ export default defineConfig({
     target: "chrome109",
     outDir: "dist",
     sourcemap: false,
+    // One style for all screens: a part of it that could not be fetched while the gateway began anew is never asked for again.
+    cssCodeSplit: false,
     assetsInlineLimit: 0, // a strict CSP allows no data: scripts or styles
     modulePreload: { polyfill: false },
   },

@@ -47,7 +47,7 @@ function Signed() {
   useEffect(() => {
     const timer = setTimeout(fetchAll, FETCH_ALL_MS);
     return () => clearTimeout(timer);
-  }, []);
+  }, [epoch]); // once more from a gateway that began anew: it may have been gone the first time
   useEffect(() => void readPlans(), [epoch]);
   useAct((act) => (act === "back" || act === "map" ? (go("duty"), true) : false));
   const signOff = (): void => {

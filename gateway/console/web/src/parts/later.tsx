@@ -3,6 +3,7 @@ import type { ComponentType } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { t } from "../words";
 
+const AGAIN_MS = 5_000;
 const loads: (() => Promise<unknown>)[] = [];
 
 /** Fetch all of them in quiet: a gateway that is gone later takes no screen with it. */
@@ -30,6 +31,11 @@ export function later<P extends object>(fetched: () => Promise<ComponentType<P>>
     useEffect(() => {
       if (Found === null) fetchIt();
     }, []);
+    useEffect(() => {
+      if (!isLost) return undefined;
+      const timer = setInterval(fetchIt, AGAIN_MS); // nobody has to press for it
+      return () => clearInterval(timer);
+    }, [isLost]);
     if (Found !== null) return <Found {...props} />;
     return (
       <p class="quiet">
