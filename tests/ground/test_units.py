@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from gateway.config import shapes
+from gateway.config.shapes import SHAPES
 from gateway.recorder.service import MOVED_S, SEAL_S
 from gateway.store.video.store import CLOSE_WAIT_S
 from tests.ground.tree import ROOT
@@ -112,6 +114,16 @@ def test_the_account_it_runs_as_is_made_by_sysusers_and_owns_what_tmpfiles_makes
         "root",
         user,
     )
+
+
+def test_the_console_may_write_what_installers_add_and_nothing_else_of_the_configuration() -> None:
+    user, root = settings(UNIT)["User"][0], "/etc/campus-gateway"
+    opened = {path.lstrip("-") for path in settings(UNIT)["ReadWritePaths"][0].split()}
+    assert opened == {f"{root}/{shapes.MORE}", f"{root}/devices.d", f"{root}/plans"}
+    tmpfiles = (ROOT / "systemd" / "campus-gateway.tmpfiles.conf").read_text(encoding="utf-8")
+    rows = [line.split() for line in tmpfiles.splitlines() if line.startswith("d /etc")]
+    assert {row[1] for row in rows if row[3] == user} == opened
+    assert all(shape.own.split("/")[0] in {"devices.d", shapes.MORE} for shape in SHAPES.values())
 
 
 @pytest.mark.skipif(ANALYZE is None, reason="this machine has no systemd-analyze")

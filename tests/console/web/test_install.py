@@ -273,7 +273,7 @@ async def nothing_is_cut(desk: Desk) -> None:
             ("live/gas-1", ".live table"),
             ("tables/camera", ".one-table form"),
             ("tables/console", ".one-table form"),
-            ("tables/plan/panic", ".plan-text form"),
+            ("tables/plan/panic", ".plan-form form"),
             ("files", ".files ol > li"),
         ):
             await desk.go(f"#/setup/{path}")

@@ -4,7 +4,7 @@ import { KINDS, files, saidOf, table, tableForm, tableOf, type Change, type File
 import { go, route } from "../../route";
 import { t } from "../../words";
 import { Fields, byField } from "./fields";
-import { PlanText } from "./plan-text";
+import { PlanForm } from "./plan-form";
 import { Wrong } from "./said";
 import { Deciding, useSaving } from "./saving";
 
@@ -35,7 +35,7 @@ export function Tables({ path }: { path: string }) {
         <>
           <Names kind={kind} known={known} chosen={name} />
           {kind === "plan" ? (
-            <PlanText key={name} kind={name} known={known} after={read} />
+            <PlanForm key={name} kind={name} known={known} after={read} />
           ) : (
             <One key={`${kind} ${name}`} kind={kind} name={name} isWritable={known.kinds.includes(kind)} after={read} />
           )}

@@ -14,7 +14,7 @@ interface Told {
 
 const EMPTY: PlanSaid = { title: "", title_en: "", steps: [{ zh: "", en: "", mandatory: false }] };
 
-export function PlanText({ kind, known, after }: { kind: string; known: Files; after: () => void }) {
+export function PlanForm({ kind, known, after }: { kind: string; known: Files; after: () => void }) {
   const [plan, setPlan] = useState<PlanSaid | null>(null);
   const [wrong, setWrong] = useState<unknown>(null);
   const saving = useSaving(after);
@@ -34,7 +34,7 @@ export function PlanText({ kind, known, after }: { kind: string; known: Files; a
   };
   const step = (at: number, more: Partial<PlanSaid["steps"][number]>): void => put({ ...plan, steps: plan.steps.map((each, index) => (index === at ? { ...each, ...more } : each)) });
   return (
-    <section class="plan-text">
+    <section class="plan-form">
       {known.plans_writable ? null : <p class="caution">{t("setup.readonly")}</p>}
       <form onSubmit={(event) => (event.preventDefault(), saving.look({ file: `plans/${kind}.toml`, text: planFile(plan) }))}>
         {(["title", "title_en"] as const).map((name) => (
