@@ -22,7 +22,7 @@ from gateway.console.tokens import Role, TokenBook
 from gateway.profile import shipped_folder
 from simulators.brokers import Mosquitto, MosquittoSettings
 from simulators.buttons import make
-from simulators.cameras import SMALL, Camera, Cameras
+from simulators.cameras import Camera, Cameras, Shape
 from simulators.inbox import Inbox
 from simulators.modbus import Line
 from simulators.modbus.behaviour import Behaviour
@@ -44,6 +44,8 @@ LEADER: Final = "王建华"
 INSTALLER: Final = "李工"
 PEOPLE: Final = {GUARD: Role.GUARD, LEADER: Role.LEADER, INSTALLER: Role.INSTALLER}
 READY_S: Final = 120.0
+FILM: Final = Shape(width=640, height=360, fps=5, group=5, groups=2, kbit_per_s=200)
+"""Five pictures a second: what is on a picture of a page needs no more."""
 SOS: Final = "alarm_button/zigbee2mqtt_sos"
 
 
@@ -201,9 +203,7 @@ async def primary(folder: Path) -> AsyncIterator[Guided]:
         bureau = await enter(Police(inbox=Inbox(folder / "bureau.inbox"), secret=POLICE_SECRET))
         model = Model.from_file(shipped_folder() / "gas" / "honeywell_midas.toml", {"unit": 1})
         line = await enter(Line([model.unit]).tcp())
-        cameras = await enter(
-            Cameras([Camera(name=name, main=SMALL, sub=None) for name in CAMERAS])
-        )
+        cameras = await enter(Cameras([Camera(name=name, main=FILM, sub=None) for name in CAMERAS]))
         (folder / "disk").mkdir(parents=True)
         argv, played = player(folder)
         words = ", ".join(f'"{word}"' for word in argv)

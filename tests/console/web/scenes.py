@@ -83,6 +83,8 @@ async def an_alarm(school: Guided, camera: Shutter, desk: Desk) -> None:
         "each => each.querySelector('img')?.naturalWidth > 0"
         " || each.querySelector('video')?.readyState >= 2)"
     )
+    # The neighbour, and the picture that was kept of the moment.
+    await _pictures(page, 2)
     await camera.take(page, "incident")
     await page.keyboard.press("F2")
     await page.wait_for_selector(f".incident .state-words:has-text('{GUARD}')")
@@ -216,7 +218,7 @@ async def _fill(page: Page, label: str, text: str) -> None:
 async def _pictures(page: Page, count: int) -> None:
     """Until so many stills are drawn."""
     await page.wait_for_function(
-        "count => [...document.querySelectorAll('.camera img')]"
+        "count => [...document.querySelectorAll('.camera:not(.none) img')]"
         ".filter(each => each.naturalWidth > 0).length >= count",
         arg=count,
     )
