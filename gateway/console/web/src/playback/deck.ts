@@ -18,8 +18,8 @@ const READ_MS = 2_000;
 const LEAP_S = 0.5;
 /** Nearer than that it runs a little slower or faster until it is there: nobody sees it, and four cameras stay in step. */
 const NEAR_S = 0.015;
-const PULL = 0.8;
-const PULL_MOST = 0.2;
+const PULL = 2;
+const PULL_MOST = 0.4;
 const STILL_S = 0.021;
 /** Two stills in a second at most, where the browser cannot play a camera's video. */
 const LEAF_MS = 500;
