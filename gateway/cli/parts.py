@@ -4,6 +4,8 @@ Owns    the exit codes of the contract and how advice looks.
 Needs   typer; gateway.config is imported when a command needs it, not for --help.
 """
 
+import gc
+import importlib
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -24,11 +26,24 @@ ConfigFolder = Annotated[
 ]
 
 
+def heavy(name: str) -> Any:  # noqa: ANN401 a module that is not imported for --help
+    """Import a module that costs a start its time, with the collector of garbage at rest.
+
+    What importing makes stays for ever, and looking through it again and again is a sixth of the
+    start; on the box at a school a start after a crash is time in which nobody takes alarms.
+    """
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        return importlib.import_module(name)
+    finally:
+        if was_on:
+            gc.enable()
+
+
 def load(folder: Path, *, untried: bool = False) -> Any:  # noqa: ANN401 a Config, whose module is not imported for --help
     """Return the checked configuration; ConfigError goes up to main()."""
-    from gateway.config import load_config  # noqa: PLC0415 pydantic costs 0.2 s that --help need not pay
-
-    return load_config(folder, untried=untried)
+    return heavy("gateway.config").load_config(folder, untried=untried)
 
 
 def shelf(folder: Path | None) -> Any:  # noqa: ANN401 see load

@@ -38,6 +38,7 @@ from gateway.cli.parts import (
     EXIT_INTERRUPTED,
     ConfigFolder,
     advise,
+    heavy,
     load,
 )
 from gateway.errors import ConfigError, GatewayError, StoreNewer
@@ -56,7 +57,7 @@ app = typer.Typer(
 def run(config: ConfigFolder) -> None:
     """Run the gateway: alarms in, deliveries out, API and page."""
     checked = load(config)
-    gateway_app: Any = importlib.import_module("gateway.app")
+    gateway_app: Any = heavy("gateway.app")
     _finish(asyncio.run(gateway_app.run(checked)))
 
 
@@ -68,7 +69,7 @@ def demo(
     port: Annotated[int, typer.Option(min=1, max=65_535, help="网页端口 / the page's port")] = 8800,
 ) -> None:
     """Show everything on one machine: broker, buttons, gateway, police and bureau."""
-    gateway_demo: Any = importlib.import_module("gateway.demo")
+    gateway_demo: Any = heavy("gateway.demo")
     _finish(asyncio.run(gateway_demo.demo(data, port)))
 
 

@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import typer
 
 from gateway.cli import text
-from gateway.cli.parts import EXIT_CONFIG, EXIT_FAILED, ConfigFolder, advise, load, say
+from gateway.cli.parts import EXIT_CONFIG, EXIT_FAILED, ConfigFolder, advise, heavy, load, say
 from gateway.clock import SystemClock
 
 video_app = typer.Typer(invoke_without_command=True, help=text.VIDEO)
@@ -45,7 +45,7 @@ def video(
             "nothing to record: gateway.toml needs a [[camera]] with a url and a [[video.volume]]",
         )
         raise typer.Exit(EXIT_CONFIG)
-    service: Any = importlib.import_module("gateway.recorder.service")
+    service: Any = heavy("gateway.recorder.service")
     if code := asyncio.run(service.run(checked)):
         raise typer.Exit(code)
 
