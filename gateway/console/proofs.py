@@ -50,8 +50,8 @@ class Proofs:
                 429, 503
         """
         session = session_of(request)
-        if session is None:
-            raise _no_pin()
+        if session is None or not first.id.startswith(PERSON_ID):
+            raise _no_pin()  # a page that a token's link left open is nobody's word
         if session.pin_ago_s > PAIR_S:
             raise Problem.pin_needed()
         caller = self._sign_on.caller(request)

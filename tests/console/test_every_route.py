@@ -12,6 +12,7 @@ import pytest
 import pytest_asyncio
 from fastapi.routing import APIRoute
 
+from gateway.console.rights import asks_pin
 from gateway.console.tokens import Role
 from gateway.playback.moments import said
 from gateway.store.video.stills import write_still
@@ -164,6 +165,18 @@ LEAVES_NOTHING: Final = {
     ("POST", "/api/v1/install/config/check"),  # changes nothing
     ("POST", "/api/v1/cameras/{camera_id}/address"),  # noted when it is used
 }
+ASKS_PIN: Final = {
+    ("POST", "/api/v1/alarms/{alarm_id}/close"),
+    ("POST", "/api/v1/evidence"),
+    ("POST", "/api/v1/people"),
+    ("DELETE", "/api/v1/people/{person_id}"),
+    ("POST", "/api/v1/people/{person_id}/secret"),
+    ("POST", "/api/v1/install/config/apply"),
+    ("POST", "/api/v1/install/config/undo"),
+    ("POST", "/api/v1/install/reload"),
+}
+"""Of a person at a console (decision 0022); two more decide by what is asked: commands, but those
+that close, and the plain page's form."""
 ENDLESS: Final = {
     "/api/v1/stream",
     "/api/v1/console/stream",
@@ -248,6 +261,16 @@ async def test_the_table_has_every_route_and_no_other(house: Whole) -> None:
     assert len(found) == len(set(found))
     assert set(found) - set(MAY) == set(), "routes that nobody put into the table"
     assert set(MAY) - set(found) == set(), "rows without a route"
+
+
+async def test_what_asks_for_the_pin_again_is_written_down_here(house: Whole) -> None:
+    found = {
+        (method, route.path)
+        for route in house.app.routes
+        if isinstance(route, APIRoute) and asks_pin(route)
+        for method in route.methods
+    }
+    assert found == ASKS_PIN
 
 
 async def test_every_route_lets_in_whom_the_table_says_and_nobody_else(house: Whole) -> None:

@@ -288,6 +288,11 @@ async def test_the_two_pins_are_given_within_a_minute(console: Console, valve: V
     assert valve.opened == []
     bearer = await console.post(OPEN, Role.LEADER, json=both())
     assert code(bearer) == (409, "no_pin")
+    linked = Browser(console)
+    token = {"token": console.tokens[Role.LEADER]}
+    linked.csrf = (await linked.post("/api/v1/session", token)).json()["csrf"]
+    assert code(await linked.post(OPEN, both())) == (409, "no_pin")
+    assert valve.opened == []
 
 
 async def test_who_may_not_act_is_no_second_person(console: Console, valve: Valve) -> None:
