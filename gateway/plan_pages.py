@@ -153,7 +153,8 @@ def _limit() -> None:
         (resource.RLIMIT_NOFILE, 64),
     ):
         resource.setrlimit(what, (most, most))
-    os.nice(19)
+    with contextlib.suppress(OSError):  # a sandbox may refuse it; the limits above it may not
+        os.nice(19)
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000", "ascii")
 
