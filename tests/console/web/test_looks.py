@@ -194,9 +194,21 @@ async def test_the_log_keeps_ten_thousand_rows_and_draws_those_in_sight(desk: De
             last = performance.now();
           }
           const drawn = document.querySelectorAll('.log .window li').length;
-          return {took, drawn, end: document.querySelector('.log .window').innerText};
+          const end = document.querySelector('.log .window').innerText;
+          const high = box.scrollHeight / 10000;
+          const at = [];
+          for (const row of [5000, 5003, 5017, 7]) {
+            box.scrollTop = row * high + 4;
+            for (let n = 0; n < 3; n += 1) await new Promise(done => requestAnimationFrame(done));
+            const {left, top} = box.getBoundingClientRect();
+            const seen = document.elementFromPoint(left + 40, top + 12).closest('li').innerText;
+            at.push(Number(seen.match(/门 ([0-9]+)/)[1]) + row);
+          }
+          return {took, drawn, end, at};
         }"""
     )
     assert frames["drawn"] < 120
     assert "门 1\n" in frames["end"] + "\n"
-    assert sorted(frames["took"])[30] < 100, frames["took"]
+    assert frames["at"] == [10_000] * 4, "each row is where its number says"
+    # How smooth it is stands in the bench (console-log); here only that it is no slide show.
+    assert sorted(frames["took"])[30] < 500, frames["took"]

@@ -7,11 +7,13 @@ import { found, newest } from "../state/log";
 import type { Entry } from "../state/model";
 import { clock } from "../state/time";
 import { house } from "../stream/page";
-import { named, t } from "../words";
+import { language, named, t } from "../words";
 
 const ROW_PX = 36;
 const LARGE_ROW_PX = 54;
 const AROUND = 10;
+/** Rows are drawn anew after so many of them were scrolled by, not with every pixel; less than AROUND. */
+const STEP = 8;
 const HEIGHT_PX = 1_200;
 
 export function Log() {
@@ -28,7 +30,7 @@ export function Log() {
   const count = matches?.length ?? log.count;
   const rowPx = isLarge.value ? LARGE_ROW_PX : ROW_PX;
   const first = Math.max(0, Math.floor(top / rowPx) - AROUND);
-  const last = Math.min(count, first + Math.ceil((box.current?.clientHeight || HEIGHT_PX) / rowPx) + 2 * AROUND);
+  const last = Math.min(count, first + Math.ceil((box.current?.clientHeight || HEIGHT_PX) / rowPx) + 2 * AROUND + STEP);
   const shown: Entry[] = [];
   for (let row = first; row < last; row += 1) {
     const entry = matches === null ? newest(log, row) : matches[row];
@@ -44,9 +46,10 @@ export function Log() {
         </button>
       </div>
       {count === 0 ? <p class="quiet">{t("log.empty")}</p> : null}
-      <div ref={box} class="rows" tabIndex={0} role="region" aria-label={t("nav.log")} onScroll={(event) => setTop(event.currentTarget.scrollTop)}>
+      <div ref={box} class="rows" tabIndex={0} role="region" aria-label={t("nav.log")} onScroll={(event) => setTop(stepOf(event.currentTarget.scrollTop, STEP * rowPx))}>
         <div ref={(all) => all?.style.setProperty("height", `${count * rowPx}px`)}>
-          <ol class="window" ref={(all) => all?.style.setProperty("transform", `translateY(${first * rowPx}px)`)}>
+          {/* Not moved as a whole: a row that stays where it is is not painted again. */}
+          <ol class="window" ref={(all) => all?.style.setProperty("padding-top", `${first * rowPx}px`)}>
             {shown.map((entry) => (
               <Row key={entry.seq} entry={entry} />
             ))}
@@ -55,6 +58,10 @@ export function Log() {
       </div>
     </section>
   );
+}
+
+function stepOf(px: number, stepPx: number): number {
+  return Math.floor(px / stepPx) * stepPx;
 }
 
 function textOf(entry: Entry): string {
@@ -67,7 +74,12 @@ function whatOf(entry: Entry): string {
   return named("record", entry.type.replace(/^campus\.|\.v1$/g, ""));
 }
 
+/** A record never changes: its row is made once for as long as it is in sight. */
 function Row({ entry }: { entry: Entry }) {
+  return useMemo(() => row(entry), [entry, language.value]);
+}
+
+function row(entry: Entry) {
   const { device, kind, text, alarm_id: id } = entry.data;
   const said = bare(text ?? "", device);
   return (
