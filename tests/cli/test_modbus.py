@@ -107,23 +107,21 @@ async def test_a_scan_that_finds_somebody_ends_with_0_and_talks_on_two_channels(
     assert "round 1, function 3" in done.stderr, "progress is no part of the result"
 
 
-async def test_a_scan_for_programs_prints_one_json_document() -> None:
+async def test_a_scan_for_programs_prints_one_json_document(here: Here) -> None:
+    words = ("--units", "3", "--rate", "500", "--no-ranges", "--json")
     async with ups_line().tcp() as served:
-        done = await gateway(
-            "scan", "modbus", served.url, "--units", "3", "--rate", "500", "--no-ranges", "--json"
-        )
-    document = json.loads(done.stdout)
+        _, out, _ = await asyncio.to_thread(here, "scan", "modbus", served.url, *words)
+    document = json.loads(out)
     assert [unit["unit"] for unit in document["units"]] == [3]
     assert document["units"][0]["functions"] == {}
 
 
-async def test_a_scan_that_finds_nobody_ends_with_1_and_a_next_step() -> None:
+async def test_a_scan_that_finds_nobody_ends_with_1_and_a_next_step(here: Here) -> None:
+    words = ("--units", "1", "--rate", "500", "--timeout", "0.05")
     async with Line([]).tcp() as served:
-        done = await gateway(
-            "scan", "modbus", served.url, "--units", "1", "--rate", "500", "--timeout", "0.05"
-        )
-    assert done.returncode == 1
-    assert "scan modbus rtu-over-tcp://" in done.stdout
+        code, out, _ = await asyncio.to_thread(here, "scan", "modbus", served.url, *words)
+    assert code == 1
+    assert "scan modbus rtu-over-tcp://" in out
 
 
 async def test_a_scan_that_is_interrupted_prints_what_it_has(tmp_path: Path) -> None:
@@ -208,16 +206,17 @@ def test_help_teaches_in_chinese_before_english(words: tuple[str, ...], here: He
 # --- probe ---------------------------------------------------------------------------------------
 
 
-async def test_a_probe_prints_what_it_read_and_ends_with_0(folder: Path) -> None:
+async def test_a_probe_prints_what_it_read_and_ends_with_0(folder: Path, here: Here) -> None:
     line = ups_line()
     async with line.tcp() as served:
         (folder / "gateway.toml").write_text(GATEWAY.format(url=served.url), encoding="utf-8")
-        done = await gateway("probe", "--config", str(folder), "--device", "ups")
-        shown = await gateway("probe", "--config", str(folder), "--device", "ups", "--json")
-    assert done.returncode == 0, done.stderr
-    assert "220.3 V" in done.stdout
-    assert "power/kstar_ups.toml" in done.stdout
-    document = json.loads(shown.stdout)
+        words = ("probe", "--config", str(folder), "--device", "ups")
+        code, out, err = await asyncio.to_thread(here, *words)
+        _, shown, _ = await asyncio.to_thread(here, *words, "--json")
+    assert code == 0, err
+    assert "220.3 V" in out
+    assert "power/kstar_ups.toml" in out
+    document = json.loads(shown)
     assert {value["quality"] for value in document["values"]} == {"good"}
     assert len(line.writes) == 0
 
