@@ -8,6 +8,9 @@ const EACH_MS = 10 * SECOND_MS;
 const WIDTH = 240;
 /** A pointer that runs along asks for nothing; one that rests asks once. Each is a view that is written down. */
 const REST_MS = 180;
+/** What was refused because much is asked at once is asked for again, while the pointer rests. */
+const AGAIN_MS = 1_500;
+const TRIES = 6;
 const KEPT = 60;
 
 interface Kept {
@@ -41,10 +44,15 @@ export function Thumb({ camera, reason, atMs, part }: { camera: string; reason: 
   const [, setTurn] = useState(0);
   useEffect(() => {
     let over = false;
-    const timer = setTimeout(() => {
+    let timer: ReturnType<typeof setTimeout>;
+    const ask = async (tried: number): Promise<void> => {
       // What cannot be had leaves the place empty: the words beside it say what there is.
-      keep(key, camera, reason, roundMs + EACH_MS / 2).then(() => over || setTurn((turn) => turn + 1), () => undefined);
-    }, REST_MS);
+      await keep(key, camera, reason, roundMs + EACH_MS / 2).catch(() => undefined);
+      if (over) return;
+      if (kept.has(key)) setTurn((turn) => turn + 1);
+      else if (tried < TRIES) timer = setTimeout(() => void ask(tried + 1), AGAIN_MS);
+    };
+    timer = setTimeout(() => void ask(1), REST_MS);
     return () => {
       over = true;
       clearTimeout(timer);
