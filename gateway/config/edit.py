@@ -227,7 +227,11 @@ class Editor:
 
     def _tidy(self) -> None:
         """Remove passwords that neither a file nor a kept copy names any more."""
-        texts = [*self.current().files.values(), *(kept.before or "" for kept in self.history())]
+        try:
+            now = self.current().files
+        except CannotWrite:
+            return  # the change is made; what cannot be read now is looked at after the next one
+        texts = [*now.values(), *(kept.before or "" for kept in self.history())]
         for name in self._secrets():
             if not any(f"{shapes.SECRETS}/{name}" in text for text in texts):
                 with contextlib.suppress(OSError):
