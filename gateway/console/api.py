@@ -11,7 +11,7 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Annotated, Final, Literal, Protocol
+from typing import Annotated, Any, Final, Literal, Protocol
 
 import orjson
 from fastapi import FastAPI, Path, Query, Request
@@ -114,7 +114,10 @@ def build_app(  # noqa: PLR0913 - each is a part of the console
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        responses={status: {"model": shapes.Error} for status in (401, 403, 422, 429)},
+        responses={
+            **{status: {"model": shapes.Error} for status in (401, 403, 422, 429)},
+            "default": {"model": shapes.Error, "description": "any other refusal, with its reason"},
+        },
     )
     streams = Streams()
     fixed = {
@@ -195,7 +198,8 @@ class _Service:
         _get(app, "/readyz", self.ready, shapes.Readiness)
         for path, endpoint in (("/healthz", self.health), ("/readyz", self.ready)):
             app.add_api_route(path, endpoint, methods=["HEAD"], include_in_schema=False)
-        _get(app, "/metrics", self.metrics, None)
+        text: dict[int | str, dict[str, Any]] = {200: {"content": {"text/plain": {}}}}
+        app.add_api_route("/metrics", self.metrics, response_class=Response, responses=text)
         app.add_api_route("/openapi.json", self.openapi, include_in_schema=False)
 
     @everybody
