@@ -38,6 +38,7 @@ MODES: Final = {
     "commissioning": ("调试", "Commissioning"),
     "historical": ("补报", "Late report"),
 }
+RECEIVER_NAMES: Final = {"police": "公安", "bureau": "教育局", "fire": "消防", "leader": "校领导"}
 REHEARSED: Final = frozenset({"drill", "selftest", "commissioning"})
 """Modes in which nobody is in danger: shown after everything live, and never in red."""
 
@@ -151,7 +152,7 @@ def lamp(row: Mapping[str, Any], now: datetime) -> Mark:
     if look == "bad" and row.get("reason"):
         said.append(plain(row["reason"]))
     more = " · ".join(part for part in said if part)
-    return Mark(look=look, sign=sign, zh=zh, en=en, name=plain(row.get("receiver"), 32), more=more)
+    return Mark(look=look, sign=sign, zh=zh, en=en, name=receiver_name(row.get("receiver")), more=more)
 
 
 def alarm_line(row: Mapping[str, Any], now: datetime) -> Line:
@@ -160,7 +161,8 @@ def alarm_line(row: Mapping[str, Any], now: datetime) -> Line:
     device = row.get("device") or {}
     state = str(row.get("state"))
     state_zh, state_en = STATES.get(state, UNKNOWN[2:])
-    value = "" if row.get("value") is None else f"{row['value']} {row.get('unit') or ''}".strip()
+    value = row.get("value")
+    is_measured = isinstance(value, int | float) and not isinstance(value, bool)
     return Line(
         id=str(row.get("alarm_id")),
         level=level,
@@ -174,14 +176,29 @@ def alarm_line(row: Mapping[str, Any], now: datetime) -> Line:
         latched=bool(row.get("latched")),
         place=plain(device.get("place")),
         device=plain(device.get("name") or device.get("id")),
-        text=plain(row.get("text") or row.get("kind")),
-        value=plain(value, 40),
+        text=_fact(row, device),
+        # A code word of the device is its own; what the word means is in the fact.
+        value=plain(f"{value} {row.get('unit') or ''}".strip(), 40) if is_measured else "",
         count=int(row.get("count") or 1),
         raised=clock_text(row.get("raised_at"), now),
         by=plain(row.get("acknowledged_by"), 32),
         lamps=[lamp(one, now) for one in (row.get("deliveries") or [])[:MAX_LAMPS]],
         may_acknowledge=state in {"unack_active", "rtn_unack"},
     )
+
+
+def _fact(row: Mapping[str, Any], device: Mapping[str, Any]) -> str:
+    """Return what happened, without the place and the name that the sentence begins with."""
+    whole = text = plain(row.get("text") or row.get("kind"))
+    for said in (plain(device.get("place")), plain(device.get("name"))):
+        text = text.removeprefix(said).lstrip()
+    return text or whole
+
+
+def receiver_name(name: object) -> str:
+    """Return a receiver as a guard calls it, with the name the configuration gave it."""
+    known = plain(name, 32)
+    return f"{RECEIVER_NAMES[known]} {known}" if known in RECEIVER_NAMES else known
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -266,4 +283,4 @@ def receiver_mark(row: Mapping[str, Any], now: datetime) -> Mark:
     last = clock_text(row.get("last_receipt_at"), now)
     said.append(f"最近回执 {last}" if last else "尚无回执")
     more = " · ".join(said)
-    return Mark(look=look, sign=sign, zh=zh, en=en, name=plain(row.get("name"), 32), more=more)
+    return Mark(look=look, sign=sign, zh=zh, en=en, name=receiver_name(row.get("name")), more=more)
