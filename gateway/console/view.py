@@ -152,7 +152,9 @@ def lamp(row: Mapping[str, Any], now: datetime) -> Mark:
     if look == "bad" and row.get("reason"):
         said.append(plain(row["reason"]))
     more = " · ".join(part for part in said if part)
-    return Mark(look=look, sign=sign, zh=zh, en=en, name=receiver_name(row.get("receiver")), more=more)
+    return Mark(
+        look=look, sign=sign, zh=zh, en=en, name=receiver_name(row.get("receiver")), more=more
+    )
 
 
 def alarm_line(row: Mapping[str, Any], now: datetime) -> Line:
