@@ -1,7 +1,7 @@
 """What an installer does from the console, put together over the running house.
 
 Owns    nothing: the files are the editor's, searches and trials are their own parts'.
-Needs   gateway.config.edit, reload, commission. Implements gateway.console.install.Installation.
+Needs   gateway.config.edit, reload, commission. Implements Installation (console.install_asked).
 Keeps   1. Nothing here writes to a device: searches and trials read.
         2. What is written is what Editor.apply() judged; whoever asks.
 """
@@ -17,7 +17,7 @@ from gateway.config import Config
 from gateway.config.edit import Change, Editor, Proposal
 from gateway.config.kept import Kept
 from gateway.config.shapes import DEVICE, MAIN, SHAPES
-from gateway.console.install import Moment, NotThere, SearchBody
+from gateway.console.install_asked import Moment, NotThere, SearchBody
 from gateway.driver import Driver
 from gateway.installing.looking import Looking
 from gateway.installing.searching import Searching

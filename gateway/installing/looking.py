@@ -20,7 +20,7 @@ from gateway.commission.samples import sample_row, stranger_row
 from gateway.config import Config
 from gateway.config.edit import Change, Editor, Proposal
 from gateway.config.inspection import both
-from gateway.console.install import NotThere
+from gateway.console.install_asked import NotThere
 from gateway.driver import Driver, Hearing, Lending, LinkSettings, Showing, Stranger
 from gateway.errors import LinkDown
 from gateway.events import Device

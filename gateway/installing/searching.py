@@ -24,7 +24,7 @@ from gateway.commission.samples import sample_row
 from gateway.commission.scan import Scan
 from gateway.config import Config
 from gateway.config.inspection import both
-from gateway.console.install import Busy, NotThere, SearchBody
+from gateway.console.install_asked import Busy, NotThere, SearchBody
 from gateway.driver import Driver, Lending, Stranger
 from gateway.errors import GatewayError, LinkDown
 from gateway.installing.looking import Looking
