@@ -59,10 +59,10 @@ layers: test-ready
 	@echo "== import contracts"
 	@out=$$($(BIN)/lint-imports 2>&1) || { echo "$$out" >&2; exit 1; }
 
-# Not tests/: what they hold wrong is wrong on purpose. "dependant" is FastAPI's word, "ue" and "trun" are those of H.264 and MP4.
+# Not tests/: what they hold wrong is wrong on purpose. "dependant" is FastAPI's word, "ue" and "trun" are those of H.264 and MP4, "fromS" is in seconds.
 words: test-ready
 	@echo "== codespell"
-	@$(BIN)/codespell --ignore-words-list dependant,discreet,ue,trun --skip '*/node_modules,*/dist,package-lock.json' *.md Makefile pyproject.toml .ci bench config drivers gateway simulators systemd
+	@$(BIN)/codespell --ignore-words-list dependant,discreet,ue,trun,froms --skip '*/node_modules,*/dist,package-lock.json' *.md Makefile pyproject.toml .ci bench config drivers gateway simulators systemd
 
 tests: test-ready
 	@echo "== pytest"
