@@ -202,22 +202,23 @@ class Board:
             name: b"[%b]" % b",".join(self._kept[kind].values())
             for name, kind in (("alarms", "alarm"), ("faults", "fault"), ("devices", "device"))
         }
-        head = orjson.dumps({**self._fixed, "seq": self._cursor, "now": self._now()})
+        head = orjson.dumps({**self._fixed, "seq": self._cursor, **self._time()})
         rows = b"".join(b',"%b":%b' % (name.encode(), body) for name, body in lists.items())
         receivers = self._kept["receivers"].get("", b"[]")
         return event("snapshot", b'%b%b,"receivers":%b}' % (head[:-1], rows, receivers))
 
     def beat(self) -> bytes | None:
-        """Return the sign of life: the gateway's time, and how far the journal is.
+        """Return the sign of life: the time, what it is worth, and how far the journal is.
 
         None when what the consoles show was not read for FRESH_S: a sign of life would lie.
         """
         if self._looked_ns is None or self._clock.mono_ns() - self._looked_ns > FRESH_S * 1e9:
             return None
-        return event("beat", orjson.dumps({"now": self._now(), "seq": self._desk.head()}))
+        return event("beat", orjson.dumps({**self._time(), "seq": self._desk.head()}))
 
-    def _now(self) -> str:
-        return rfc3339(self._clock.utc_ns())
+    def _time(self) -> dict[str, str]:
+        """What time it is, and whether that can be believed."""
+        return {"now": rfc3339(self._clock.utc_ns()), "clock": self._clock.quality}
 
 
 def event(kind: str, body: bytes) -> bytes:

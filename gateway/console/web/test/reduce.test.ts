@@ -28,6 +28,12 @@ describe("the house", () => {
     expect(house.alarms.size).toBe(1);
   });
 
+  it("knows whether the gateway believes its clock, and nothing of one that does not say", () => {
+    const told = after({ type: "snapshot", data: snapshot({ clock: "trusted" }) }, { type: "beat", data: { now: at(1), seq: 0, clock: "stepped" } });
+    expect(told.clock).toBe("stepped");
+    expect(reduce(told, { type: "beat", data: { now: at(2), seq: 0 } }).clock).toBeNull();
+  });
+
   it("moves a closed alarm out of the queue and keeps it for the log", () => {
     const closed = alarm("a", { state: "closed", closed_at: at(9), closed_by: "张三", disposition: "accidental" });
     const house = after({ type: "alarm", data: alarm("a") }, { type: "alarm", data: closed }, { type: "alarm", data: closed });

@@ -72,6 +72,7 @@ function Head({ signOff }: { signOff: () => void }) {
 
 const SIGNS = { ok: "●", failing: "✖", down: "✖" } as const;
 
+/** Whom alarms reach; and the clock, once it cannot be believed: order holds, times may not. */
 function Receivers() {
   return (
     <ul class="receivers" aria-label={t("receiver.title")}>
@@ -85,6 +86,11 @@ function Receivers() {
           </li>
         );
       })}
+      {isLive.value && house.value.clock !== null && house.value.clock !== "trusted" ? (
+        <li class="receiver doubtful">
+          <span aria-hidden="true">▲</span> {t("clock.doubtful")}
+        </li>
+      ) : null}
     </ul>
   );
 }

@@ -131,11 +131,15 @@ export interface Phone {
   number: string;
 }
 
+/** What the gateway thinks of its own clock. */
+export type ClockQuality = "trusted" | "stepped" | "unset";
+
 /** Everything there is, as of one sequence number. */
 export interface Snapshot {
   epoch: string;
   seq: number;
   now: string;
+  clock?: ClockQuality;
   site: { id: string; name: string; gateway: string };
   phones: Phone[];
   alarms: Alarm[];
@@ -170,4 +174,4 @@ export type News =
   | { type: "device"; data: Device }
   | { type: "receivers"; data: Receiver[] }
   | { type: "record"; data: Entry }
-  | { type: "beat"; data: { now: string; seq: number } };
+  | { type: "beat"; data: { now: string; seq: number; clock?: ClockQuality } };

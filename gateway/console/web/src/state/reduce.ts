@@ -7,7 +7,7 @@
  *           nothing is missing between what it has and what will come.
  */
 import { NO_LOG, added, newestSeq, type Log } from "./log";
-import type { Alarm, Camera, Device, Entry, News, Phone, Receiver, Snapshot } from "./model";
+import type { Alarm, Camera, ClockQuality, Device, Entry, News, Phone, Receiver, Snapshot } from "./model";
 
 export const CLOSED_MOST = 200;
 export const LOG_MOST = 10_000;
@@ -20,6 +20,8 @@ export interface House {
   seq: number;
   /** The gateway's time at the last news, ms since 1970. */
   nowMs: number;
+  /** What it thinks of that; null as long as it has not said so. */
+  clock: ClockQuality | null;
   site: Snapshot["site"];
   phones: Phone[];
   alarms: ReadonlyMap<string, Alarm>;
@@ -35,6 +37,7 @@ export const EMPTY: House = {
   epoch: "",
   seq: 0,
   nowMs: 0,
+  clock: null,
   site: { id: "", name: "", gateway: "" },
   phones: [],
   alarms: new Map(),
@@ -61,7 +64,7 @@ export function reduce(house: House, news: News): House {
     case "record":
       return withEntry(house, news.data);
     case "beat":
-      return { ...house, nowMs: Date.parse(news.data.now) };
+      return { ...house, nowMs: Date.parse(news.data.now), clock: news.data.clock ?? null };
     default:
       return house; // a newer gateway may say more; what this page does not know changes nothing
   }
@@ -73,6 +76,7 @@ function whole(house: House, told: Snapshot): House {
     epoch: told.epoch,
     seq: told.seq,
     nowMs: Date.parse(told.now),
+    clock: told.clock ?? null,
     site: told.site,
     phones: told.phones,
     alarms: byId(told.alarms, (each) => each.alarm_id),
