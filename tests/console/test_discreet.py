@@ -119,7 +119,7 @@ async def test_signing_on_under_duress_differs_in_nothing_but_the_alarm(
 
 def _shape(answer: Any) -> tuple[Any, ...]:
     body = answer.json()
-    lengths = {name: len(value) for name, value in body.items()}
+    lengths = {name: len(str(value)) for name, value in body.items()}
     cookies = [
         [part if "=" not in part else part.partition("=")[0] for part in line.split("; ")]
         for line in answer.headers.getall("Set-Cookie")

@@ -1,4 +1,4 @@
-/** A small still of the moment under the pointer, one for each ten seconds. */
+/** A small still of the moment under the pointer, one for each ten seconds: of where the pointer was, since there was video there. */
 import { useEffect, useState } from "preact/hooks";
 import { stillOf } from "../parts/camera";
 import { clock } from "../state/time";
@@ -47,7 +47,7 @@ export function Thumb({ camera, reason, atMs, part }: { camera: string; reason: 
     let timer: ReturnType<typeof setTimeout>;
     const ask = async (tried: number): Promise<void> => {
       // What cannot be had leaves the place empty: the words beside it say what there is.
-      await keep(key, camera, reason, roundMs + EACH_MS / 2).catch(() => undefined);
+      await keep(key, camera, reason, atMs).catch(() => undefined);
       if (over) return;
       if (kept.has(key)) setTurn((turn) => turn + 1);
       else if (tried < TRIES) timer = setTimeout(() => void ask(tried + 1), AGAIN_MS);
