@@ -213,8 +213,8 @@ class Desk:
 
     def fine(self) -> None:
         """Nothing was asked of strangers, and no script failed."""
-        assert self.strangers == []
-        assert self.errors == []
+        assert not self.strangers, self.strangers
+        assert not self.errors, self.errors
 
 
 @dataclass

@@ -31,8 +31,11 @@ ME: Final = {
 AT: Final = "2026-11-22T08:14:05.120Z"
 
 
-async def deceive(desk: Desk) -> None:
-    """Open the page signed on, with a stream that the test speaks for."""
+async def deceive(desk: Desk, name: str = "1号摄像机") -> None:
+    """Open the page signed on, with a stream that the test speaks for.
+
+    name  of the camera and of the floor that the gateway has
+    """
 
     async def api(route: Route) -> None:
         path = route.request.url.partition("/api/v1/")[2]
@@ -44,7 +47,14 @@ async def deceive(desk: Desk) -> None:
             body = {"plans": [{"kind": "panic", "title": {"zh": "", "en": ""}, "steps": steps}]}
         if path == "session/people":
             body = {"people": ["张三"], "on_duty": [], "is_first": False}
-        if path.startswith(("cameras", "floors")):
+        if path == "cameras":
+            body = {"cameras": [_camera(name)]}
+        elif "/timeline" in path:
+            body = {"from": AT, "to": AT, "bins": [], "spans": [], "gaps": [], "next": None,
+                    "alarms": [], "holds": []}  # fmt: skip
+        elif path == "floors":
+            body = _floors(name)
+        elif path.startswith(("cameras", "floors")):
             await route.fulfill(status=503, json={"error": {"message": "no", "message_zh": "没有"}})
             return
         await route.fulfill(json=body)
@@ -53,6 +63,23 @@ async def deceive(desk: Desk) -> None:
     await desk.page.add_init_script(WIRE)
     await desk.page.goto(f"{desk.url}/console/")
     await desk.until("() => window.wire !== undefined")
+
+
+def _camera(name: str) -> dict[str, Any]:
+    stream = {"name": "main", "oldest": AT, "newest": AT}
+    return {
+        "id": "c", "name": name, "place": name, "streams": [stream], "oldest": AT, "newest": AT,
+        "state": None,
+    }  # fmt: skip
+
+
+def _floors(name: str) -> dict[str, Any]:
+    plan = {"id": "p", "name": name, "kind": "svg", "width": 800, "height": 600,
+            "picture": "/console/mark.svg", "metres_per_unit": None}  # fmt: skip
+    place = {"kind": "device", "id": "dev-1", "plan": "p", "x": 320, "y": 240, "direction": None,
+             "angle": None}  # fmt: skip
+    camera = place | {"kind": "camera", "id": "c", "x": 560, "direction": 90, "angle": 60}
+    return {"version": 1, "undo": 0, "plans": [plan], "places": [place, camera]}
 
 
 async def tell(desk: Desk, kind: str, data: Any) -> None:

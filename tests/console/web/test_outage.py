@@ -4,15 +4,20 @@ import asyncio
 import os
 import signal
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import Page, async_playwright, expect
 
 from gateway.clock import SystemClock
 from gateway.console.people import PeopleBook
 from gateway.console.tokens import Role, TokenBook
+from simulators.wire import Wire
+from tests.console.browser import chromium
 from tests.console.web.conftest import BUTTONS
-from tests.console.web.house import House
+from tests.console.web.house import FLAGS, HEARD, PATIENCE_MS, House
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 SLOW_S = 15
@@ -125,3 +130,61 @@ async def test_a_guard_is_still_on_duty_when_the_gateway_that_died_is_back(
     finally:
         people.remove(guard.id)
     await school.quiet()
+
+
+async def test_a_wire_that_swallows_everything_is_told_of_though_no_socket_broke(
+    school: House,
+) -> None:
+    async with (
+        Wire(school.gateway.api_port) as wire,
+        school.desk(url=f"http://127.0.0.1:{wire.port}") as desk,
+    ):
+        await desk.page.add_init_script(WATCH)
+        await desk.begin(school.tokens["张三"])
+        await school.press(BUTTONS[11])  # a fresh house has no record yet
+        await desk.until("() => window.seqs.length > 0")
+        before = max(await desk.page.evaluate(SEQS))
+        wire.half_open()
+        began = time.monotonic()
+        await desk.page.wait_for_selector(".bar.lost")
+        assert time.monotonic() - began < SLOW_S
+        await desk.page.locator(".bar.lost .phones a").first.click(trial=True)
+        await asyncio.gather(*map(school.press, BUTTONS[6:9]))
+        await school.open_alarm(BUTTONS[8])
+        wire.heal()
+        await desk.page.wait_for_selector(".bar.lost", state="detached")
+        await desk.until("() => document.querySelectorAll('.top [data-alarm]').length === 4")
+        head = (await school.gateway.records())[-1]["seq"]
+        await desk.until("head => window.seqs.includes(head)", head)
+        assert set(range(before, head + 1)) <= set(await desk.page.evaluate(SEQS))
+        desk.fine()
+    await school.quiet()
+
+
+async def test_a_browser_that_is_started_again_is_on_the_alarm_without_a_question(
+    school: House, tmp_path: Path
+) -> None:
+    async with browse_again(tmp_path) as page:
+        await page.goto(f"{school.gateway.url}/console/#token={school.tokens['张三']}")
+        await page.wait_for_selector(".frame:not(.stale) .duty")
+    await school.press(BUTTONS[10])
+    await school.open_alarm(BUTTONS[10])
+    async with browse_again(tmp_path) as page:
+        await page.goto(f"{school.gateway.url}/console/")
+        await page.wait_for_selector(".incident.p1 h1:has-text('11号门卫室')")
+        await page.wait_for_function(SOUNDING)
+    await school.quiet()
+
+
+@asynccontextmanager
+async def browse_again(folder: Path) -> AsyncIterator[Page]:
+    """A browser that has what it had when it ended."""
+    async with async_playwright() as driver:
+        context = await driver.chromium.launch_persistent_context(
+            str(folder), executable_path=chromium(), args=[*FLAGS, HEARD]
+        )
+        context.set_default_timeout(PATIENCE_MS)
+        try:
+            yield context.pages[0]
+        finally:
+            await context.close()

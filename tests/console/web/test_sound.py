@@ -86,7 +86,7 @@ async def ear(school: House) -> AsyncIterator[Ear]:
         found = Ear(desk)
         await found.house()
         await desk.page.wait_for_selector(".frame:not(.stale) .duty")
-        # The minute that was leapt over to stand still was a minute without the gateway: it knocked.
+        # The minute that was leapt over was one without the gateway: it knocked.
         await found.pass_time(1)
         yield found
         desk.fine()
