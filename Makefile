@@ -66,7 +66,7 @@ words: test-ready
 
 tests: test-ready
 	@echo "== pytest"
-	@$(BIN)/python -m pytest -q -n 4 --dist loadfile --no-loadscope-reorder -m "not long" $(ARGS)
+	@$(BIN)/python -m pytest -q -n 4 --dist loadfile -m "not long" $(ARGS)
 
 lock:  ## 重新锁定依赖 · compile requirements/*.txt again (needs uv; UPGRADE=--upgrade for newer ones)
 	@command -v uv >/dev/null \

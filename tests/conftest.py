@@ -50,24 +50,7 @@ hypothesis_settings.register_profile(
     "search", deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 hypothesis_settings.load_profile("suite")
-FIRST = (
-    "console/web/test_pictures.py", "campus/test_installers_afternoon.py", "test_reload.py",
-    "crash/test_kills.py", "crash/test_disk.py", "console/web/test_scene.py",
-    "pictures/test_story.py", "campus/test_day.py", "test_interlock_story.py",
-    "bench/test_modbus.py", "test_guardroom_story.py", "misbehaviour/test_devices.py",
-    "campus/test_every_modbus_profile.py", "console/web/test_guard.py", "crash/test_clock.py",
-    "console/web/test_install.py", "console/web/test_outage.py", "test_demo.py",
-)  # fmt: skip
-"""Files that take most, the longest first: begun last, they would end alone. Workers take files in
-the order in which they are collected (--no-loadscope-reorder)."""
 POLICE_SECRET = "whsec_" + "c2ltdWxhdGVkLXNlY3JldC1vZi1wb2xpY2UtMDE="
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put what takes longest first (FIRST); the rest stays as it is."""
-    here = Path(__file__).parent
-    places = {here / name: place for place, name in enumerate(FIRST)}
-    items.sort(key=lambda item: places.get(item.path, len(FIRST)))
 
 
 @pytest_asyncio.fixture(autouse=True)

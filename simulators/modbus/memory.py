@@ -67,7 +67,7 @@ class Log(Sequence[T]):
         matches: Callable[[T], bool] = lambda _: True,
         *,
         times: int = 1,
-        timeout_s: float = 5.0,
+        timeout_s: float = 30.0,
     ) -> list[T]:
         """Return the next `times` entries that match, counted from this call.
 

@@ -178,7 +178,7 @@ class Unit:
         function: int | None = None,
         address: int | None = None,
         times: int = 1,
-        timeout_s: float = 5.0,
+        timeout_s: float = 30.0,
     ) -> list[Asked]:
         """Return the next requests of that function that touch that address; see Log.coming."""
 
@@ -190,7 +190,7 @@ class Unit:
         return await self.requests.coming(matches, times=times, timeout_s=timeout_s)
 
     async def written(
-        self, *, table: str | None = None, address: int | None = None, timeout_s: float = 5.0
+        self, *, table: str | None = None, address: int | None = None, timeout_s: float = 30.0
     ) -> Write:
         """Return the next write that touches that address of that table."""
         writes = await self.writes.coming(

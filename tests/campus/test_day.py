@@ -13,7 +13,9 @@ ARRIVE_S = 150.0
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize(
+    "seed", [1, pytest.param(2, marks=pytest.mark.long), pytest.param(3, marks=pytest.mark.long)]
+)
 async def test_nothing_that_was_accepted_in_a_day_is_missing(tmp_path: Path, seed: int) -> None:
     ledger, complaints = await run_day(
         tmp_path, seed=seed, duration_s=DURATION_S, command=COMMAND, per_s=3.0, arrive_s=ARRIVE_S

@@ -292,6 +292,9 @@ async def test_signing_on_under_duress_looks_and_sounds_as_ever_and_the_police_k
     people = PeopleBook(school.gateway.store_folder / "people.json", SystemClock())
     await asyncio.to_thread(people.add, "赵六", Role.GUARD, "2580", "2769")
     await desk.page.evaluate(TONES)
+    # What waits for a receiver is counted for everybody: of earlier alarms nothing waits any more.
+    waiting = "() => !document.querySelector('.receivers').innerText.includes('排队')"
+    await desk.until(waiting)
     before = await whole(desk)
     usual, forced = [(await signed_on(school, secret)) for secret in ("2580", "2769")]
     inbox = school.police.inbox
@@ -310,7 +313,9 @@ async def test_signing_on_under_duress_looks_and_sounds_as_ever_and_the_police_k
         for each in (usual, forced):
             await each.go(screen)
             await each.page.wait_for_selector("main h1, main h2")
+            await each.until(waiting)
         assert await whole(usual) == await whole(forced), screen
+    await desk.until(waiting)
     assert await whole(desk) == before
     for each in (desk, usual, forced):
         await expect(each.page.locator(".at-post")).to_have_text("值班中 ○")

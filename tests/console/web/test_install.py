@@ -93,6 +93,7 @@ async def test_an_installers_first_hour(tmp_path: Path) -> None:
             await nothing_is_cut(desk)
             # Last, because the house begins anew with it.
             await a_camera_is_found_and_added(desk, camera, tmp_path / "config")
+            await the_house_begins_anew_and_he_is_still_there(desk, school)
             desk.fine()
         assert made.writes() == []
         devices = {row["id"] for row in (await school.gateway.get("/api/v1/devices"))["devices"]}
@@ -260,6 +261,17 @@ async def a_camera_is_found_and_added(desk: Desk, camera: OnvifCamera, config: P
     secret = config / "gateway.d" / "secrets" / "camera-cam-1.1"
     assert secret.read_text("utf-8") == "hunter2-xyz\n"
     assert secret.stat().st_mode & 0o777 == 0o600
+
+
+async def the_house_begins_anew_and_he_is_still_there(desk: Desk, school: House) -> None:
+    log = school.gateway.folder / "gateway.log"
+
+    async def listens_again() -> bool:
+        return log.read_text("utf-8").count('"console listens"') == 2
+
+    await school.gateway.until(listens_again, "the house's second life")
+    await expect(desk.page.locator(".frame:not(.stale) header .who")).to_contain_text("李师傅")
+    await expect(desk.page.locator(".one-table, .came").first).to_be_visible()
 
 
 async def nothing_is_cut(desk: Desk) -> None:

@@ -7,7 +7,7 @@ from gateway.clock import SystemClock
 from gateway.console.people import PeopleBook
 from gateway.console.tokens import Role, TokenBook
 from tests.console.web.house import Desk, House
-from tests.console.web.test_looks import AXE
+from tests.console.web.test_access import AXE
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 NAME = "孙九"
