@@ -165,7 +165,7 @@ class Moment:
 
 
 class Installation(Protocol):
-    """What these routes need of the house (gateway/installing.py)."""
+    """What these routes need of the house (gateway/installing/house.py)."""
 
     async def audit(self, entry: Entry) -> int:
         """See gateway.console.desk.Desk."""
