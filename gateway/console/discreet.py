@@ -9,6 +9,8 @@ Keeps   1. Whatever is of kind duress is not there: no alarm, record, delivery, 
            who can help.
 What remains  sequence numbers are the journal's: whoever reads the bytes of the API sees that one
            is missing, as he may when an old record was taken by retention.
+              A receiver that does not answer is counted with all that waits for it: while police
+              are unreachable, its lamp says that one more waits.
 """
 
 import asyncio
