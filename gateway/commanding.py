@@ -21,17 +21,18 @@ from gateway.judge import Judge
 from gateway.profile import Shelf
 from gateway.rules.ledger import Ledger
 from gateway.store import Draft
+from gateway.words import Said
 
 MOST_S: Final = 900.0
 """Longest a command may take: more than the longest proof (600 s) with its writes."""
 POINT: Final = "command"
 STATES: Final = {
-    "requested": "已请求",
-    "waiting": "等待第二人",
-    "done": "已证实",
-    "sent": "已发送,未证实",
-    "failed": "失败",
-    "refused": "已拒绝",
+    "requested": Said("已请求", "requested"),
+    "waiting": Said("等待第二人", "waits for a second person"),
+    "done": Said("已证实", "proved"),
+    "sent": Said("已发送,未证实", "sent, not proved"),
+    "failed": Said("失败", "failed"),
+    "refused": Said("已拒绝", "refused"),
 }
 
 log = structlog.get_logger()
@@ -121,7 +122,9 @@ class Commanding:
         state, why = outcome
         subject = self._judge.subject(device_id, POINT)
         known = self.known(device_id).get(command)
-        named = command if known is None else known.text
+        named = Said(command, command) if known is None else Said(known.text, known.text_en)
+        so = STATES.get(state, Said(state, state))
+        words = Said(f"{named.zh} {so.zh}", f"{named.en} {so.en}")
         every = {"command": command, "state": state, "why": why, **attributes}
         kept = {name: _bounded(value) for name, value in every.items() if value not in {None, ""}}
         ledger.write(
@@ -132,7 +135,8 @@ class Commanding:
                 priority=3,
                 received_ns=ledger.now_ns,
                 quality=ledger.quality,
-                text=f"{subject.place} {subject.name} {named} {STATES.get(state, state)}".strip(),
+                text=f"{subject.place} {subject.name} {words.zh}".strip(),
+                words=words.cut(),
                 mode=mode,
                 attributes=dict(list(kept.items())[:MAX_ATTRIBUTES]),
             )

@@ -20,6 +20,7 @@ from gateway.rules.alarm import Alarm
 from gateway.rules.book import NoSuchAlarm, WrongState
 from gateway.rules.ledger import Ledger
 from gateway.store import STATES, DeliveryRow, Sealed, Store, seq_of
+from gateway.words import Said
 
 NO_ROOM_BYTES: Final = 1024 * 1024
 """With less than this and no reserve left, alarms cannot be promised to be stored."""
@@ -304,9 +305,11 @@ class FrontDesk:
         seq: int = await self._intake.command(work)
         return seq
 
-    def fault(self, key: str, text: str, *, active: bool, attributes: dict[str, Scalar]) -> None:
+    def fault(
+        self, key: str, said: Said | None, *, active: bool, attributes: dict[str, Scalar]
+    ) -> None:
         """See Desk."""
-        self._intake.fault(key, text, active=active, attributes=attributes)
+        self._intake.fault(key, said, active=active, attributes=attributes)
 
     async def trail(self, after: int, limit: int) -> tuple[list[bytes], int]:
         """See Desk."""

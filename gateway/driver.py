@@ -28,7 +28,8 @@ Raises StoreError only when the gateway is about to stop: then acknowledge nothi
 Notice = Callable[[str, bool, str], Awaitable[None]]
 """Report the health of the link itself: (what, healthy, text); what is "link", "session" …
 
-Unhealthy raises a fault of the gateway's own device once, healthy restores it.
+Unhealthy raises a fault of the gateway's own device once, healthy restores it. The text is for
+people, "Chinese / English" (gateway.words), or the words of whoever is at the other end.
 """
 
 

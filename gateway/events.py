@@ -1,12 +1,14 @@
 """The words of the house as types: kinds, modes, readings, and the profile's points.
 
 Owns    the vocabulary. Nothing here reads a clock, a file or a socket.
-Needs   nothing of ours.
+Needs   gateway.words for a thing said in two languages.
 """
 
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
+
+from gateway.words import Said
 
 
 class Kind(StrEnum):
@@ -222,6 +224,11 @@ class Point:
     duplicate_window_s: float = 600.0
     accept_retained: bool = False
     counter_bits: int | None = None
+
+    @property
+    def said(self) -> Said:
+        """What a guard reads when it becomes active, in both languages."""
+        return Said(self.text, self.text_en)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

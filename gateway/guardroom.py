@@ -31,6 +31,7 @@ from gateway.rules.calls import Calls
 from gateway.rules.ledger import Ledger
 from gateway.siren import Sounder
 from gateway.store import Sealed
+from gateway.words import Said
 
 LOOK_S: Final = 0.5
 IDLE_S: Final = 5.0
@@ -182,8 +183,10 @@ class GuardRoom:
         self._is_none = is_none
         self._intake.fault(
             NONE,
-            "没有值班屏,报警只能靠警号和电话:打开控制台并登录,检查声音"
-            " no console that can be heard: open the console, sign on, check its sound",
+            Said(
+                "没有值班屏,报警只能靠警号和电话:打开控制台并登录,检查声音",
+                "no console that can be heard: open the console, sign on, check its sound",
+            ),
             active=is_none,
             attributes={"silent_s": int((now - self._gone_ns) / 1e9)} if is_none else {},
         )

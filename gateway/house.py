@@ -40,6 +40,7 @@ from gateway.store.video import VideoReader
 from gateway.supervise import keep_running, notify
 from gateway.uplink import Receipt, UplinkSettings, find_uplink
 from gateway.vitals import Vitals
+from gateway.words import Said
 
 ANEW_S: Final = 0.5
 LINKS_S: Final = 15.0
@@ -277,7 +278,10 @@ class House:
         self.metrics.counters["restarts_of_parts"] += 1
         self.intake.fault(
             f"part.{name}",
-            f"网关部件 {name} 出错,已自动重启 a part of the gateway failed and was restarted",
+            Said(
+                "网关一个部件出错,已自动重启",
+                f"a part of the gateway failed and was restarted: {name}",
+            ),
             active=True,
             attributes={"part": name, "why": why},
         )
@@ -289,7 +293,10 @@ class House:
         if self.start.complaints:
             self.intake.fault(
                 "store",
-                "事件库曾损坏,已启用新库并恢复可读内容 the store was damaged; a new one is in use",
+                Said(
+                    "事件库曾损坏,已启用新库并恢复可读内容",
+                    "the store was damaged; a new one is in use, what can be read comes into it",
+                ),
                 active=True,
                 attributes={
                     f"complaint_{i}": text[:256]

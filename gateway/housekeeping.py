@@ -13,6 +13,7 @@ from gateway.errors import StoreError
 from gateway.intake import Intake
 from gateway.store import Store, recover, retention
 from gateway.store.store import checkpoint
+from gateway.words import Said
 
 LOOK_S: Final = 2.0
 RETENTION_S: Final = 600.0
@@ -73,12 +74,15 @@ class Housekeeping:
         if trouble:
             self._intake.fault(
                 "disk",
-                "磁盘空间不足,遥测已停,警情仍在存储 disk nearly full, telemetry stopped",
+                Said(
+                    "磁盘空间不足,遥测已停,警情仍在存储",
+                    "disk nearly full: telemetry stopped, alarms are still stored",
+                ),
                 active=True,
                 attributes={"free_bytes": reserve.free_bytes, "reserve_bytes": reserve.held_bytes},
             )
         else:
-            self._intake.fault("disk", "", active=False, attributes={})
+            self._intake.fault("disk", None, active=False, attributes={})
 
     def _time(self) -> None:
         self._clock.utc_ns()
@@ -87,13 +91,16 @@ class Housekeeping:
             return
         self._quality = quality
         if quality == "trusted":
-            self._intake.fault("clock", "", active=False, attributes={})
+            self._intake.fault("clock", None, active=False, attributes={})
             return
         step_s = self._clock.step_ns / 1e9
         log.error("the machine's clock jumped; ours goes on", quality=quality, step_s=step_s)
         self._intake.fault(
             "clock",
-            "系统时钟跳变或未对时,网关按自己的时钟继续 the clock jumped or was never set",
+            Said(
+                "系统时钟跳变或未对时,网关按自己的时钟继续",
+                "the clock jumped or was never set: the gateway goes on by its own",
+            ),
             active=True,
             attributes={"quality": quality, "step_seconds": round(step_s)},
         )
@@ -117,5 +124,5 @@ class Housekeeping:
             log.info(
                 "the damaged store was brought over as far as it can be read", store=aside.name
             )
-            self._intake.fault("store", "", active=False, attributes={})
+            self._intake.fault("store", None, active=False, attributes={})
         return cursor

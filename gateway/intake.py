@@ -27,6 +27,7 @@ from gateway.metrics import Metrics
 from gateway.rules.ledger import Ledger
 from gateway.rules.routing import Router
 from gateway.store import Batch, DeliveryRow, Journal, Sealed, Start, Store, Trail
+from gateway.words import Said
 
 QUEUE_ARRIVALS: Final = 8192
 TURN_ARRIVALS: Final = 1024
@@ -155,10 +156,15 @@ class Intake:
             self._wake.set()
         self._receipts.extend(rows)
 
-    def fault(self, point: str, text: str, *, active: bool, attributes: dict[str, Scalar]) -> None:
-        """Raise or restore a fault of the gateway itself; repeating it changes nothing."""
+    def fault(
+        self, point: str, said: Said | None, *, active: bool, attributes: dict[str, Scalar]
+    ) -> None:
+        """Raise or restore a fault of the gateway itself; repeating it changes nothing.
+
+        said  what is wrong and what to do, in both languages; None for one that ends
+        """
         self.post(
-            lambda ledger: self.judge.own_fault(ledger, point, text, attributes, active=active)
+            lambda ledger: self.judge.own_fault(ledger, point, said, attributes, active=active)
         )
 
     def forget_session(self, link: str) -> None:

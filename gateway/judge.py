@@ -39,6 +39,7 @@ from gateway.rules.ledger import Ledger
 from gateway.rules.supervision import Supervision
 from gateway.store import Draft, QuarantineRow, Start
 from gateway.store.journal import Subject
+from gateway.words import Said
 
 READING_EVERY_NS: Final = 60_000_000_000
 MARK: Final = "@mark."
@@ -294,6 +295,7 @@ class Judge:
                 observed_ns=reading.observed_ns,
                 quality=ledger.quality,
                 text=now.text,
+                words=now.words,
                 mode="historical" if reading.historical else "live",
                 value=reading.value,
                 unit=reading.unit or point.unit,
@@ -319,7 +321,7 @@ class Judge:
         self,
         ledger: Ledger,
         name: str,
-        text: str,
+        said: Said | None,
         attributes: dict[str, Scalar],
         *,
         active: bool,
@@ -331,14 +333,16 @@ class Judge:
             return
         if self.book.open_at(device, name) is not None:
             return
+        if said is None or not str(said):
+            said = Said(name, name)
         point = Point(
             name=name,
             kind=Kind.FAULT,
             nature=Nature.STATE,
             category=Category.FAULT,
             priority=2,
-            text=text,
-            text_en=name,
+            text=said.zh or said.en,
+            text_en=said.en or said.zh,
         )
         reading = Reading(
             device_id=device,
@@ -347,7 +351,8 @@ class Judge:
             active=True,
             attributes=attributes,
         )
-        self.book.raised(ledger, self.subject(device, name), point, reading, group="gateway")
+        subject = self.subject(device, name)
+        self.book.raised(ledger, subject, point, reading, group="gateway", both=True)
 
     def duress(self, ledger: Ledger, person: str, address: str) -> None:
         """Somebody signed on with the PIN that says he is threatened: an alarm of the gateway."""
@@ -358,7 +363,7 @@ class Judge:
             category=Category.ALARM,
             priority=1,
             text=f"{person} 在胁迫下登录值班台",
-            text_en="signed on under duress",
+            text_en=f"{person} signed on under duress",
         )
         reading = Reading(
             device_id=self._gateway.id,

@@ -17,12 +17,23 @@ log = structlog.get_logger()
 class PointNow:
     """A point as last known, for the console and for thin telemetry."""
 
-    __slots__ = ("armed_ns", "at_ns", "machine", "point", "stored_ns", "subject", "text", "value")
+    __slots__ = (
+        "armed_ns",
+        "at_ns",
+        "machine",
+        "point",
+        "stored_ns",
+        "subject",
+        "text",
+        "value",
+        "words",
+    )
 
     def __init__(self, device: Device, point: Point, subject: Subject, saved: str | None) -> None:
         self.point = point
         self.subject = subject
         self.text = f"{device.place} {device.name} {point.text}".strip()
+        self.words = point.said
         self.machine = _machine(point, saved)
         self.armed_ns = 0  # when its timer goes off; 0 when none is set
         self.value: Scalar | None = None

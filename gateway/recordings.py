@@ -36,6 +36,7 @@ from gateway.reports import CUT_KEY, Finding, Report, Value, read_report
 from gateway.rules.alarm import Alarm
 from gateway.store.video import VideoReader
 from gateway.store.video.workers import Workers, wait_for
+from gateway.words import Said
 
 LOOK_S: Final = 15.0
 SILENT_S: Final = 240
@@ -53,10 +54,16 @@ OWN: Final = {"video": "video", "pictures": "picture"}
 RAISED_MOST: Final = 200
 RAISED_PER_S: Final = 0.5
 _SAID: Final = {
-    "video": "录像进程没有运行,没有录像:systemctl status campus-gateway-video"
-    " the video process does not run, nothing is recorded; look at its log",
-    "pictures": "画面检查进程没有运行,没有抓图和画面检查,录像照常:看录像进程的日志"
-    " the pictures process does not run: no stills, no picture checks; recording goes on",
+    "video": Said(
+        "录像进程没有运行,没有录像:请安装人员查看录像服务",
+        "the video process does not run, nothing is recorded:"
+        " systemctl status campus-gateway-video",
+    ),
+    "pictures": Said(
+        "画面检查进程没有运行,没有抓图和画面检查,录像照常:请安装人员查看录像服务",
+        "the pictures process does not run: no stills, no picture checks; recording goes on:"
+        " look at the log of campus-gateway-video",
+    ),
 }
 
 log = structlog.get_logger()
@@ -127,7 +134,8 @@ class Recordings:
             self._silent.add(str(camera))
             self._seen_ns[str(camera)] -= SILENT_S * 1_000_000_000
         elif self._folder is not None and alarm.point not in PROCESS_KEYS.values():
-            self._findings[name][alarm.point] = Finding(alarm.point, alarm.text)
+            said = alarm.words or Said(alarm.text, alarm.text)
+            self._findings[name][alarm.point] = Finding(alarm.point, said)
 
     async def close(self) -> None:
         """End the threads; one that hangs is left behind."""
@@ -206,27 +214,27 @@ class Recordings:
         self._tokens = min(self._tokens + passed_s * RAISED_PER_S, float(RAISED_MOST))
         self._settled_ns = now
         for key in self._active - wanted.keys():
-            self._intake.fault(key, "", active=False, attributes={})
+            self._intake.fault(key, None, active=False, attributes={})
         self._active &= wanted.keys()
-        for key, (text, attributes) in wanted.items():
+        for key, (said, attributes) in wanted.items():
             if key not in self._active and self._tokens >= 1:
                 self._tokens -= 1
-                self._intake.fault(key, text, active=True, attributes=attributes)
+                self._intake.fault(key, said, active=True, attributes=attributes)
                 self._active.add(key)
 
-    def _wanted(self) -> dict[str, tuple[str, dict[str, Scalar]]]:
-        wanted: dict[str, tuple[str, dict[str, Scalar]]] = {}
+    def _wanted(self) -> dict[str, tuple[Said, dict[str, Scalar]]]:
+        wanted: dict[str, tuple[Said, dict[str, Scalar]]] = {}
         for camera in self._cameras:
             if camera.id in self._silent:
                 silent_s = int((self._clock.mono_ns() - self._seen_ns[camera.id]) / 1e9)
                 wanted[f"video.{camera.id}"] = (
-                    f"{camera.place} {camera.name} 没有录像 is not being recorded".strip(),
+                    _unrecorded(f"{camera.place} {camera.name}".strip()),
                     {"camera": camera.id, "silent_s": silent_s, MARK: "video"},
                 )
         for name, findings in self._findings.items():
             for key, finding in findings.items():
                 chosen = list(finding.attributes.items())[: MAX_ATTRIBUTES - 1]
-                wanted[key] = (finding.text, {**dict(chosen), MARK: name})
+                wanted[key] = (finding.said, {**dict(chosen), MARK: name})
         for name in self._missing():
             wanted[PROCESS_KEYS[name]] = (_SAID[name], {MARK: name})
         return wanted
@@ -284,6 +292,11 @@ class Recordings:
         streams += [camera.sub_id for camera in self._cameras if camera.sub is not None]
         found = [(name, read(report.cameras.get(name, {}), now)) for name in streams]
         return [(name, value) for name, value in found if value is not None]
+
+
+def _unrecorded(called: str) -> Said:
+    """That a camera is not recorded, by what people call it."""
+    return Said(f"{called} 没有录像", f"{called} is not being recorded")
 
 
 def _own_key(name: str, finding: Finding) -> str | None:

@@ -2,15 +2,16 @@
 
 Owns    STORE/reports/NAME.json: its form, how it is replaced and how it is read. Nobody keeps a
         report for good; it says what is so now, and its writer's death shows by its age.
-Needs   gateway.clock for how old one is. Blocks for one small file: call it in a thread.
+Needs   gateway.clock for how old one is; gateway.words for what is said in it. Blocks for one small
+        file: call it in a thread.
 Keeps   1. A reader finds the report before or the one after, never half of either; what a power
            cut, a full disk or a stranger left there reads as no report.
         2. Age is told by the clock that nobody can set while both lived through the same boot, and
            by our UTC only where that cannot be.
         3. Text in it may come from a camera: it is one line without control characters, cut.
 Bound   FINDINGS_MOST findings, CAMERAS_MOST cameras, VOLUMES_MOST volumes, ATTRIBUTES_MOST values
-        for each, texts of TEXT_MOST characters, a file of SIZE_MOST_BYTES; a writer that has more
-        is cut and says so.
+        for each, texts of TEXT_MOST characters in each language, a file of SIZE_MOST_BYTES; a
+        writer that has more is cut and says so.
 
 The file is not synced: it is worth nothing after a restart, and a disk that is slow to sync must
 not keep anybody from saying so.
@@ -30,6 +31,7 @@ from typing import Any, Final
 from gateway.clock import Clock
 from gateway.errors import GatewayError
 from gateway.events import Scalar
+from gateway.words import Said
 
 VERSION: Final = 1
 STALE_S: Final = 30.0
@@ -59,13 +61,18 @@ class Finding:
     """Something a person has to know of while it is so.
 
     key         names it among all findings, and the fault it becomes: "video.volume.srv-video-1"
-    text        Chinese first: what is so, and what to do
+    said        what is so, and what to do, in both languages
     attributes  figures for the record
     """
 
     key: str
-    text: str
+    said: Said
     attributes: Mapping[str, Scalar] = field(default_factory=dict)
+
+    @property
+    def text(self) -> str:
+        """As one line, for logs and for whoever reads one text only."""
+        return str(self.said)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +183,7 @@ def plain(text: str, most: int = TEXT_MOST) -> str:
 def _encode(report: Report) -> bytes:
     findings = [_finding(each) for each in report.findings if _KEY.fullmatch(each.key)]
     if left := len(findings) - (FINDINGS_MOST - 1) if len(findings) > FINDINGS_MOST else 0:
-        text = f"另有 {left} 项未列出 {left} more findings are not shown; see the log"
+        text = Said(f"另有 {left} 项未列出", f"{left} more findings are not shown; see the log")
         del findings[FINDINGS_MOST - 1 :]
         findings.append(_finding(Finding(CUT_KEY, text, {"left_out": left})))
     names = [name for name in report.cameras if _KEY.fullmatch(name)][:CAMERAS_MOST]
@@ -199,8 +206,13 @@ def _finding(finding: Finding) -> dict[str, Any]:
     return {
         "key": finding.key,
         "text": plain(finding.text),
+        "words": _words(finding.said).as_dict(),
         "attributes": _values(finding.attributes),
     }
+
+
+def _words(said: Said) -> Said:
+    return Said(plain(said.zh), plain(said.en))
 
 
 def _values(values: Mapping[str, Value]) -> dict[str, Value]:
@@ -240,7 +252,7 @@ def _decode(content: bytes) -> Report:
         mono_ns=None if mono_ns is None else _moment(mono_ns),
         boot=str(boot),
         findings=tuple(
-            Finding(_key(each["key"]), plain(_text(each["text"])), _said(each["attributes"]))
+            Finding(_key(each["key"]), _both(each), _figures(each["attributes"]))
             for each in findings
         ),
         cameras={_key(name): _read_values(values) for name, values in cameras.items()},
@@ -270,7 +282,14 @@ def _key(value: object) -> str:
     return value
 
 
-def _said(values: object) -> dict[str, Scalar]:
+def _both(finding: Mapping[str, object]) -> Said:
+    """What is said; a writer from before there were words has one text for both."""
+    text = plain(_text(finding["text"]))
+    said = Said.read(finding.get("words"))
+    return Said(text, text) if said is None else _words(said)
+
+
+def _figures(values: object) -> dict[str, Scalar]:
     """A finding's figures: what is unknown is left out."""
     return {name: value for name, value in _read_values(values).items() if value is not None}
 

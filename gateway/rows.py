@@ -111,6 +111,7 @@ def alarm_row(alarm: Alarm, lamps: list[Row]) -> Row:
         },
         "point": alarm.point,
         "text": alarm.text,
+        "words": None if alarm.words is None else alarm.words.as_dict(),
         "value": alarm.value,
         "unit": alarm.unit,
         "count": alarm.count,

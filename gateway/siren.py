@@ -31,6 +31,7 @@ from gateway.config import Siren
 from gateway.driver import Outcome
 from gateway.intake import Intake
 from gateway.rules.ledger import Ledger
+from gateway.words import Said
 
 TELL_S: Final = 10.0
 AGAIN_S: Final = 1.0
@@ -106,13 +107,13 @@ class Sounder:
             async with asyncio.TaskGroup() as group:
                 tasks = []
                 if siren is None:
-                    self._fault("siren", "", active=False)
+                    self._fault("siren", None, active=False)
                 else:
                     tasks.append(group.create_task(self._tell(siren)))
                 if self._player:
                     tasks.append(group.create_task(self._play()))
                 else:
-                    self._fault("siren.player", "", active=False)
+                    self._fault("siren.player", None, active=False)
                 await self._other.wait()
                 for task in tasks:
                     task.cancel()
@@ -133,8 +134,8 @@ class Sounder:
         self._note(siren, siren.off, outcome)
         log.error("the siren before did not obey", device=siren.device, why=outcome.why)
 
-    def _fault(self, key: str, text: str, *, active: bool, why: str = "") -> None:
-        self._intake.fault(key, text, active=active, attributes={"why": why} if why else {})
+    def _fault(self, key: str, said: Said | None, *, active: bool, why: str = "") -> None:
+        self._intake.fault(key, said, active=active, attributes={"why": why} if why else {})
 
     # The device.
 
@@ -156,7 +157,7 @@ class Sounder:
             outcome = await self._command(siren.device, siren.on if wanted else siren.off)
             if outcome.state in OBEYED:
                 is_on, failures = wanted, 0
-                self._fault("siren", "", active=False)
+                self._fault("siren", None, active=False)
                 if not wanted:
                     self._remember(siren, "off")
             else:
@@ -164,8 +165,10 @@ class Sounder:
             if failures == FAILED:
                 self._fault(
                     "siren",
-                    "警号不听命令,报警时可能不响:检查它的模块和接线"
-                    " the siren does not obey and may stay silent: look at its module and wires",
+                    Said(
+                        "警号不听命令,报警时可能不响:检查它的模块和接线",
+                        "the siren does not obey and may stay silent: look at its module and wires",
+                    ),
                     active=True,
                     why=outcome.why,
                 )
@@ -215,12 +218,14 @@ class Sounder:
             why = await self._round()
             failures = 0 if why is None else failures + 1
             if why is None:
-                self._fault("siren.player", "", active=False)
+                self._fault("siren.player", None, active=False)
             elif failures == FAILED:
                 self._fault(
                     "siren.player",
-                    "本机喇叭放不出声音:检查音箱和 [console] player"
-                    " this machine cannot play a sound: look at its loudspeaker and at player",
+                    Said(
+                        "本机喇叭放不出声音:检查音箱和喇叭设置",
+                        "this machine cannot play a sound: look at its loudspeaker and at player",
+                    ),
                     active=True,
                     why=why,
                 )

@@ -22,6 +22,7 @@ from gateway.links.broker import ACK_WAIT_S, BrokerSettings, BrokerUser, Embedde
 from gateway.metrics import Metrics
 from gateway.profile import Profile
 from gateway.rules.ledger import Ledger
+from gateway.words import Said
 
 Keep = Callable[[str, Callable[[], Any]], Coroutine[Any, Any, None]]
 """Run a part for ever under a name; see supervise.keep_running."""
@@ -201,12 +202,20 @@ class Sources:
                 )
             self._intake.fault(
                 f"{what}.{link}" if what in {"link", "broker"} else f"{link}.{what}",
-                f"链路 {link} 故障 link down" if what == "link" else text or what,
+                _said(what, link, text),
                 active=not healthy,
                 attributes={"link": link, "why": text[:256]},
             )
 
         return notice
+
+
+def _said(what: str, link: str, text: str) -> Said:
+    """What people are told of a link; a driver's own words are "Chinese / English"."""
+    if what == "link":
+        return Said(f"链路 {link} 故障", f"link {link} is down")
+    amiss = Said(f"链路 {link} 异常", f"something is amiss on link {link}: {what}")
+    return Said.split(text).either(amiss)
 
 
 def _broker(entry: BrokerEntry, link: LinkSettings, clock: Clock, notice: Notice) -> EmbeddedBroker:

@@ -12,6 +12,7 @@ from gateway.events import Category, Kind, Nature
 from gateway.intake import MOST_RETRIES
 from gateway.rules.ledger import Ledger
 from gateway.store import Batch, DeliveryRow, Start, Store, verify
+from gateway.words import Said
 from tests.clocks import FakeClock
 from tests.parts import LEVEL, Core, arrival, core, device, point, reading
 
@@ -202,7 +203,7 @@ async def test_no_bug_in_a_step_or_a_command_stops_the_writer(tmp_path: Path) ->
         made.intake.post(broken)
         with pytest.raises(RuntimeError):
             await made.intake.command(broken)
-        made.intake.fault("x", "文", active=True, attributes={"why": "\udcff"})
+        made.intake.fault("x", Said("文", "text"), active=True, attributes={"why": "\udcff"})
         await made.press()
         assert made.told("panic") == ["alarm.raised"]
 

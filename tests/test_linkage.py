@@ -9,6 +9,7 @@ import pytest
 
 from gateway.driver import Outcome
 from gateway.interlock import Person
+from gateway.words import Said
 from tests.clocks import FakeClock
 from tests.parts import arrival, reading
 from tests.valves import GAS, Hand, Linked, linked
@@ -353,7 +354,9 @@ async def test_a_detector_that_was_lost_must_speak_again_before_its_time_counts(
 async def test_a_link_that_broke_between_two_looks_begins_the_waiting_anew(living: Living) -> None:
     async with living() as life:
         await clear_air(life)
-        life.core.intake.fault("link.field", "down", active=True, attributes={"link": "field"})
+        life.core.intake.fault(
+            "link.field", Said("断", "down"), active=True, attributes={"link": "field"}
+        )
         await life.core.turn()
         assert life.linkage.ask_open("valve-1", ZHANG).verdict == "refused"
 

@@ -25,6 +25,7 @@ from gateway.recordings import (
 )
 from gateway.reports import STALE_S, Finding, Report, path_of, write_report
 from gateway.store.video import VideoReader, VideoStore, Volumes
+from gateway.words import Said
 from tests.clocks import FakeClock
 from tests.parts import Core, core
 
@@ -78,8 +79,12 @@ async def test_a_camera_without_video_is_a_fault_until_there_is_some(tmp_path: P
         await reader.close()
 
 
-FULL = Finding("video-volume.disk", "录像盘已满 volume full", {"free_bytes": 1})
-DARK = Finding("video.gate", "西门枪机 没有录像 is not being recorded: refused", {"camera": "gate"})
+FULL = Finding("video-volume.disk", Said("录像盘已满", "volume full"), {"free_bytes": 1})
+DARK = Finding(
+    "video.gate",
+    Said("西门枪机 没有录像", "西门枪机 is not being recorded: refused"),
+    {"camera": "gate"},
+)
 
 
 @asynccontextmanager
@@ -253,9 +258,12 @@ async def test_a_report_of_rubbish_is_none_and_a_pipe_in_its_place_holds_up_nobo
 async def test_a_report_reaches_no_fault_that_is_not_of_its_kind(tmp_path: Path) -> None:
     clock = FakeClock()
     async with core(tmp_path / "events", clock) as made, watching(tmp_path, made) as recordings:
-        made.intake.fault("clock", "时钟 the clock jumped", active=True, attributes={})
+        made.intake.fault("clock", Said("时钟", "the clock jumped"), active=True, attributes={})
         await made.turn()
-        foreign = [Finding(key, "x") for key in ("clock", "disk", "video-process", "picture.gate")]
+        foreign = [
+            Finding(key, Said("x", "x"))
+            for key in ("clock", "disk", "video-process", "picture.gate")
+        ]
         report(tmp_path, clock, *foreign)
         await read(recordings, made)
         clock.advance(GONE_S)
@@ -270,7 +278,9 @@ async def test_a_reporter_gone_mad_does_not_flood_the_receivers(tmp_path: Path) 
     clock = FakeClock()
     async with core(tmp_path / "events", clock) as made, watching(tmp_path, made) as recordings:
         for turn in range(30):
-            report(tmp_path, clock, *(Finding(f"video.{turn}-{n}", "x") for n in range(100)))
+            report(
+                tmp_path, clock, *(Finding(f"video.{turn}-{n}", Said("x", "x")) for n in range(100))
+            )
             await read(recordings, made)
             clock.advance(GONE_S)
         raised = [kind for kind, _ in points(made)].count("raised")

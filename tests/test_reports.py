@@ -26,9 +26,12 @@ from gateway.reports import (
     read_report,
     write_report,
 )
+from gateway.words import Said
 from tests.clocks import FakeClock
 
-FULL = Finding("video.volume.disk", "录像盘已满 volume full", {"free_bytes": 0, "path": "/srv/v"})
+FULL = Finding(
+    "video.volume.disk", Said("录像盘已满", "volume full"), {"free_bytes": 0, "path": "/srv/v"}
+)
 
 
 def made(clock: FakeClock, *findings: Finding, **cameras: dict[str, Any]) -> Report:
@@ -175,17 +178,20 @@ def test_any_bytes_are_a_report_or_none(content: bytes) -> None:
     ),
 )
 def test_whatever_a_camera_says_can_be_written_and_read(text: str, values: dict[str, Any]) -> None:
-    content = reports._encode(Report(1, (Finding("video.gate", text, values),), {"gate": values}))
+    content = reports._encode(
+        Report(1, (Finding("video.gate", Said(text, text[::-1]), values),), {"gate": values})
+    )
     found = reports._decode(content)
-    assert len(found.findings[0].text) <= TEXT_MOST
+    said = found.findings[0].said
+    assert max(len(said.zh), len(said.en)) <= TEXT_MOST
     assert len(found.cameras["gate"]) <= ATTRIBUTES_MOST
-    told = [found.findings[0].text, *(v for v in found.cameras["gate"].values() if type(v) is str)]
+    told = [said.zh, said.en, *(v for v in found.cameras["gate"].values() if type(v) is str)]
     assert all(line.isprintable() or "\u3000" in line or not line.isascii() for line in told)
     assert not any(char in line for line in told for char in "\n\r\x1b\u202e\ud800")
 
 
 def test_more_findings_than_fit_are_counted(tmp_path: Path) -> None:
-    many = [Finding(f"video.{number}", "x") for number in range(FINDINGS_MOST + 5)]
+    many = [Finding(f"video.{number}", Said("x", "x")) for number in range(FINDINGS_MOST + 5)]
     write_report(tmp_path, "video", made(FakeClock(), *many))
     found = read_report(tmp_path, "video")
     assert found is not None

@@ -221,7 +221,7 @@ class Driver:
             if len(recent) >= CONFLICT_SIGNS and not told:
                 told = True
                 text = (
-                    "总线冲突：有第二个主站或重复的地址，拔掉调试电脑，检查拨码 "
+                    "总线冲突：有第二个主站或重复的地址，拔掉调试电脑，检查拨码 / "
                     "bus conflict: a second master, or an address given twice "
                     f"({self._stranger})"
                 )

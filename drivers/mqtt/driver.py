@@ -134,7 +134,7 @@ class Driver:
         refused = await connection.subscribe(filters)
         if refused:
             some = ", ".join(refused[:5])
-            text = f"代理拒绝订阅 the broker refused {len(refused)} topics: {some}"
+            text = f"代理拒绝订阅 / the broker refused {len(refused)} topics: {some}"
             await notice("subscriptions", False, text)  # noqa: FBT003
         elif len(filters) == len(self._filters):
             await notice("subscriptions", True, "")  # noqa: FBT003
@@ -191,7 +191,7 @@ class Driver:
             if short_lives >= TAKEOVERS:
                 self._rival = True
                 name = self._link.client_id
-                text = f"另一个客户端可能在使用同一 client id another client may use {name!r}"
+                text = f"另一台网关可能在用同一个身份 / another client may use the id {name!r}"
                 await notice("client", False, text)  # noqa: FBT003
             await self._clock.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 jitter
             pause = min(pause * 2, PAUSE_MOST_S)
@@ -310,7 +310,7 @@ class Driver:
         there = bridge.decode(message.payload)
         if there is None:
             return []
-        text = "" if there else f"网桥离线 bridge offline: {bridge.topic}"
+        text = "" if there else f"网桥离线 / bridge offline: {bridge.topic}"
         await notice(f"bridge.{bridge.topic}"[:64], there, text)
         return [
             Arrival(

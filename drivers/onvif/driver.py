@@ -53,7 +53,7 @@ SETTLED_S: Final = 10.0
 """A subscription that lives shorter than this is not replaced at once again."""
 DRAIN_ROUNDS: Final = 100
 MARK: Final = "subscription"
-LOST: Final = "订阅丢失，其间的事件可能有遗漏 subscription lost, events may be missing"
+LOST: Final = "订阅丢失，其间的事件可能有遗漏 / subscription lost, events may be missing"
 
 log = structlog.get_logger()
 
@@ -241,7 +241,8 @@ class Driver:
         for at in range(0, len(arrivals), BATCH):
             await emit(arrivals[at : at + BATCH])
         if pulled.notices or pulled.unread:
-            text = f"{pulled.unread} 条事件无法识别 events of the camera cannot be read"
+            count = pulled.unread
+            text = f"{count} 条事件无法识别 / {count} events of the camera cannot be read"
             await self._say(notice, "events", text if pulled.unread else "")
 
     def _is_due(self, name: str, every_s: float) -> bool:
@@ -269,7 +270,7 @@ class Driver:
         if offset_ns is None:
             return
         off_s = offset_ns / 1e9
-        text = f"摄像机时钟偏差 {off_s:+.0f} 秒 the camera's clock is off by {off_s:+.0f} s"
+        text = f"摄像机时钟偏差 {off_s:+.0f} 秒 / the camera's clock is off by {off_s:+.0f} s"
         await self._say(notice, "clock", "" if abs(off_s) <= CLOCK_OFF_S else text)
 
     async def _look_at_states(self, notice: Notice) -> None:
@@ -282,8 +283,8 @@ class Driver:
         if silent and waited_s > STATES_S:
             some = ", ".join(silent[:5]) + (" …" if len(silent) > 5 else "")
             text = (
-                f"摄像机没有报告状态，请检查地址：{some} the camera says no state of {some}: check "
-                "their addresses"
+                f"摄像机没有报告状态，请检查地址：{some}"
+                f" / the camera says no state of {some}: check their addresses"
             )
             await self._say(notice, "states", text)
         elif not silent:

@@ -15,6 +15,7 @@ from typing import Any, Literal, Protocol
 from gateway.audit import Entry
 from gateway.console.tokens import Identity
 from gateway.events import Scalar
+from gateway.words import Said
 
 Row = dict[str, Any]
 """One alarm, device … as the API shows it: values are JSON scalars, lists and objects."""
@@ -138,7 +139,9 @@ class Desk(Protocol):
                    raised in the same commit, so that signing on takes as long as ever
         """
 
-    def fault(self, key: str, text: str, *, active: bool, attributes: dict[str, Scalar]) -> None:
+    def fault(
+        self, key: str, said: Said | None, *, active: bool, attributes: dict[str, Scalar]
+    ) -> None:
         """Raise or end a fault of the gateway itself; repeating it changes nothing."""
 
     async def trail(self, after: int, limit: int) -> tuple[list[bytes], int]:

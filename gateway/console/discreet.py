@@ -26,6 +26,7 @@ from gateway.console.desk import Desk, NoSuchAlarm, Ordered, Row
 from gateway.console.rights import RIGHTS, Right
 from gateway.console.tokens import Identity
 from gateway.events import Kind
+from gateway.words import Said
 
 SILENT: Final = str(Kind.DURESS)
 _MARK: Final = f'"{SILENT}"'.encode()
@@ -158,9 +159,11 @@ class DiscreetDesk:
         """See Desk."""
         return await self._desk.sign_on(entry, who, is_duress=is_duress)
 
-    def fault(self, key: str, text: str, *, active: bool, attributes: dict[str, Any]) -> None:
+    def fault(
+        self, key: str, said: Said | None, *, active: bool, attributes: dict[str, Any]
+    ) -> None:
         """See Desk."""
-        self._desk.fault(key, text, active=active, attributes=attributes)
+        self._desk.fault(key, said, active=active, attributes=attributes)
 
     async def trail(self, after: int, limit: int) -> tuple[list[bytes], int]:
         """See Desk."""

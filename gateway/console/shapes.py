@@ -110,6 +110,13 @@ class Lamp(BaseModel):
     at: str | None = None
 
 
+class Words(BaseModel):
+    """What happened, in both languages, without place and name: a screen shows one of them."""
+
+    zh: str
+    en: str
+
+
 class Held(BaseModel):
     """What an alarm's cameras keep of it at least; it grows while the alarm is open."""
 
@@ -157,6 +164,7 @@ class Alarm(BaseModel):
     device: DeviceRef
     point: str
     text: str
+    words: Words | None = None
     value: bool | int | float | str | None = None
     unit: str | None = None
     count: int

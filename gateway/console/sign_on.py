@@ -34,6 +34,7 @@ from gateway.console.rights import Right, require
 from gateway.console.sessions import COOKIE, SESSION_S, Session
 from gateway.console.tokens import Identity, Role, check_name
 from gateway.errors import StoreError
+from gateway.words import Said
 
 HASHES_MOST: Final = 2
 WAITING_MOST: Final = 16
@@ -182,8 +183,10 @@ class SignOn:
         if sessions.fault or self._was_unkept:
             self._desk.fault(
                 SESSIONS_FAULT,
-                "值班登录保存不了或曾损坏,网关重启后要重新登录"
-                " sessions cannot be kept, or were damaged: a restart signs everybody off",
+                Said(
+                    "值班登录保存不了或曾损坏,网关重启后要重新登录",
+                    "sessions cannot be kept, or were damaged: a restart signs everybody off",
+                ),
                 active=bool(sessions.fault),
                 attributes={"why": sessions.fault},
             )
@@ -216,7 +219,10 @@ class SignOn:
         if is_alarming or self._is_alarming:
             self._desk.fault(
                 FAULT,
-                "多次登录失败,可能有人在猜 PIN many refused sign-ons: is somebody guessing PINs?",
+                Said(
+                    "多次登录失败,可能有人在猜 PIN",
+                    "many refused sign-ons: is somebody guessing PINs?",
+                ),
                 active=is_alarming,
                 attributes={"refused": self._door.sign_on.failures},
             )

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from gateway.words import Said
+
 MAX_TEXT_CHARS: Final = 80
 MAX_LAMPS: Final = 12
 MAX_DEVICES: Final = 200
@@ -100,6 +102,7 @@ class Line:
     place: str
     device: str
     text: str
+    text_en: str
     value: str
     count: int
     raised: str
@@ -163,6 +166,7 @@ def alarm_line(row: Mapping[str, Any], now: datetime) -> Line:
     device = row.get("device") or {}
     state = str(row.get("state"))
     state_zh, state_en = STATES.get(state, UNKNOWN[2:])
+    fact = _fact(row, device)
     value = row.get("value")
     is_measured = isinstance(value, int | float) and not isinstance(value, bool)
     return Line(
@@ -178,7 +182,8 @@ def alarm_line(row: Mapping[str, Any], now: datetime) -> Line:
         latched=bool(row.get("latched")),
         place=plain(device.get("place")),
         device=plain(device.get("name") or device.get("id")),
-        text=_fact(row, device),
+        text=fact.zh,
+        text_en=fact.en,
         # A code word of the device is its own; what the word means is in the fact.
         value=plain(f"{value} {row.get('unit') or ''}".strip(), 40) if is_measured else "",
         count=int(row.get("count") or 1),
@@ -189,12 +194,18 @@ def alarm_line(row: Mapping[str, Any], now: datetime) -> Line:
     )
 
 
-def _fact(row: Mapping[str, Any], device: Mapping[str, Any]) -> str:
-    """Return what happened, without the place and the name that the sentence begins with."""
+def _fact(row: Mapping[str, Any], device: Mapping[str, Any]) -> Said:
+    """Return what happened, without the place and the name that the sentence begins with.
+
+    One of before there were words has its sentence, and no English of its own.
+    """
+    if (said := Said.read(row.get("words"))) is not None:
+        zh, en = plain(said.zh), plain(said.en)
+        return Said(zh or en, en if zh and zh != en else "")
     whole = text = plain(row.get("text") or row.get("kind"))
-    for said in (plain(device.get("place")), plain(device.get("name"))):
-        text = text.removeprefix(said).lstrip()
-    return text or whole
+    for begin in (plain(device.get("place")), plain(device.get("name"))):
+        text = text.removeprefix(begin).lstrip()
+    return Said(text or whole, "")
 
 
 def receiver_name(name: object) -> str:

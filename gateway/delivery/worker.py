@@ -33,6 +33,7 @@ from gateway.rules.routing import URGENT
 from gateway.store import PARKED, STATES, DeliveryRow, Sealed, Store
 from gateway.supervise import keep_running
 from gateway.uplink import RECEIPT_STATES, Outcome, Parcel, Receipt, Uplink
+from gateway.words import Said, receiver
 
 KNOWN_STATES: Final = 4096
 LATE_S: Final = 120
@@ -76,6 +77,7 @@ class Worker:
         self._receipts = receipts
         self._written = written
         self._fault = fault
+        self._called = receiver(name)
         self._owed = Owed(name, number, store)
         self._patience = Patience(name)
         self._holds: list[tuple[int, int, str]] = []  # until when, lane, device
@@ -326,7 +328,10 @@ class Worker:
         if receipt.state == "rejected":
             self._fault(
                 f"rejected.{self.name}",
-                f"{self.name} 拒收警情,请电话确认 rejected an alarm",
+                Said(
+                    f"{self._called.zh} 拒收警情,请电话确认",
+                    f"{self._called.en} rejected an alarm: telephone",
+                ),
                 active=True,
                 attributes={"receiver": self.name, "record": item.id},
             )
@@ -369,7 +374,10 @@ class Worker:
                 self._owed.parked_more = True
         self._fault(
             f"parked.{self.name}",
-            f"{self.name} 拒绝接收记录,已搁置,请处理 refused a record, parked",
+            Said(
+                f"{self._called.zh} 拒绝接收记录,已搁置,请处理",
+                f"{self._called.en} refused a record, which is parked: see to it",
+            ),
             active=True,
             attributes=self._about(error) | {"record": item.id},
         )
@@ -440,11 +448,14 @@ class Worker:
         if tell is None:
             return
         if not tell:
-            self._fault(f"uplink.{self.name}", "", active=False, attributes={})
+            self._fault(f"uplink.{self.name}", None, active=False, attributes={})
             return
         self._fault(
             f"uplink.{self.name}",
-            f"{self.name} 未送达:警情尚未被接收 not delivered, still trying",
+            Said(
+                f"{self._called.zh} 未送达:警情尚未被接收",
+                f"not delivered to {self._called.en}, still trying",
+            ),
             active=True,
             attributes={"receiver": self.name, "waiting": self.depth()},
         )

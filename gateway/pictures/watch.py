@@ -208,8 +208,8 @@ class Watch:
             right, down = verdict.shift
             attributes["right_pct"] = round(100 * right, 1)
             attributes["down_pct"] = round(100 * down, 1)
-        text = told(camera.place, camera.name, verdict.kind)
-        return Finding(f"picture.{camera.id}.{verdict.kind}", text, attributes)
+        said = told(camera.place, camera.name, verdict.kind)
+        return Finding(f"picture.{camera.id}.{verdict.kind}", said, attributes)
 
     # ---- the disk, in a thread of its own --------------------------------------------------------
 

@@ -40,7 +40,7 @@ FOLLOW_NS: Final = 2_000_000_000
 """What follows on is begun where the one before it ended, if our clock agrees to within this."""
 
 _NONSENSE: Final = (
-    "码流不合规矩,已断开重连 its stream makes no sense (times that stand still, damaged headers);"
+    "码流不合规矩,已断开重连 / its stream makes no sense (times that stand still, damaged headers);"
     " it is opened again"
 )
 
@@ -55,6 +55,7 @@ Find = Callable[[bool], Awaitable[str]]
 class State:
     """What is known of a camera now, for the service's report; counts are since it began.
 
+    reason     of the kinds that gaps have, why it was lost last; "" before that
     since_ns   UTC since when it is, or is not, recorded
     to_ns      UTC until when its newest whole group goes
     data_bytes of video and sound that went to the disk
@@ -71,6 +72,7 @@ class State:
     data_bytes: int = 0
     lost: int = 0
     sessions: int = 0
+    reason: str = ""
     codec: str = ""
     width: int = 0
     height: int = 0
@@ -129,7 +131,7 @@ class CameraRecorder:
             pause = min(pause * 2, PAUSE_MOST_S)
 
     def _lost(self, reason: str, error: DeviceError | StoreError | Exception) -> None:
-        self._reason = reason
+        self._reason = self.state.reason = reason
         why = str(error)[:300]
         if self.state.is_recording or self.state.why != why:
             log.warning("camera is not recorded; trying again", camera=self.camera, why=why)

@@ -14,15 +14,20 @@ from gateway.events import Scalar
 from gateway.reports import Finding, Value
 from gateway.store.video import Forecast, State, Volume, Volumes
 from gateway.store.video.retention import Refused
+from gateway.words import Said, english
 
-_SAID: Final[dict[State, str]] = {
-    State.FULL: "录像盘已满 volume full",
-    State.READ_ONLY: "录像盘写不进去,请检查磁盘 volume cannot be written: look at the disk",
-    State.GONE: "录像盘不见了,请检查接线和挂载 volume gone: look at cable and mount",
-    State.STALLED: "录像盘没有响应 volume does not answer",
+_SAID: Final[dict[State, Said]] = {
+    State.FULL: Said("录像盘已满", "volume full"),
+    State.READ_ONLY: Said(
+        "录像盘写不进去,请检查磁盘", "volume cannot be written: look at the disk"
+    ),
+    State.GONE: Said("录像盘不见了,请检查接线和挂载", "volume gone: look at cable and mount"),
+    State.STALLED: Said("录像盘没有响应", "volume does not answer"),
 }
-_ELSEWHERE: Final = ";录像写到别的盘 recording goes on elsewhere"
-_NOWHERE: Final = ";没有别的盘可写,没有录像 and there is no other: nothing is recorded"
+_ELSEWHERE: Final = Said(";录像写到别的盘", "; recording goes on elsewhere")
+_NOWHERE: Final = Said(
+    ";没有别的盘可写,没有录像", "; there is no other to write to: nothing is recorded"
+)
 
 
 def label(volumes: Volumes, volume: Volume) -> str:
@@ -65,8 +70,11 @@ def of_volumes(volumes: Volumes, folder: Path) -> Iterator[Finding]:
             if volume.is_resting:
                 yield Finding(
                     f"video-volume.{label(volumes, volume)}",
-                    f"{volume.path}: 录像盘写入出错,先用别的盘,之后再试;请检查磁盘"
-                    f" writing failed; others are used first, tried again later: {volume.failure}",
+                    Said(
+                        f"{volume.path}: 录像盘写入出错,先用别的盘,之后再试;请检查磁盘",
+                        f"{volume.path}: writing failed; others are used first, tried again"
+                        f" later: {english(volume.failure)}",
+                    ),
                     {"path": str(volume.path), "state": "failed", "why": volume.failure},
                 )
             continue
@@ -81,13 +89,15 @@ def of_volumes(volumes: Volumes, folder: Path) -> Iterator[Finding]:
         if state in {State.WRONG_MOUNT, State.FOREIGN}:
             kind, command = "mount", adopting(folder, volume.path)
             figures["command"] = command
-            text = (
-                f"{volume.path}: 不是原来的录像盘{end}。装回原盘,或确认改用此盘:"
-                f" another disk is mounted there; mount the old one, or adopt this: {command}"
+            said = Said(
+                f"{volume.path}: 不是原来的录像盘{end.zh}。装回原盘,或请安装人员改用此盘",
+                f"{volume.path}: another disk is mounted there{end.en}; mount the old one, or"
+                f" adopt this: {command}",
             )
         else:
-            text = f"{volume.path}: {_SAID[state]}{end}"
-        yield Finding(f"video-{kind}.{label(volumes, volume)}", text, figures)
+            so = _SAID[state]
+            said = Said(f"{volume.path}: {so.zh}{end.zh}", f"{volume.path}: {so.en}{end.en}")
+        yield Finding(f"video-{kind}.{label(volumes, volume)}", said, figures)
 
 
 def adopting(folder: Path, path: Path) -> str:
@@ -112,14 +122,18 @@ def of_forecast(ahead: Forecast, warn_days: Sequence[int], days: int) -> Iterato
         if left < threshold:
             yield Finding(
                 f"video-full.{threshold}",
-                f"录像盘 {left} 天后将满,存不够 {days} 天:请加盘或降低码率"
-                f" the disks will be full in {left} days and cannot hold {days}: add a disk",
+                Said(
+                    f"录像盘 {left} 天后将满,存不够 {days} 天:请加盘或降低码率",
+                    f"the disks will be full in {left} days and cannot hold {days}: add a disk",
+                ),
                 figures,
             )
     yield Finding(
         "video-shortfall",
-        f"按现在的码率,录像盘存不够 {days} 天,约 {left} 天后开始不够"
-        f" at the present rate the disks do not hold {days} days; that begins in {left} days",
+        Said(
+            f"按现在的码率,录像盘存不够 {days} 天,约 {left} 天后开始不够",
+            f"at the present rate the disks do not hold {days} days; that begins in {left} days",
+        ),
         figures,
     )
 
@@ -129,15 +143,19 @@ def of_retention(refused: Refused | None) -> Iterator[Finding]:
     if refused is Refused.HOLDS_UNKNOWN:
         yield Finding(
             "video-holds",
-            "留证清单丢失,在确认之前不删除任何录像"
-            " what was held is not known any more; no video is removed until that is confirmed",
+            Said(
+                "留证清单丢失,在确认之前不删除任何录像",
+                "what was held is not known any more; no video is removed until that is confirmed",
+            ),
         )
     elif refused is not None:
         yield Finding(
             "video-retention",
-            "时钟不可信,暂不删除到期录像,磁盘会慢慢变满:请检查时间服务器"
-            " the clock cannot be trusted, so no video is removed for its age: look at the time"
-            " server",
+            Said(
+                "时钟不可信,暂不删除到期录像,磁盘会慢慢变满:请检查时间服务器",
+                "the clock cannot be trusted, so no video is removed for its age: look at the time"
+                " server",
+            ),
             {"why": str(refused)},
         )
 
@@ -151,13 +169,16 @@ def of_index(told: Sequence[str], failure: str | None) -> Iterator[Finding]:
     if failure is not None:
         yield Finding(
             "video-index",
-            "录像索引写不进去,录像照常,查询可能不全:请检查系统盘"
-            f" the video index cannot be written; recording goes on: look at its disk: {failure}",
+            Said(
+                "录像索引写不进去,录像照常,查询可能不全:请检查系统盘",
+                "the video index cannot be written; recording goes on: look at its disk:"
+                f" {english(failure)}",
+            ),
             {"why": failure},
         )
     if told:
         yield Finding(
             "video-rebuilt",
-            f"录像索引有过损坏,已重建 the video index was damaged and is rebuilt: {told[0]}",
+            Said("录像索引有过损坏,已重建", "the video index was damaged and is rebuilt"),
             {f"told_{number}": line for number, line in enumerate(told[:4], start=1)},
         )

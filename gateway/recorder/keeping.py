@@ -30,6 +30,7 @@ from gateway.store.video import Hold, VideoStore, holds_of
 from gateway.store.video.index import known_camera
 from gateway.store.video.names import LAST_NS, SECOND_NS
 from gateway.store.video.stills import is_alarm
+from gateway.words import Said, english
 
 LOOK_S: Final = 0.5
 PASS_S: Final = 6 * 3600.0
@@ -107,11 +108,11 @@ class Keeper:
         """What is wrong now, worst first."""
         found: list[Finding] = []
         if self._failure and (self._clock.mono_ns() - self._sound_ns) / 1e9 > PATIENCE_S:
-            text = (
-                f"警情录像无法留证,一直在重试 video of alarms cannot be held, tried again:"
-                f" {self._failure}"
+            said = Said(
+                "警情录像无法留证,一直在重试",
+                f"video of alarms cannot be held, tried again: {english(self._failure)}",
             )
-            found.append(Finding("video-keeping", text))
+            found.append(Finding("video-keeping", said))
         return found
 
     async def release(self, request: Request) -> Answer:

@@ -33,6 +33,7 @@ from gateway.store.video import VideoStore
 from gateway.store.video.names import DAY_NS, SECOND_NS
 from gateway.store.video.stills import Shelf, note_of
 from gateway.store.video.workers import Workers
+from gateway.words import Said, english
 
 WAIT_S: Final = 30.0
 AGAIN_S: Final = 0.5
@@ -112,22 +113,31 @@ class MomentKeeper:
         now_ns = self._clock.mono_ns()
         while self._missed and next(iter(self._missed.values())).until_ns <= now_ns:
             self._missed.popitem(last=False)
-        found = [Finding("video-stills", self._full)] if self._full else []
-        if self._left_out:
-            text = (
-                "警情太多,部分照片稍后再存 too many alarms at once: some of their stills come later"
+        found = []
+        if self._full:
+            full = Said(
+                "警情照片存不下:请释放留证或加盘", "stills of alarms find no room: release holds"
             )
-            found.append(Finding("video-stills-late", text, {"left_out": self._left_out}))
+            found.append(Finding("video-stills", full, {"why": self._full}))
+        if self._left_out:
+            late = Said(
+                "警情太多,部分照片稍后再存",
+                "too many alarms at once: some of their stills come later",
+            )
+            found.append(Finding("video-stills-late", late, {"left_out": self._left_out}))
         newest: dict[str, tuple[str, str]] = {}
         count: Counter[str] = Counter()
         for (alarm_id, camera), missed in self._missed.items():
             newest[camera] = (alarm_id, missed.why)
             count[camera] += 1
         for camera, (alarm_id, why) in newest.items():
-            text = f"警情当时没有 {camera} 的照片 an alarm has no still of this camera: {why}"
+            none = Said(
+                f"警情当时没有 {camera} 的照片",
+                f"an alarm has no still of {camera}: {english(why)}",
+            )
             said: dict[str, Scalar] = {"camera": camera, "alarm_id": alarm_id}
             said["missed"] = count[camera]
-            found.append(Finding(f"video-still.{camera}", text, said))
+            found.append(Finding(f"video-still.{camera}", none, said))
         return found
 
     async def run(self) -> None:

@@ -26,6 +26,7 @@ from gateway.reports import Finding
 from gateway.store.batch import transaction
 from gateway.store.video import Retention, RoomPlan, State, VideoStore, Volume, index
 from gateway.store.video.aging import Row
+from gateway.words import Said
 
 LOW_BYTES: Final = 2 << 30
 ROOM_BYTES: Final = 2 << 30
@@ -49,7 +50,7 @@ class _Case:
     told_ns    monotonic, when that was seen to be written · last_ns  when it last needed room
     """
 
-    text: str
+    said: Said
     begun_ns: int
     report: int
     last_ns: int
@@ -115,8 +116,8 @@ class Room:
         return now - case.begun_ns >= GRACE_MOST_S * 1e9
 
     async def _make(self, volume: Volume, case: _Case, plan: RoomPlan) -> None:
-        log.error("no room for video", told=plan.told, younger=plan.is_short)
-        case.text = plan.told
+        log.error("no room for video", told=str(plan.told), younger=plan.is_short)
+        case.said = plan.told
         if plan.is_short:
             case.is_short = True
             self._short_ns = self._store.clock.utc_ns()
@@ -134,18 +135,21 @@ class Room:
                 "free_bytes": volume.free_bytes,
                 "freed_bytes": case.freed_bytes,
             }
-            text = case.text
+            said = case.said
             if case.is_stuck:
-                text = (
-                    f"{volume.path}: 录像盘已满,剩下的都是留证录像,新录像写不下:释放留证或加盘"
-                    " volume full and all that is left is held: release holds or add a disk"
+                said = Said(
+                    f"{volume.path}: 录像盘已满,剩下的都是留证录像,新录像写不下:释放留证或加盘",
+                    f"{volume.path}: volume full and all that is left is held: release holds or"
+                    " add a disk",
                 )
-            yield Finding(f"video-room.{label(self._store.volumes, volume)}", text, figures)
+            yield Finding(f"video-room.{label(self._store.volumes, volume)}", said, figures)
         if self._is_short():
             yield Finding(
                 "video-short",
-                "录像没有存够天数:磁盘不够,已删除未到期的录像,请加盘或降低码率"
-                " video younger than its days had to go: add a disk or lower the bit rate",
+                Said(
+                    "录像没有存够天数:磁盘不够,已删除未到期的录像,请加盘或降低码率",
+                    "video younger than its days had to go: add a disk or lower the bit rate",
+                ),
             )
 
     def _is_short(self) -> bool:

@@ -32,6 +32,7 @@ from gateway.store.video.retention import Refused
 from gateway.store.video.timeline import NOTHING_YET, timeline
 from gateway.store.video.volumes import read_marker
 from gateway.store.video.workers import Workers
+from gateway.words import Said, english
 
 LOOK_S: Final = 5.0
 EXPIRE_S: Final = 600.0
@@ -151,10 +152,18 @@ class Rounds:
         for camera, wrong in self._wrong.items():
             yield Finding(
                 f"video-proof.{camera}",
-                f"{camera} 的旧录像抽查不符,请运行 verify 逐个核对"
-                f" an old recording is not as it was sealed; run verify: {wrong}",
+                Said(
+                    f"{self._called(camera).zh} 的旧录像抽查不符,请安装人员逐个核对",
+                    f"an old recording of {self._called(camera).en} is not as it was sealed; run"
+                    f" verify: {english(wrong)}",
+                ),
                 {"camera": camera, "wrong": wrong},
             )
+
+    def _called(self, camera: str) -> Said:
+        """How people call what is recorded under a name; what was recorded once goes by that."""
+        found = (each.called for each in self._streams.all if each.recorder.camera == camera)
+        return next(found, Said(camera, camera))
 
     # The rounds.
 

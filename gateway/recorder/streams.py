@@ -17,6 +17,7 @@ from gateway.clock import Clock
 from gateway.config import Camera, VideoSettings
 from gateway.recorder.camera import State
 from gateway.reports import Finding, Value
+from gateway.words import Said
 
 OFF_S: Final = 20.0
 OFF_MOST_S: Final = 30.0
@@ -70,10 +71,14 @@ class Stream:
     samples: deque[_Sample] = field(default_factory=lambda: deque(maxlen=SAMPLES))
 
     @property
-    def label(self) -> str:
+    def called(self) -> Said:
         """How people call it."""
-        sub = " 子码流 sub stream" if self.is_sub else ""
-        return f"{self.camera.place} {self.camera.name}{sub}".strip()
+        name = f"{self.camera.place} {self.camera.name}".strip()
+        return Said(f"{name} 子码流", f"{name} (sub stream)") if self.is_sub else Said(name, name)
+
+    def said(self, zh: str, en: str) -> Said:
+        """Something about it."""
+        return Said(f"{self.called.zh} {zh}", f"{self.called.en} {en}")
 
     def since(self, window_s: float) -> tuple[float, _Sample, _Sample] | None:
         """(seconds, first, last) of the samples of the last window; None before there are two."""
@@ -136,6 +141,33 @@ class Streams:
         return {stream.recorder.camera: _state(stream) for stream in self.all}
 
 
+_WHYS: Final = {
+    "camera": Said(
+        "连不上摄像机,请查网线和电源", "it cannot be reached: look at its cable and power"
+    ),
+    "refused": Said(
+        "摄像机拒绝,请检查密码、地址和编码", "it refuses us: check password, address and codec"
+    ),
+    "stream": Said("码流不合规矩,正在重连", "its stream makes no sense, it is opened again"),
+    "disk": Said("录像盘写不进去", "no disk can be written to"),
+}
+"""Why a camera was lost, by the reason that its gap has."""
+_GAPS: Final = {
+    **_WHYS,
+    "clock": Said("时钟跳变", "a clock that jumped"),
+    "started": Said("录像刚开始", "recording only began"),
+    "no_room": Said("磁盘不够,提前删除", "no room, it went early"),
+    "recorder_off": Said("录像进程没有运行", "the recorder did not run"),
+    "disk_slow": Said("磁盘太慢", "a disk that is too slow"),
+    "disk_full": Said("磁盘已满", "a full disk"),
+    "disk_failed": Said("磁盘故障", "a disk that failed"),
+    "missing": Said("录像文件不见了", "files that are gone"),
+}
+_UNKNOWN: Final = Said("原因不明", "for no reason that is known")
+_CONNECTING: Final = Said("连接中", "connecting")
+_ON_AND_OFF: Final = Said("时断时续", "on and off")
+
+
 def _state(stream: Stream) -> dict[str, Value]:
     state = stream.recorder.state
     rate = stream.since(RATE_S)
@@ -161,23 +193,31 @@ def _state(stream: Stream) -> dict[str, Value]:
 
 def _off(stream: Stream) -> Finding:
     state = stream.recorder.state
-    why = state.why or ("时断时续 on and off" if state.is_recording else "连接中 connecting")
+    now = _ON_AND_OFF if state.is_recording else _WHYS.get(state.reason, _CONNECTING)
+    # What the other side said is in English, whatever stands around it: for those who read that.
+    en = Said.split(state.why).en or now.en
     key = f"video-sub.{stream.camera.id}" if stream.is_sub else f"video.{stream.camera.id}"
     return Finding(
         key,
-        f"{stream.label} 没有录像 is not being recorded: {why}",
-        {"camera": stream.recorder.camera, "why": why, "sessions": state.sessions},
+        stream.said(f"没有录像: {now.zh}", f"is not being recorded: {en}"),
+        {
+            "camera": stream.recorder.camera,
+            "why": state.why or str(now),
+            "sessions": state.sessions,
+        },
     )
 
 
 def _gaps(stream: Stream, settings: VideoSettings) -> Iterator[Finding]:
     name = stream.recorder.camera
     if stream.missing_s > settings.gap_minutes * 60 and not stream.is_sub:
+        why = _GAPS.get(stream.missing_why, _UNKNOWN)
         yield Finding(
             f"video-gaps.{name}",
-            f"{stream.label} 最近一天缺 {stream.missing_s // 60} 分钟录像"
-            f" has {stream.missing_s // 60} minutes of the last day missing, mostly:"
-            f" {stream.missing_why}",
+            stream.said(
+                f"最近一天缺 {stream.missing_s // 60} 分钟录像,多因{why.zh}",
+                f"has {stream.missing_s // 60} minutes of the last day missing, mostly: {why.en}",
+            ),
             {"camera": name, "missing_s": stream.missing_s, "why": stream.missing_why},
         )
 
@@ -190,23 +230,28 @@ def _unsteady(stream: Stream, settings: VideoSettings) -> Iterator[Finding]:
         if lost > LOST_MOST:
             yield Finding(
                 f"video-loss.{name}",
-                f"{stream.label} 丢包,画面会花屏,请查网线和交换机"
-                f" loses packets, pictures are damaged; look at cable and switch",
+                stream.said(
+                    "丢包,画面会花屏,请查网线和交换机",
+                    "loses packets, pictures are damaged; look at cable and switch",
+                ),
                 {"camera": name, "lost_packets": lost, "seconds": round(window[0])},
             )
         sessions = window[2].sessions - window[1].sessions
         if sessions > SESSIONS_MOST:
             yield Finding(
                 f"video-storm.{name}",
-                f"{stream.label} 反复断线重连,录像有缺口"
-                f" breaks off again and again, its video has holes",
+                stream.said(
+                    "反复断线重连,录像有缺口", "breaks off again and again, its video has holes"
+                ),
                 {"camera": name, "sessions": sessions, "seconds": round(window[0])},
             )
     if stream.is_clock_wrong and state.offset_ns is not None and not stream.is_sub:
         off_s = state.offset_ns / 1e9
         yield Finding(
             f"video-clock.{name}",
-            f"{stream.label} 的时钟差 {off_s:+.0f} 秒,画面上的时间不可信,请给它设置网关为时间服务器"
-            f" its clock is off by {off_s:+.0f} s: give it a time server",
+            stream.said(
+                f"时钟差 {off_s:+.0f} 秒,画面上的时间不可信,请给它设置网关为时间服务器",
+                f"has a clock that is off by {off_s:+.0f} s: give it a time server",
+            ),
             {"camera": name, "off_s": round(off_s), "limit_s": settings.camera_clock_s},
         )

@@ -13,6 +13,7 @@ import orjson
 
 from gateway.events import NEVER_FOLDED, Category, Kind, Scalar
 from gateway.store.batch import AlarmRow
+from gateway.words import Said
 
 DISPOSITIONS: Final = ("real", "accidental", "fault", "test", "malicious")
 
@@ -21,6 +22,8 @@ DISPOSITIONS: Final = ("real", "accidental", "fault", "test", "malicious")
 class Alarm:
     """An occurrence with a life. Times are UTC nanoseconds, None when it has not happened.
 
+    words      what happened in both languages, without place and name; None when an older gateway
+               raised it: then there is its text
     category   "alarm" or "fault": a fault closes by itself when restored
     active     the condition is there now, as far as the point says
     latched    only a person closes it
@@ -69,6 +72,7 @@ class Alarm:
     steps: list[dict[str, Any]] = field(default_factory=list)
     notes: list[dict[str, Any]] = field(default_factory=list)
     telephoned: list[dict[str, Any]] = field(default_factory=list)
+    words: Said | None = None
 
     @property
     def is_open(self) -> bool:
@@ -101,6 +105,7 @@ class Alarm:
         """Read what row() wrote; members of a later version are passed over."""
         known = {item.name for item in fields(cls)}
         data: dict[str, Any] = orjson.loads(doc)
+        data["words"] = Said.read(data.get("words"))
         return cls(**{name: value for name, value in data.items() if name in known})
 
 

@@ -95,9 +95,20 @@ class AlarmBook:
         return [alarm for (of, _, _), alarm in self._open.items() if of == device]
 
     def raised(
-        self, ledger: Ledger, subject: Subject, point: Point, reading: Reading, *, group: str
+        self,
+        ledger: Ledger,
+        subject: Subject,
+        point: Point,
+        reading: Reading,
+        *,
+        group: str,
+        both: bool = False,
     ) -> Alarm:
-        """The condition began, or was signalled again; group is what floods fold by (the link)."""
+        """The condition began, or was signalled again.
+
+        group  what floods fold by (the link)
+        both   its one text has both languages, not Chinese alone: faults of the gateway itself
+        """
         found = self._open.get((subject.device_id, subject.point, reading.historical))
         if found is not None:
             self._repeated(ledger, found, reading)
@@ -115,7 +126,8 @@ class AlarmBook:
             kind=str(kind),
             priority=reading.priority or point.priority,
             mode=str(mode),
-            text=f"{subject.place} {subject.name} {point.text}".strip(),
+            text=f"{subject.place} {subject.name} {point.said if both else point.text}".strip(),
+            words=point.said.cut(),
             raised_ns=ledger.now_ns,
             raised_seq=ledger.journal.seq + 1,
             last_ns=ledger.now_ns,
@@ -263,6 +275,7 @@ class AlarmBook:
                 observed_ns=None if reading is None else reading.observed_ns,
                 quality=ledger.quality,
                 text=alarm.text,
+                words=alarm.words,
                 mode=alarm.mode,
                 alarm_id=alarm.alarm_id,
                 value=alarm.value if reading is None else reading.value,

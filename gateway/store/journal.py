@@ -4,8 +4,8 @@ Keeps   1. A record's bytes never change after seal(): the same for every attemp
         2. seq rises by one from record to record; prev_hash is the hash of the record before.
         3. hash is the SHA-256 of every byte of the record before `,"hash":`; it is the last member,
            so whoever has the bytes can check it with any tool.
-        4. At most MAX_BODY_BYTES: attributes are shortened, then left out, then value, notes and
-           text are cut. Names and places come from the configuration, which bounds them.
+        4. At most MAX_BODY_BYTES: attributes are shortened, then left out, then value, notes, text
+           and words are cut. Names and places come from the configuration, which bounds them.
 """
 
 import hashlib
@@ -16,6 +16,8 @@ from functools import lru_cache
 from typing import Any, Final
 
 import orjson
+
+from gateway.words import Said
 
 MAX_BODY_BYTES: Final = 20_000
 GENESIS: Final = "0" * 64
@@ -82,6 +84,7 @@ class Draft:
     type         without "campus." and ".v1": "alarm.raised"
     received_ns  UTC nanoseconds; observed_ns the device's own clock or None
     quality      Clock.quality at the time
+    words        what happened in both languages, without place and name; None: not told
     attributes   what the device said, bounded by whoever captured it
     extra        further members of data: count, by, disposition, note, cause, level
     """
@@ -93,6 +96,7 @@ class Draft:
     received_ns: int
     quality: str
     text: str
+    words: Said | None = None
     mode: str = "live"
     alarm_id: str | None = None
     value: Any = None
@@ -169,6 +173,7 @@ class Journal:
         shorter.value, shorter.unit = _cut(draft.value, 256), _cut(draft.unit, 64)
         shorter.extra = {name: _cut(value, 512) for name, value in draft.extra.items()}
         shorter.text = _cut(draft.text, 512)
+        shorter.words = None if draft.words is None else draft.words.cut(256)
         return self._head(shorter, seq, record_id, stored_ns, "{}")
 
     def _head(
@@ -185,7 +190,7 @@ class Journal:
             f'"subject":{subject.subject_json},"time":"{rfc3339(stored_ns)}",'
             f'"datacontenttype":"application/json","seq":{seq},"mode":"{draft.mode}",'
             f'"data":{{"alarm_id":{alarm_id},"kind":"{draft.kind}","priority":{draft.priority},'
-            f"{self._site}{subject.before_text}{_text_json(draft.text)},"
+            f"{self._site}{subject.before_text}{_text_json(draft.text)},{_words_json(draft.words)}"
             f'"value":{value},"unit":{unit},"observed_at":{observed},'
             f'"received_at":"{rfc3339(draft.received_ns)}","clock":"{draft.quality}",'
             f'{subject.cameras}{attributes},{extra}"prev_hash":"{self.hash}"'
@@ -296,6 +301,12 @@ def _json(value: Any) -> str:  # noqa: ANN401 any JSON value
 def _text_json(text: str) -> str:
     """Texts repeat: a point's own, thousands of times."""
     return orjson.dumps(text).decode()
+
+
+@lru_cache(maxsize=8192)
+def _words_json(words: Said | None) -> str:
+    """A member for the record, with the comma behind it; they repeat as texts do."""
+    return "" if words is None else f'"words":{_json(words.as_dict())},'
 
 
 def _shortened(attributes: dict[str, Any], chars: int) -> str:

@@ -10,6 +10,7 @@ from gateway.audit import Entry
 from gateway.console.desk import NoSuchAlarm, Ordered, Row, WrongState
 from gateway.console.tokens import Identity
 from gateway.store import Line, Trail
+from gateway.words import Said
 
 START_NS = 1_795_305_600_000_000_000  # 2026-11-22T00:00:00Z
 
@@ -135,7 +136,9 @@ class MemoryDesk:
             self.forced.append(who.name)
         return await self.audit(entry)
 
-    def fault(self, key: str, text: str, *, active: bool, attributes: Mapping[str, Any]) -> None:
+    def fault(
+        self, key: str, said: Said | None, *, active: bool, attributes: Mapping[str, Any]
+    ) -> None:
         self.own_faults[key] = active
 
     async def trail(self, after: int, limit: int) -> tuple[list[bytes], int]:

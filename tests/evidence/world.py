@@ -13,6 +13,7 @@ from gateway.config import Config, load_config
 from gateway.evidence import Builder, Built, Limits, Person, SigningKey, Wanted, open_key
 from gateway.evidence.package import PackageWriter
 from gateway.store.video import VideoStore, Volumes
+from gateway.words import Said
 from tests.clocks import NOON, SECOND, FakeClock
 from tests.parts import Core, core, device, point
 from tests.store.video.making import begin, fragment, record
@@ -124,7 +125,7 @@ async def events(school: School) -> None:
         assert found is not None
         school.alarm_id = found.alarm_id
         await made.press("door-9", "door")
-        made.intake.fault("clock", "时钟 clock", active=True, attributes={})
+        made.intake.fault("clock", Said("时钟", "clock"), active=True, attributes={})
         await made.turn()
         await made.intake.audit(AUDITED)
         await made.intake.audit(

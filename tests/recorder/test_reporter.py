@@ -7,6 +7,7 @@ from pathlib import Path
 
 from gateway.recorder.reporter import Reporter
 from gateway.reports import Finding, read_report
+from gateway.words import Said
 from tests.clocks import FakeClock
 
 PATIENCE = 4000
@@ -39,7 +40,7 @@ async def test_a_change_is_reported_at_once_and_many_changes_in_few_reports(
     reporter.sources.append(lambda: found)
     async with reporting(reporter):
         await until(lambda: reporter.told(1))
-        found.append(Finding("video.gate", "没有录像 not recorded"))
+        found.append(Finding("video.gate", Said("没有录像", "not recorded")))
         for _ in range(100):
             reporter.changed()
         await until(lambda: bool(clock.slept))

@@ -27,6 +27,7 @@ from gateway.store.video import aging, holds, index, names
 from gateway.store.video.aging import Place, Row, Taken
 from gateway.store.video.store import VideoStore
 from gateway.store.video.volumes import State, Volume
+from gateway.words import Said
 
 DAYS: Final = 90
 MOST_DAYS: Final = 3
@@ -76,7 +77,7 @@ class RoomPlan:
     youngest_ns: int
     is_short: bool
     is_enough: bool
-    told: str
+    told: Said
 
 
 @dataclass(slots=True)
@@ -191,9 +192,10 @@ class Retention:
         oldest = min((row[1] for row in rows), default=0)
         youngest = max((row[1] + row[4] for row in rows), default=0)
         days = f"{names.day_of(oldest)} – {names.day_of(youngest)}" if rows else "–"
-        told = (
-            f"{volume.path}: 录像盘已满,将删除最旧的 {len(rows)} 段 ({days}),留证的不删"
-            f" volume full: the oldest {len(rows)} segments ({total} bytes) that are not held go"
+        told = Said(
+            f"{volume.path}: 录像盘已满,将删除最旧的 {len(rows)} 段 ({days}),留证的不删",
+            f"{volume.path}: volume full: the oldest {len(rows)} segments ({total} bytes) that are"
+            " not held go",
         )
         enough = total >= size_bytes
         return RoomPlan(volume, rows, total, oldest, youngest, short, enough, told)
