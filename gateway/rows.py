@@ -13,6 +13,7 @@ from gateway.events import Nature, Point
 from gateway.points import PointNow
 from gateway.rules.alarm import Alarm
 from gateway.store import STATES, rfc3339
+from gateway.words import Said, english
 
 STALE_S: Final = 3600.0
 """A measurement that is older is shown as stale, whatever supervision says of its device."""
@@ -61,9 +62,16 @@ def lamp_row(
         "state": STATES[state],
         "reference": reference or "",
         "reason": reason or "",
+        "words": _why(reason).as_dict() if reason else None,
         "attempts": attempts,
         "at": time_of(at_ns),
     }
+
+
+def _why(reason: str) -> Said:
+    """Why a receiver refused: its own words are English, and no guard's concern in Chinese."""
+    en = english(reason)
+    return Said("对方不收这条记录", en or "it does not take this record")
 
 
 def delivery_row(  # noqa: PLR0913, PLR0917 one column each

@@ -99,6 +99,13 @@ class DeviceRef(BaseModel):
     family: str
 
 
+class Words(BaseModel):
+    """One thing in both languages, without place and name: a screen shows one of them."""
+
+    zh: str
+    en: str
+
+
 class Lamp(BaseModel):
     """How far an alarm has got on its way to one receiver."""
 
@@ -106,15 +113,9 @@ class Lamp(BaseModel):
     state: str
     reference: str | None = None
     reason: str | None = None
+    words: Words | None = None
     attempts: int
     at: str | None = None
-
-
-class Words(BaseModel):
-    """What happened, in both languages, without place and name: a screen shows one of them."""
-
-    zh: str
-    en: str
 
 
 class Held(BaseModel):
