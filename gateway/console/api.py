@@ -32,6 +32,7 @@ from gateway.console.evidence import EvidenceRoutes
 from gateway.console.feed import HEARTBEAT_S, Feed, Streams
 from gateway.console.gate import BODY_S, Door, Gate, cookie_of, is_page
 from gateway.console.guard import GuardRoutes
+from gateway.console.guide import Guide
 from gateway.console.holders import SignOnBooks
 from gateway.console.page import Page, Site
 from gateway.console.personnel import PeopleRoutes
@@ -144,6 +145,7 @@ def build_app(  # noqa: PLR0913 - each is a part of the console
     if guard is not None:
         guard.join(app, desks)
         flow.reading = guard.reading
+    Guide().join(app)  # its paths lie under those of the pages: the first that fits answers
     assets = Assets()
     assets.join(app)
     proofs = Proofs(sign_on, door)

@@ -35,7 +35,9 @@ CSP: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class _File:
+class File:
+    """One file as it is served: `packed` for browsers that take gzip."""
+
     body: bytes
     packed: bytes | None
     kind: str
@@ -65,38 +67,49 @@ class Assets:
         found = self._files.get(path or "index.html")
         if found is None:
             raise Problem(404, "not_found", "没有这个页面", "there is no such page", f"see {ROOT}")
-        headers = {
-            "Cache-Control": found.caching,
-            "Content-Security-Policy": CSP,
-            "ETag": found.tag,
-            "Vary": "Accept-Encoding",
-        }
-        if request.headers.get("if-none-match") == found.tag:
-            return Response(status_code=304, headers=headers)
-        body = found.body
-        if found.packed is not None and "gzip" in request.headers.get("accept-encoding", ""):
-            body = found.packed
-            headers["Content-Encoding"] = "gzip"
-        return Response(body, headers=headers, media_type=found.kind)
+        return answer(found, request, CSP)
 
 
-def _load(folder: Path) -> dict[str, _File]:
+def answer(found: File, request: Request, csp: str) -> Response:
+    """Answer with a file, or with nothing when the browser has it as it is."""
+    headers = {
+        "Cache-Control": found.caching,
+        "Content-Security-Policy": csp,
+        "ETag": found.tag,
+        "Vary": "Accept-Encoding",
+    }
+    if request.headers.get("if-none-match") == found.tag:
+        return Response(status_code=304, headers=headers)
+    body = found.body
+    if found.packed is not None and "gzip" in request.headers.get("accept-encoding", ""):
+        body = found.packed
+        headers["Content-Encoding"] = "gzip"
+    return Response(body, headers=headers, media_type=found.kind)
+
+
+def _load(folder: Path) -> dict[str, File]:
     paths = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.name[0] != "."]
     if len(paths) > FILES_MOST or sum(path.stat().st_size for path in paths) > TOTAL_BYTES:
         raise ValueError(f"{folder}: 控制台页面过大 too much to be served from memory")
-    return {path.relative_to(folder).as_posix(): _file(path, folder) for path in paths}
+    # Vite puts what it names by content into a folder of its own.
+    return {
+        path.relative_to(folder).as_posix(): as_file(
+            path.name, path.read_bytes(), is_hashed=path.parent != folder
+        )
+        for path in paths
+    }
 
 
-def _file(path: Path, folder: Path) -> _File:
-    body = path.read_bytes()
-    kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
-    if path.suffix == ".js":
+def as_file(name: str, body: bytes, *, is_hashed: bool = False) -> File:
+    """Return what is served under a name; one that is hashed never changes."""
+    suffix = Path(name).suffix
+    kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
+    if suffix == ".js":
         kind = "text/javascript"  # what the system's table says of it differs
-    hashed = path.parent != folder  # Vite puts what it names by content into a folder of its own
-    return _File(
+    return File(
         body=body,
-        packed=gzip.compress(body, 9, mtime=0) if path.suffix in PACKED else None,
+        packed=gzip.compress(body, 9, mtime=0) if suffix in PACKED else None,
         kind=kind,
         tag=f'"{hashlib.sha256(body).hexdigest()[:24]}"',
-        caching=FOR_EVER if hashed else "no-cache",
+        caching=FOR_EVER if is_hashed else "no-cache",
     )

@@ -39,6 +39,10 @@ MAY: Final[dict[tuple[str, str], str]] = {
     ("HEAD", "/readyz"): EVERYBODY,
     ("GET", "/metrics"): EVERYBODY,  # on this machine; from others see the test of its own
     ("GET", "/openapi.json"): ALL,
+    ("GET", "/console/guide"): EVERYBODY,
+    ("HEAD", "/console/guide"): EVERYBODY,
+    ("GET", "/console/guide/{path:path}"): EVERYBODY,
+    ("HEAD", "/console/guide/{path:path}"): EVERYBODY,
     ("GET", "/console/{path:path}"): EVERYBODY,
     ("HEAD", "/console/{path:path}"): EVERYBODY,
     ("GET", "/login"): EVERYBODY,

@@ -9,7 +9,7 @@ import { untilOf } from "../parts/time";
 import { Told } from "../parts/where";
 import { test, wake } from "../sound/player";
 import { again, heardMs } from "../stream/page";
-import { either, language, speak, t } from "../words";
+import { either, guide, language, speak, t } from "../words";
 
 /** What waited before the gateway forgot who is on duty: it still waits, and it still sounds. */
 const BEFORE_MOST = 5;
@@ -105,6 +105,7 @@ export function SignOn({ ready, isOut }: { ready: (me: Me) => void; isOut: boole
             {t("look.language")}
           </button>
           <a href="/basic">{t("nav.basic")}</a>
+          <a href={guide()}>{t("nav.guide")}</a>
         </p>
       </form>
     </main>

@@ -47,3 +47,8 @@ export function named(group: string, name: string): string {
 export function either(zhText: string, enText: string): string {
   return language.value === "zh" ? zhText : enText;
 }
+
+/** Where the guide is that a guard reads; it is the gateway's own page (guide.py). */
+export function guide(): string {
+  return `/console/guide/guard.${language.value}`;
+}

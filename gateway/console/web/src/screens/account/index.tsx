@@ -2,7 +2,7 @@
 import "../../style/account.css";
 import { useEffect, useState } from "preact/hooks";
 import { get, me, post, type Door, type Me } from "../../api";
-import { named, t } from "../../words";
+import { guide, named, t } from "../../words";
 import { untilOf } from "../../parts/time";
 import { Told } from "../../parts/where";
 import { Personnel } from "./personnel";
@@ -46,6 +46,9 @@ export function Account() {
       ) : (
         <p>{t("account.token")}</p>
       )}
+      <p>
+        <a href={guide()}>{t("nav.guide")}</a>
+      </p>
       {who.rights.includes("people") ? <Personnel /> : null}
     </section>
   );
