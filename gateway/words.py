@@ -20,6 +20,7 @@ SEPARATORS: Final = (" / ", " · ")
 
 _CHINESE: Final = "\u3400-\u9fff\uf900-\ufaff"
 _HAN: Final = re.compile(f"[{_CHINESE}]")
+_LATIN: Final = re.compile("[A-Za-z]{2}")
 _LAST: Final = re.compile(
     f"(.*[{_CHINESE}][，。；：）”]?)[ :,;]+([A-Za-z\\[][^{_CHINESE}]*)"  # an OSError begins with [
 )
@@ -96,6 +97,12 @@ def receiver(name: str) -> Said:
 def english(text: str) -> str:
     """What of a line that may hold both is for those who read English; "" when there is none."""
     return Said.split(text).en
+
+
+def chinese(text: str) -> str:
+    """What of such a line is for those who read Chinese; "" when English words stand in it."""
+    zh = Said.split(text).zh
+    return "" if _LATIN.search(zh) else zh
 
 
 def is_chinese(text: str) -> bool:

@@ -10,6 +10,7 @@ import pytest
 from gateway.errors import StoreError, StoreFull
 from gateway.events import Category, Kind, Nature
 from gateway.intake import MOST_RETRIES
+from gateway.rows import alarm_row
 from gateway.rules.ledger import Ledger
 from gateway.store import Batch, DeliveryRow, Start, Store, verify
 from gateway.words import Said
@@ -193,6 +194,37 @@ async def test_no_value_of_a_measurement_stops_the_writer(tmp_path: Path, value:
         assert made.told("panic") == ["alarm.raised"]
         stored = await made.rows("SELECT length(CAST(value AS TEXT)) FROM reading")
         assert stored[0][0] is None or stored[0][0] <= 256
+
+
+async def test_both_languages_are_in_record_and_row_after_a_restart_and_older_ones_have_their_text(
+    tmp_path: Path,
+) -> None:
+    clock = FakeClock()
+    full = Said("磁盘空间不足", "disk nearly full")
+    async with core(tmp_path, clock) as made:
+        await made.press()
+        made.intake.fault("disk", full, active=True, attributes={})
+        await made.turn()
+        [fault] = made.bodies("fault.raised")
+        assert fault["data"]["text"] == "示范小学 网关 磁盘空间不足 disk nearly full"
+        assert fault["data"]["words"] == full.as_dict()
+    async with core(tmp_path, clock) as made:
+        rows = [alarm_row(each, []) for each in made.intake.judge.book.all_open()]
+        assert {row["point"]: row["words"] for row in rows} == {
+            "button": {"zh": "按下", "en": "pressed"},
+            "disk": full.as_dict(),
+        }
+        forget = "UPDATE alarm SET doc = json_remove(doc, '$.words')"
+        await made.store.maintain(lambda db: db.execute(forget))
+    async with core(tmp_path, clock) as made:
+        rows = [alarm_row(each, []) for each in made.intake.judge.book.all_open()]
+        assert [row["words"] for row in rows] == [None, None]
+        assert [row["text"] for row in rows] == ["西门 按钮 按下", fault["data"]["text"]]
+        made.intake.fault("disk", None, active=False, attributes={})
+        await made.turn()
+        [over] = made.bodies("fault.restored")
+        assert over["data"]["text"] == fault["data"]["text"]
+        assert "words" not in over["data"]
 
 
 async def test_no_bug_in_a_step_or_a_command_stops_the_writer(tmp_path: Path) -> None:

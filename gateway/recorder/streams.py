@@ -17,7 +17,7 @@ from gateway.clock import Clock
 from gateway.config import Camera, VideoSettings
 from gateway.recorder.camera import State
 from gateway.reports import Finding, Value
-from gateway.words import Said
+from gateway.words import Said, chinese, english
 
 OFF_S: Final = 20.0
 OFF_MOST_S: Final = 30.0
@@ -194,12 +194,12 @@ def _state(stream: Stream) -> dict[str, Value]:
 def _off(stream: Stream) -> Finding:
     state = stream.recorder.state
     now = _ON_AND_OFF if state.is_recording else _WHYS.get(state.reason, _CONNECTING)
-    # What the other side said is in English, whatever stands around it: for those who read that.
-    en = Said.split(state.why).en or now.en
+    # Who was lost says why; what it or the system said in English is for those who read that.
+    zh, en = chinese(state.why) or now.zh, english(state.why) or now.en
     key = f"video-sub.{stream.camera.id}" if stream.is_sub else f"video.{stream.camera.id}"
     return Finding(
         key,
-        stream.said(f"没有录像: {now.zh}", f"is not being recorded: {en}"),
+        stream.said(f"没有录像: {zh}", f"is not being recorded: {en}"),
         {
             "camera": stream.recorder.camera,
             "why": state.why or str(now),

@@ -51,6 +51,16 @@ def test_the_most_urgent_comes_first_and_then_the_one_that_waits_longest() -> No
     assert [line.id for line in view.alarm_lines(rows, NOW)] == ["early-1", "late-1", "water"]
 
 
+def test_a_fact_is_said_in_both_languages_apart_and_an_older_one_as_it_was() -> None:
+    said = {"zh": "磁盘\u202e不足", "en": "disk nearly full"}
+    line = view.alarm_line(alarm("a", words=said), NOW)
+    assert (line.text, line.text_en) == ("磁盘不足", "disk nearly full")
+    same = view.alarm_line(alarm("a", words={"zh": "x", "en": "x"}), NOW)
+    assert (same.text, same.text_en) == ("x", "")
+    older = view.alarm_line(alarm("a", words=None), NOW)
+    assert (older.text, older.text_en) == ("按下", "")
+
+
 def test_a_line_says_level_place_device_fact_and_time() -> None:
     line = view.alarm_line(alarm(count=3, value=12.5, unit="%LEL", mode="drill"), NOW)
     assert (line.level_zh, line.place, line.device, line.text, line.raised) == (

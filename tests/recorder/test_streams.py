@@ -74,6 +74,35 @@ def test_a_camera_that_is_away_for_a_moment_is_none_and_for_longer_is_one() -> N
     assert watched.wait(5) == []
 
 
+def test_why_a_camera_is_lost_is_said_in_each_language_alone() -> None:
+    watched = Watched()
+    state = watched.main.state
+    state.is_recording, state.reason = False, "camera"
+    watched.wait(OFF_S)
+    seen = {}
+    for why in (
+        "",
+        "192.0.2.5:554: 密码不对，请检查用户名和密码 / 192.0.2.5:554: wrong password; check it",
+        "192.0.2.5: 连接不上：[Errno 111] refused / 192.0.2.5: cannot connect: refused",
+        "卷满了 no room on any volume",
+    ):
+        state.why = why
+        [finding] = watched.streams.findings()
+        seen[why] = finding.said
+        assert finding.attributes["why"]
+    lost = "连不上摄像机,请查网线和电源"
+    assert [said.zh for said in seen.values()] == [
+        f"西门 枪机 没有录像: {why}"
+        for why in (lost, "192.0.2.5:554: 密码不对，请检查用户名和密码", lost, "卷满了")
+    ]
+    assert [said.en.partition(": ")[2] for said in seen.values()] == [
+        "it cannot be reached: look at its cable and power",
+        "192.0.2.5:554: wrong password; check it",
+        "192.0.2.5: cannot connect: refused",
+        "no room on any volume",
+    ]
+
+
 def test_a_small_stream_that_is_missing_has_a_name_of_its_own() -> None:
     watched = Watched()
     watched.sub.state.is_recording = False

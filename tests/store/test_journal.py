@@ -17,6 +17,7 @@ from gateway.store.journal import (
     hash_of,
     uuid7,
 )
+from gateway.words import Said
 from tests.store.making import START_NS, draft, journal_of, seal_some
 
 SCALARS = (
@@ -70,6 +71,17 @@ def test_a_record_has_the_members_of_the_contract_in_their_form() -> None:
     assert record["time"] == "2027-01-15T08:00:00.000Z"
 
 
+def test_words_stand_beside_the_text_and_a_record_of_which_none_are_known_has_none() -> None:
+    said = Said('按"下\\', "pressed\n")
+    told, silent = (
+        json.loads(journal_of(Start()).seal(draft(words=words), START_NS).body)["data"]
+        for words in (said, None)
+    )
+    assert Said.read(told["words"]) == said
+    assert "words" not in silent
+    assert told["text"] == silent["text"]
+
+
 def test_a_chain_continues_over_a_restart() -> None:
     first = journal_of(Start())
     seal_some(first, 3)
@@ -86,10 +98,11 @@ def test_a_chain_continues_over_a_restart() -> None:
         {"attributes": {"n" * 9000: "x", "m" * 9000: 1}},
         {"value": "长" * 30_000},
         {"text": "长" * 30_000},
+        {"words": Said("长" * 30_000, "x" * 30_000)},
         {"extra": {"note": "长" * 30_000, "count": 3}},
         {"value": "x" * 30_000, "text": "y" * 30_000, "extra": {"note": "z" * 30_000}},
     ],
-    ids=["many attributes", "long names", "value", "text", "note", "all"],
+    ids=["many attributes", "long names", "value", "text", "words", "note", "all"],
 )
 def test_a_record_is_cut_to_its_bound_and_stays_sound(given_: dict[str, Any]) -> None:
     sealed = journal_of(Start()).seal(draft(7, **given_), START_NS)
