@@ -215,11 +215,11 @@ class FrontDesk:
             for device in self._devices
         ]
 
-    def receivers(self) -> list[Row]:
+    def receivers(self, *, discreet: bool = False) -> list[Row]:
         """See Desk."""
         rows = []
         for worker in self._workers.values():
-            row = worker.snapshot()
+            row = worker.snapshot(discreet=discreet)
             row["kind"] = self._kinds[worker.name]
             row["last_receipt_at"] = time_of(row.pop("last_receipt_ns"))
             rows.append(row)

@@ -11,7 +11,7 @@ Keeps   1. emit() returns only after what arrived is committed (promise 1).
 
 import asyncio
 import heapq
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
@@ -21,7 +21,7 @@ from gateway import crash
 from gateway.audit import Entry
 from gateway.clock import Clock
 from gateway.errors import StoreDamaged, StoreError, StoreFull
-from gateway.events import Arrival, Device, Scalar
+from gateway.events import Arrival, Device, Kind, Scalar
 from gateway.judge import NOTHING_RECORDED, Judge, Recorded
 from gateway.metrics import Metrics
 from gateway.rules.ledger import Ledger
@@ -157,14 +157,23 @@ class Intake:
         self._receipts.extend(rows)
 
     def fault(
-        self, point: str, said: Said | None, *, active: bool, attributes: dict[str, Scalar]
+        self,
+        point: str,
+        said: Said | None,
+        *,
+        active: bool,
+        attributes: dict[str, Scalar],
+        kind: Kind = Kind.FAULT,
     ) -> None:
         """Raise or restore a fault of the gateway itself; repeating it changes nothing.
 
         said  what is wrong and what to do, in both languages; None for one that ends
+        kind  duress for one that no guard room may be shown (console/discreet.py)
         """
         self.post(
-            lambda ledger: self.judge.own_fault(ledger, point, said, attributes, active=active)
+            lambda ledger: self.judge.own_fault(
+                ledger, point, said, attributes, active=active, kind=kind
+            )
         )
 
     def forget_session(self, link: str) -> None:
@@ -292,10 +301,10 @@ class Intake:
                 listener(records)
             stage = self._metrics.stages["received_to_stored"]
             waited = (self._clock.mono_ns() - ledger.mono_ns) / 1e9
-            stage.observe(waited, len(records))
-            counts = self._metrics.records
-            for name, count in Counter([record.type for record in records]).items():
-                counts[name] = counts.get(name, 0) + count
+            known = [record for record in records if record.kind != Kind.DURESS]
+            stage.observe(waited, len(known))
+            for record in records:
+                self._metrics.recorded(record.kind, record.type)
         for future in done:
             if not future.done():
                 future.set_result(None)

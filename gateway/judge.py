@@ -325,6 +325,7 @@ class Judge:
         attributes: dict[str, Scalar],
         *,
         active: bool,
+        kind: Kind = Kind.FAULT,
     ) -> None:
         """Raise or restore a fault of the gateway itself; repeating it changes nothing."""
         device = self._gateway.id
@@ -337,7 +338,7 @@ class Judge:
             said = Said(name, name)
         point = Point(
             name=name,
-            kind=Kind.FAULT,
+            kind=kind,
             nature=Nature.STATE,
             category=Category.FAULT,
             priority=2,

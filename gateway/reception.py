@@ -129,6 +129,7 @@ class Reception:
             self._desk,
             self._tokens,
             self._metrics.registry,
+            discreet_metrics=self._metrics.discreet,
             site=ConsoleSite(id=site.id, name=site.name, gateway=site.gateway),
             clock=self._clock,
             books=self._books,

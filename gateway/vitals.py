@@ -14,6 +14,7 @@ from typing import Final
 
 from gateway.clock import Clock
 from gateway.delivery import Worker
+from gateway.events import Kind
 from gateway.intake import Intake
 from gateway.metrics import Metrics
 from gateway.store import Store
@@ -82,18 +83,21 @@ class Vitals:
             "records a receiver has not acknowledged",
             "receiver",
             lambda: [(worker.name, worker.depth()) for worker in workers],
+            discreet=lambda: [(each.name, each.depth(discreet=True)) for each in workers],
         )
         metrics.gauge(
             "campus_outbox_oldest_seconds",
             "age of the oldest of them",
             "receiver",
             lambda: [(worker.name, worker.oldest_age_s()) for worker in workers],
+            discreet=lambda: [(each.name, each.oldest_age_s(discreet=True)) for each in workers],
         )
         metrics.gauge(
             "campus_receiver_up",
             "1 while the receiver answers",
             "receiver",
             lambda: [(worker.name, float(worker.state == "ok")) for worker in workers],
+            discreet=lambda: [(each.name, float(each.discreet_state == "ok")) for each in workers],
         )
         watches = judge.supervision.watches
         metrics.gauge(
@@ -110,7 +114,15 @@ class Vitals:
         single("campus_disk_free_bytes", "free space", lambda: reserve.free_bytes)
         single("campus_disk_reserve_bytes", "set aside", lambda: reserve.held_bytes)
         single("campus_clock_trusted", "1 trusted", lambda: clock.quality == "trusted")
-        single("campus_open_alarms", "alarms and faults", lambda: len(judge.book))
+        metrics.gauge(
+            "campus_open_alarms",
+            "alarms and faults",
+            "",
+            lambda: [("", len(judge.book))],
+            discreet=lambda: [
+                ("", sum(alarm.kind != Kind.DURESS for alarm in judge.book.all_open()))
+            ],
+        )
         single("campus_journal_seq", "newest record", lambda: journal.seq)
 
 

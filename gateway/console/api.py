@@ -85,12 +85,15 @@ def build_app(  # noqa: PLR0913 - each is a part of the console
     more: Sequence[Part] = (),
     shown: Mapping[str, object] | None = None,
     books: SignOnBooks | None = None,
+    discreet_metrics: CollectorRegistry | None = None,
     heartbeat_s: float = HEARTBEAT_S,
     body_s: float = BODY_S,
 ) -> FastAPI:
     """Return the whole console.
 
     metrics      read in a thread of its own, one scrape at a time: its collectors must bear that
+    discreet_metrics  the same for who may not know of duress, and for whoever asks at this machine
+                 without saying who he is; without it `metrics`
     site         what the page's head says
     video        cameras and recordings; without it there are no such paths
     evidence     packages of evidence, likewise
@@ -130,7 +133,7 @@ def build_app(  # noqa: PLR0913 - each is a part of the console
     }
     boards = Boards(desks, clock, fixed)
     app.state.streams, app.state.board, app.state.sign_on = streams, boards, sign_on
-    _Service(desk, metrics).join(app)
+    _Service(desk, metrics, discreet_metrics or metrics).join(app)
     _Alarms(desks).join(app)
     feeds = {
         knows: Feed(seen, streams, heartbeat_s=heartbeat_s)
@@ -187,9 +190,10 @@ def build_app(  # noqa: PLR0913 - each is a part of the console
 class _Service:
     """Health, readiness, metrics, and the description of it all."""
 
-    def __init__(self, desk: Desk, metrics: CollectorRegistry) -> None:
+    def __init__(self, desk: Desk, metrics: CollectorRegistry, discreet: CollectorRegistry) -> None:
         self._desk = desk
         self._metrics = metrics
+        self._discreet = discreet
         self._scrape = asyncio.Lock()
         self._describing = asyncio.Lock()
         self._description = b""
@@ -218,11 +222,14 @@ class _Service:
         return _json({"ready": ready, "reasons": reasons}, 200 if ready else 503)
 
     @everybody
-    async def metrics(self) -> Response:
+    async def metrics(self, request: Request) -> Response:
         """Prometheus metrics: open to this machine itself, to others with a token (the gate)."""
+        who = getattr(request.state, "identity", None)
+        knows = isinstance(who, Identity) and may_know(who)
         async with self._scrape:
             # In a thread: a thousand devices make a long text, and no alarm waits for it.
-            text = await asyncio.to_thread(generate_latest, self._metrics)
+            numbers = self._metrics if knows else self._discreet
+            text = await asyncio.to_thread(generate_latest, numbers)
         return Response(text, media_type=CONTENT_TYPE_LATEST)
 
     async def openapi(self, request: Request, _who: Reader) -> Response:
@@ -387,9 +394,9 @@ class _Flow:
         rows = await self._desks.of(who).deliveries(state, min(limit, MAX_LIST))
         return _json({"deliveries": rows})
 
-    async def receivers(self, _who: Reader) -> Response:
+    async def receivers(self, who: Reader) -> Response:
         """Every receiver and what waits for it."""
-        return _json({"receivers": self._desk.receivers()})
+        return _json({"receivers": self._desks.of(who).receivers()})
 
     async def receipt(self, body: shapes.ReceiptIn, who: Reporter) -> Response:
         """A receiver reports progress: accepted, dispatched … A token speaks for its namesake."""

@@ -156,8 +156,8 @@ class Desk(Protocol):
     def ready(self) -> tuple[bool, list[str]]:
         """Return whether alarms are accepted, and if not the reasons, one line each."""
 
-    def receivers(self) -> Sequence[Row]:
-        """Return every receiver.
+    def receivers(self, *, discreet: bool = False) -> Sequence[Row]:
+        """Return every receiver; discreet: as if nothing about duress went to it or waited for it.
 
         Members: name, kind, state (ok, failing, down), queue_depth, oldest_age_s,
         last_receipt_at.

@@ -7,14 +7,17 @@ Keeps   1. Whatever is of kind duress is not there: no alarm, record, delivery, 
         2. It is left out in one place: a route asks Desks.of(who) and knows nothing of it.
         3. What is left out here stays in the store, goes to its receivers, and is shown to those
            who can help.
-What remains  sequence numbers are the journal's: whoever reads the bytes of the API sees that one
-           is missing, as he may when an old record was taken by retention.
-              A receiver that does not answer is counted with all that waits for it: while police
-              are unreachable, its lamp says that one more waits.
+        4. What may be shown of a receiver is worked out where that is known (delivery/telling.py):
+           its lamp, numbers and faults are as if there had been no duress, and whatever else fails
+           is told as ever (decision 0023).
+        5. A list is as long as was asked for: what is left out makes none shorter.
+What remains  sequence numbers are the journal's, and commits in /metrics are the store's: whoever
+           reads the bytes of the API sees that one is missing, as he may when an old record was
+           taken by retention. A device that was offline is online once it says anything.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final
 
 import orjson
@@ -32,6 +35,8 @@ SILENT: Final = str(Kind.DURESS)
 _MARK: Final = f'"{SILENT}"'.encode()
 LOOKED_MOST: Final = 20
 """Pages of records that may be read for one answer: no request reads a whole journal."""
+ROWS_MOST: Final = 64_000
+"""Rows that may be read for one list."""
 
 
 def may_know(who: Identity) -> bool:
@@ -101,17 +106,20 @@ class DiscreetDesk:
         return self._desk.head()
 
     async def wait_beyond(self, seq: int) -> int:
-        """See Desk."""
-        return await self._desk.wait_beyond(seq)
+        """See Desk. A stream that is silent says so at its own times, whatever was written."""
+        while True:
+            head = await self._desk.wait_beyond(seq)
+            shown, seq = await self.events(seq, 1)
+            if shown:
+                return head
 
     async def alarms(self, *, open_only: bool, limit: int) -> list[Row]:
         """See Desk."""
-        rows = await self._desk.alarms(open_only=open_only, limit=limit)
-        return [row for row in rows if not is_silent(row)]
+        return await _known(lambda most: self._desk.alarms(open_only=open_only, limit=most), limit)
 
     async def faults(self, *, open_only: bool, limit: int) -> list[Row]:
         """See Desk."""
-        return await self._desk.faults(open_only=open_only, limit=limit)
+        return await _known(lambda most: self._desk.faults(open_only=open_only, limit=most), limit)
 
     async def alarm(self, alarm_id: str) -> Row | None:
         """See Desk."""
@@ -142,8 +150,7 @@ class DiscreetDesk:
 
     async def deliveries(self, state: str | None, limit: int) -> list[Row]:
         """See Desk."""
-        rows = await self._desk.deliveries(state, limit)
-        return [row for row in rows if not is_silent(row)]
+        return await _known(lambda most: self._desk.deliveries(state, most), limit)
 
     async def receipt(
         self, receiver: str | None, record_id: str, state: str, reference: str
@@ -177,9 +184,10 @@ class DiscreetDesk:
         """See Desk."""
         return self._desk.ready()
 
-    def receivers(self) -> Sequence[Row]:
-        """See Desk."""
-        return self._desk.receivers()
+    def receivers(self, *, discreet: bool = True) -> Sequence[Row]:
+        """See Desk. Whatever is asked, no more is told here."""
+        del discreet
+        return self._desk.receivers(discreet=True)
 
     def clock_utc_ns(self) -> int:
         """See Desk."""
@@ -191,19 +199,36 @@ class DiscreetDesk:
             raise NoSuchAlarm(alarm_id)
 
 
+async def _known(read: Callable[[int], Awaitable[list[Row]]], limit: int) -> list[Row]:
+    """Return the first `limit` rows that may be shown, however many are between them (keep 5)."""
+    most = limit
+    while True:
+        rows = await read(most)
+        known = [row for row in rows if not is_silent(row)]
+        if len(known) >= limit or len(rows) < most or most >= ROWS_MOST:
+            return known[:limit]
+        most = min(most + (limit - len(known)) + len(rows), ROWS_MOST)
+
+
 def _is_silent(body: bytes) -> bool:
     """Whether a frozen record is of the kind; most are told without being read."""
     return _MARK in body and is_silent(orjson.loads(body).get("data", {}))
 
 
 def _at_rest(row: Row) -> Row:
+    """Return a device as if its button for duress had never said anything, and said nothing now.
+
+    That it was heard of late may be the press: of such a device nobody is told when.
+    """
     points = row.get("points") or []
     if not any(is_silent(point) for point in points):
         return row
-    return {**row, "points": [_point_at_rest(point) for point in points]}
-
-
-def _point_at_rest(point: Row) -> Row:
-    if not is_silent(point):
-        return point
-    return {**point, "active": None if point.get("active") is None else False, "value": None}
+    is_heard = row.get("state") == "online"
+    still = {
+        "active": False if is_heard else None,
+        "value": None,
+        "quality": "good" if is_heard else "unknown",
+        "at": None,
+    }
+    shown = [{**point, **still} if is_silent(point) else point for point in points]
+    return {**row, "points": shown, "last_seen": None}

@@ -147,6 +147,9 @@ class Gate:
         if path in OPEN_TO_POST and request.method == "POST":
             return
         if path == "/metrics" and is_local(request):
+            # For whoever is here; with a token that may know of duress they are all the numbers.
+            _, _, token = headers.get("authorization", "").partition(" ")
+            request.state.identity = self._door.tokens.check(token.strip()) if token else None
             return
         identity, session = self._who(request)
         if identity is not None:

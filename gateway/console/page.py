@@ -143,7 +143,7 @@ class Page:
             alarm_count=len(alarms),
             faults=view.alarm_lines(faults, now)[:MAX_FAULTS],
             fault_count=len(faults),
-            receivers=[view.receiver_mark(row, now) for row in self._desk.receivers()],
+            receivers=[view.receiver_mark(row, now) for row in desk.receivers()],
             devices=view.device_lines(devices, now),
             device_count=len(devices),
             phones=self._phones,

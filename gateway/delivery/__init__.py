@@ -1,7 +1,7 @@
 """From the outbox to each receiver, and back with a receipt.
 
 Read    worker.py (one receiver), owed.py (what waits, in memory and on disk), lanes.py (whose turn
-        it is), patience.py (what a failing receiver costs whom).
+        it is), patience.py (what a failing receiver costs whom), telling.py (what people are told).
 """
 
 from gateway.delivery.lanes import Item

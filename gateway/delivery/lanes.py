@@ -14,7 +14,7 @@ Bounds  None here: whoever pushes keeps them (owed.py, LANE_ITEMS). Taking costs
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, islice
 
 import orjson
 
@@ -224,10 +224,10 @@ class Lane:
             del self._held[device]
             self._call_up(device)
 
-    def heads(self) -> Iterator[Item]:
-        """The oldest record of each device."""
-        for queue in self._queues.values():
-            yield queue[0]
+    def heads(self, but: str = "") -> Iterator[Item]:
+        """The oldest record of each device that is not of the kind `but`."""
+        for queue in list(self._queues.values()):
+            yield from islice((item for item in list(queue) if item.kind != but), 1)
 
     def items(self) -> Iterator[Item]:
         """Everything that waits here, device by device."""

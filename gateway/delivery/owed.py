@@ -15,6 +15,7 @@ import orjson
 import structlog
 
 from gateway.delivery.lanes import Item, Lane, item_from_row, item_of
+from gateway.delivery.telling import SILENT
 from gateway.errors import StoreError
 from gateway.events import NEVER_FOLDED
 from gateway.rules.routing import LANES, URGENT
@@ -33,6 +34,7 @@ class Owed:
     """See the module.
 
     pending  records without a receipt that are not parked
+    silent   how many of them are about duress: guard rooms are not shown those
     """
 
     def __init__(self, receiver: str, number: int, store: Store) -> None:
@@ -45,14 +47,14 @@ class Owed:
         """As at the start of a life: nothing is known before find_backlog()."""
         self.lanes = [Lane() for _ in range(LANES)]
         self.news = self.lanes[URGENT]
-        self.pending = 0
+        self.pending = self.silent = 0
         self.parked_more = False
         self._starting: list[Sealed] | None = []
         self._counted = 0
 
-    def committed(self, records: Sequence[Sealed], now_ns: int) -> list[int]:
+    def committed(self, records: Sequence[Sealed], now_ns: int) -> list[Sealed]:
         """Take what concerns this receiver, right after its commit; returns the urgent news."""
-        news: list[int] = []
+        news: list[Sealed] = []
         for record in records:
             if self._number not in record.receivers:
                 continue
@@ -62,12 +64,13 @@ class Owed:
             if record.seq <= self._counted:
                 continue  # find_backlog saw it on disk before this call told of it
             self.pending += 1
+            self.silent += record.kind == SILENT
             lane = self.lanes[record.lane]
             if record.seq <= lane.loaded:
                 continue  # a refill did
             if record.lane == URGENT:
                 if self._take_news(lane, record, now_ns):
-                    news.append(record.seq)
+                    news.append(record)
             elif lane.behind or lane.size >= LANE_ITEMS:
                 lane.behind = True
                 lane.missed = record.seq
@@ -105,16 +108,20 @@ class Owed:
         )
         count, newest = rows[0][0], rows[0][1] or 0
         owed = await self._store.read(
-            "SELECT json_extract(CAST(r.body AS TEXT), '$.data.device.id'), count(*)"
+            "SELECT json_extract(CAST(r.body AS TEXT), '$.data.device.id'), count(*),"
+            " sum(json_extract(CAST(r.body AS TEXT), '$.data.kind') = 'duress')"
             " FROM delivery d JOIN record r ON r.seq = d.seq"
             " WHERE d.receiver = ? AND d.lane = 0 AND d.state = 0 AND d.seq <= ? GROUP BY 1",
             self._number,
             newest,
         )
-        self.news.owed = dict(owed)
+        self.news.owed = {device: records for device, records, _ in owed}
         since = [record for record in self._starting if record.seq > newest]
         self._starting, self._counted = None, newest
         self.pending += count + len(since)
+        # All of duress is urgent (routing.py, keep 3), so no other lane has any.
+        self.silent += sum(silent for _, _, silent in owed)
+        self.silent += sum(record.kind == SILENT for record in since)
         for record in since:
             lane = self.lanes[record.lane]
             lane.missed = record.seq
@@ -178,6 +185,12 @@ class Owed:
         for item in fresh:
             item.parked = True
         return fresh
+
+    def ended(self, item: Item) -> None:
+        """A record has its receipt, or is parked from now on; one that was parked was not owed."""
+        if not item.parked:
+            self.pending -= 1
+            self.silent -= item.kind == SILENT
 
     def put_back(self, item: Item) -> None:
         """Take back what was under way or aside, at its old place in its device's order."""

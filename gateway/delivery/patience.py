@@ -1,12 +1,10 @@
-"""How one receiver's failures are borne: when it is tried again, and when a person is told.
+"""How one receiver's failures are borne: when it is tried again.
 
-Owns    the receiver's failures as a whole, the back-off, how long urgent records have waited.
+Owns    the receiver's failures as a whole, and the back-off. When people are told: telling.py.
 Needs   nothing of the house but errors. The caller says what time it is.
 Keeps   1. Calls that were under way together and fail count as one failure.
         2. The pause doubles up to BACKOFF_MOST_S, with jitter; a new urgent record is worth a try
            at once, but no more than one in URGENT_PROBE_S.
-        3. A person is told while an urgent record is unanswered for TELL_URGENT_S, or the receiver
-           has failed for TELL_ROUTINE_S, until it answers again.
 """
 
 import random
@@ -20,8 +18,6 @@ PROBE_ATTEMPTS: Final = 3
 BACKOFF_FIRST_S: Final = 0.1
 BACKOFF_MOST_S: Final = 15.0
 URGENT_PROBE_S: Final = 1.0
-TELL_URGENT_S: Final = 5.0
-TELL_ROUTINE_S: Final = 30.0
 
 log = structlog.get_logger()
 
@@ -30,8 +26,7 @@ class Patience:
     """See the module. Times are monotonic nanoseconds.
 
     failures      in a row, of the receiver as a whole · try_at_ns  not to be called before
-    failing       whether its last call failed · told  whether a person was told
-    urgent_since  urgent record → since when it should have been answered
+    failing       whether its last call failed
     """
 
     def __init__(self, receiver: str) -> None:
@@ -41,37 +36,22 @@ class Patience:
         self._failing_since: int | None = None
         self.failures = 0
         self.try_at_ns = 0
-        self.told = False
-        self.urgent_since: dict[int, int] = {}
 
     @property
     def failing(self) -> bool:
         """See the class."""
         return self._failing_since is not None
 
-    @property
-    def state(self) -> str:
-        """ok, failing (a try failed, the next follows soon) or down (a person was told)."""
-        if self.told:
-            return "down"
-        return "failing" if self.failing else "ok"
-
-    def urgent(self, seq: int, now_ns: int, *, busy: bool) -> None:
-        """Note a new urgent record; busy: no call is free for it."""
+    def urgent(self) -> None:
+        """Note a new urgent record."""
         if self.failing:
             soon = self._failed_ns + int(URGENT_PROBE_S * 1e9)
             self.try_at_ns = min(self.try_at_ns, soon)
-        if self.failing or busy:
-            self.urgent_since[seq] = now_ns
 
-    def answered(self, seq: int) -> None:
-        """A record has its receipt, or is parked: nobody waits for it any more."""
-        self.urgent_since.pop(seq, None)
-
-    def failed(self, error: UplinkUnavailable, began_ns: int, now_ns: int) -> None:
-        """Note a call that failed as a whole (keep 1)."""
+    def failed(self, error: UplinkUnavailable, began_ns: int, now_ns: int) -> bool:
+        """Note a call that failed as a whole; returns whether it counts (keep 1)."""
         if self._failing_since is not None and began_ns <= self._failed_ns:
-            return
+            return False
         self.failures += 1
         self._failed_ns = now_ns
         if self._failing_since is None:
@@ -88,6 +68,7 @@ class Patience:
                 again_in_s=round(rest, 1),
                 failures=self.failures,
             )
+        return True
 
     def recovered(self) -> bool:
         """It said something; returns whether it had failed often enough to let everybody go on."""
@@ -102,18 +83,3 @@ class Patience:
         """Full jitter over the upper half, so that a thousand gateways do not come back as one."""
         top: float = min(BACKOFF_FIRST_S * 2.0 ** min(tries - 1, 20), most_s)
         return top / 2 + self._random.random() * top / 2
-
-    def must_tell(self, now_ns: int) -> bool | None:
-        """Whether a person has to know (True) or need no longer (False); None when nothing changed.
-
-        What it returns is taken as told.
-        """
-        waits_since = next(iter(self.urgent_since.values()), now_ns)
-        since = self._failing_since
-        bad = now_ns - waits_since > TELL_URGENT_S * 1e9 or (
-            since is not None and (self.told or now_ns - since > TELL_ROUTINE_S * 1e9)
-        )
-        if bad is self.told:
-            return None
-        self.told = bad
-        return bad

@@ -2,8 +2,8 @@
 
 Owns    what is under way. A lease is a place in _flying; it ends with the process, so after a crash
         everything without a receipt is pending again.
-Needs   owed (what waits), patience (failures), the intake (writing receipts, raising faults), an
-        uplink.
+Needs   owed (what waits), patience (failures), telling (who is told of them), the intake (writing
+        receipts, raising faults), an uplink.
 Keeps   1. A delivery ends by a receipt or by being parked, never by age, length or error.
         2. Urgent records have a slot of their own and go before every backlog (promise 3).
         3. Records of one device arrive in order within their lane, unless one of them is poison: it
@@ -26,8 +26,9 @@ from gateway.clock import Clock
 from gateway.delivery.lanes import Item
 from gateway.delivery.owed import PARKED_ITEMS, Owed
 from gateway.delivery.patience import BACKOFF_MOST_S, PROBE_ATTEMPTS, Patience
+from gateway.delivery.telling import SILENT, Telling
 from gateway.errors import UplinkError, UplinkRejected, UplinkUnavailable
-from gateway.events import NEVER_FOLDED, Scalar
+from gateway.events import NEVER_FOLDED, Kind, Scalar
 from gateway.metrics import Metrics
 from gateway.rules.routing import URGENT
 from gateway.store import PARKED, STATES, DeliveryRow, Sealed, Store
@@ -80,6 +81,7 @@ class Worker:
         self._called = receiver(name)
         self._owed = Owed(name, number, store)
         self._patience = Patience(name)
+        self._telling = Telling()
         self._holds: list[tuple[int, int, str]] = []  # until when, lane, device
         self._aside: list[tuple[int, int, Item]] = []  # until when, seq, poison or parked
         self._flying: dict[int, Item] = {}
@@ -103,25 +105,36 @@ class Worker:
         """Take what concerns this receiver, right after its commit."""
         now = self._clock.mono_ns()
         busy = self._calls >= self._uplink.concurrency
-        for seq in self._owed.committed(records, now):
-            self._patience.urgent(seq, now, busy=busy)
+        for record in self._owed.committed(records, now):
+            self._patience.urgent()
+            if self._patience.failing or busy:
+                self._telling.waits(record.seq, record.kind, now)
         self._wake.set()
 
-    def depth(self) -> int:
-        """How many records this receiver has not acknowledged."""
-        return max(self._owed.pending, 0)
+    def depth(self, *, discreet: bool = False) -> int:
+        """How many records this receiver has not acknowledged; discreet: as a guard room may know.
 
-    def oldest_age_s(self) -> float:
+        See telling.py, keep 2; so also below.
+        """
+        return max(self._owed.pending - (self._owed.silent if discreet else 0), 0)
+
+    def oldest_age_s(self, *, discreet: bool = False) -> float:
         """Age of the oldest record in memory that was not acknowledged, 0.0 when there is none."""
-        waiting = [item.stored_ns for item in self._flying.values()]
-        waiting += [item.stored_ns for lane in self._owed.lanes for item in lane.heads()]
-        waiting += [item.stored_ns for _, _, item in self._aside]
+        but = SILENT if discreet else ""
+        known = [*self._flying.values(), *(item for _, _, item in self._aside)]
+        waiting = [item.stored_ns for item in known if item.kind != but]
+        waiting += [item.stored_ns for lane in self._owed.lanes for item in lane.heads(but)]
         return max((self._clock.utc_ns() - min(waiting)) / 1e9, 0.0) if waiting else 0.0
 
     @property
     def state(self) -> str:
-        """See Patience.state."""
-        return self._patience.state
+        """See Telling.state."""
+        return self._telling.state(is_failing=self._patience.failing)
+
+    @property
+    def discreet_state(self) -> str:
+        """The same as a guard room may know it."""
+        return self._telling.discreet_state()
 
     # The loop.
 
@@ -132,7 +145,7 @@ class Worker:
             self._flying.clear()
             self._holds.clear()
             self._aside.clear()
-            self._patience.urgent_since.clear()
+            self._telling.begin_anew()
             self._calls = self._routine_calls = 0
             # A receipt on its way to the disk would be counted as owed, and then never found.
             await self._written()
@@ -153,7 +166,7 @@ class Worker:
                     calls.create_task(self._call(batch))
                 if self._beat_due and self._beat is not None:
                     self._beat_due = False
-                    calls.create_task(self.heartbeat(*self._beat))
+                    calls.create_task(self.heartbeat(*self._beat, is_extra=True))
                 self._tell_people()
                 try:
                     async with asyncio.timeout(self._rest_s()):
@@ -217,11 +230,12 @@ class Worker:
             item.attempts += 1
             if not item.first_try_ns:
                 item.first_try_ns = now
-                sent.observe(max(age_ns / 1e9, 0.0))
+                if item.kind != SILENT:
+                    sent.observe(max(age_ns / 1e9, 0.0))
             item.late_s = age_ns // 1_000_000_000 if age_ns > LATE_S * 1_000_000_000 else None
             self._flying[item.seq] = item
             if item.lane == URGENT and not item.parked:
-                self._patience.urgent_since.setdefault(item.seq, now)
+                self._telling.waits(item.seq, item.kind, now)
         self._calls += 1
         if batch[-1].lane != URGENT:
             self._routine_calls += 1
@@ -276,7 +290,7 @@ class Worker:
         rows: list[DeliveryRow] = []
         again: list[Item] = []
         failed: UplinkUnavailable | None = None
-        answered = False
+        answered = is_known = False
         utc, now = self._clock.utc_ns(), self._clock.mono_ns()
         histogram = self._metrics.stages["sent_to_receipt"]
         whole = self._metrics.stages["received_to_receipt"]
@@ -285,24 +299,27 @@ class Worker:
             if isinstance(outcome, Receipt):
                 rows.append(self._delivered(item, outcome, utc))
                 answered = True
-                histogram.observe(took_s)
-                age_ns = now - item.born_ns if item.born_ns else utc - item.stored_ns
-                whole.observe(max(age_ns / 1e9, 0.0))
+                is_known |= item.kind != SILENT
+                if item.kind != SILENT:
+                    histogram.observe(took_s)
+                    age_ns = now - item.born_ns if item.born_ns else utc - item.stored_ns
+                    whole.observe(max(age_ns / 1e9, 0.0))
             elif isinstance(outcome, UplinkUnavailable):
                 failed = outcome
                 again.append(item)
             else:
                 answered = True  # it said something: the way is open
+                is_known |= item.kind != SILENT
                 if together:
                     # One poison record of many: each is tried by itself before any is parked.
                     item.single = True
                     self._owed.put_back(item)
                 else:
                     rows.append(self._park(item, outcome, utc))
-        self._count(rows, len(again))
+        self._count(batch, rows, again)
         if answered:
             self._answers += 1
-            self._recovered()
+            self._recovered(is_known=is_known)
             self._adapt(len(batch), took_s)
         if failed is not None:
             self._failed(again, failed, began, alone=not answered)
@@ -310,30 +327,32 @@ class Worker:
             crash.here("receipt.before")
             self._receipts(rows)
 
-    def _count(self, rows: Sequence[DeliveryRow], failed: int) -> None:
-        counts = self._metrics.deliveries
+    def _count(
+        self, batch: Sequence[Item], rows: Sequence[DeliveryRow], failed: Sequence[Item]
+    ) -> None:
+        kinds = {item.seq: item.kind for item in batch}
         for row in rows:
-            key = (self.name, STATES[row.state])
-            counts[key] = counts.get(key, 0) + 1
-        if failed:
-            counts[self.name, "failed"] = counts.get((self.name, "failed"), 0) + failed
+            self._metrics.answered(kinds[row.seq], self.name, STATES[row.state])
+        for item in failed:
+            self._metrics.answered(item.kind, self.name, "failed")
 
     def _delivered(self, item: Item, receipt: Receipt, utc: int) -> DeliveryRow:
         self.last_receipt_ns = utc
-        if not item.parked:
-            self._owed.pending -= 1
-        self._patience.answered(item.seq)
+        if item.kind != SILENT:
+            self._telling.last_receipt_ns = utc
+        self._owed.ended(item)
+        self._telling.answered(item.seq)
         for watcher in self.watchers:
             watcher(item, receipt, utc)
         if receipt.state == "rejected":
-            self._fault(
-                f"rejected.{self.name}",
+            self._raise(
+                "rejected",
+                item.kind,
                 Said(
                     f"{self._called.zh} 拒收警情,请电话确认",
                     f"{self._called.en} rejected an alarm: telephone",
                 ),
-                active=True,
-                attributes={"receiver": self.name, "record": item.id},
+                {"receiver": self.name, "record": item.id},
             )
         return DeliveryRow(
             self.number,
@@ -363,23 +382,22 @@ class Worker:
             record=item.id,
             why=str(error),
         )
-        if not item.parked:
-            self._owed.pending -= 1
-        self._patience.answered(item.seq)
+        self._owed.ended(item)
+        self._telling.answered(item.seq)
         if item.kind in NEVER_FOLDED:
             item.parked = True
             if len(self._aside) < PARKED_ITEMS:
                 self._put_aside(item, PARKED_AGAIN_S)
             else:
                 self._owed.parked_more = True
-        self._fault(
-            f"parked.{self.name}",
+        self._raise(
+            "parked",
+            item.kind,
             Said(
                 f"{self._called.zh} 拒绝接收记录,已搁置,请处理",
                 f"{self._called.en} refused a record, which is parked: see to it",
             ),
-            active=True,
-            attributes=self._about(error) | {"record": item.id},
+            self._about(error) | {"record": item.id},
         )
         return DeliveryRow(self.number, item.seq, PARKED, item.attempts, utc, "", str(error)[:256])
 
@@ -389,8 +407,8 @@ class Worker:
     def _failed(
         self, items: list[Item], error: UplinkUnavailable, began: int, *, alone: bool
     ) -> None:
-        if alone:
-            self._patience.failed(error, began, self._clock.mono_ns())
+        if alone and self._patience.failed(error, began, self._clock.mono_ns()):
+            self._note_failed(is_known=any(item.kind != SILENT for item in items))
         oldest: dict[tuple[str, int], Item] = {}
         for item in items:
             if self._is_poison(item):
@@ -429,7 +447,9 @@ class Worker:
         at = self._clock.mono_ns() + int(seconds * 1e9)
         heapq.heappush(self._aside, (at, item.seq, item))
 
-    def _recovered(self) -> None:
+    def _recovered(self, *, is_known: bool) -> None:
+        if self._is_known(is_known):
+            self._telling.recovered()
         if self._patience.recovered():
             self._holds.clear()
             for lane in self._owed.lanes:
@@ -443,27 +463,56 @@ class Worker:
             self._batch = min(self._batch * 2, self._uplink.batch)
 
     def _tell_people(self) -> None:
-        """Raise the fault, or end it; see Patience.must_tell."""
-        tell = self._patience.must_tell(self._clock.mono_ns())
-        if tell is None:
+        """Raise the faults, or end them: one for everybody, one for who may know of duress."""
+        now = self._clock.mono_ns()
+        if self._patience.failing and not self._telling.is_failing():
+            self._note_failed(is_known=False)
+        waiting = self.depth(discreet=True)
+        self._tell("", waiting, is_bad=self._telling.must_tell(now))
+        self._tell(SILENT, self._owed.silent, is_bad=self._telling.must_tell_silent(now))
+
+    def _note_failed(self, *, is_known: bool) -> None:
+        if self._is_known(is_known):
+            self._telling.failed(self._clock.mono_ns())
+
+    def _is_known(self, is_known: bool) -> bool:  # noqa: FBT001 it is what the name says
+        """Whether guard rooms may know how it is: by this call, or by anything else that waits."""
+        return is_known or self.depth(discreet=True) > 0
+
+    def _tell(self, kind: str, waiting: int, *, is_bad: bool | None) -> None:
+        if is_bad is None:
             return
-        if not tell:
-            self._fault(f"uplink.{self.name}", None, active=False, attributes={})
+        if not is_bad:
+            self._fault(_key("uplink", self.name, kind), None, active=False, attributes={})
             return
-        self._fault(
-            f"uplink.{self.name}",
+        zh, en = ("胁迫警情", "a duress alarm") if kind == SILENT else ("警情", "")
+        self._raise(
+            "uplink",
+            kind,
             Said(
-                f"{self._called.zh} 未送达:警情尚未被接收",
-                f"not delivered to {self._called.en}, still trying",
+                f"{self._called.zh} 未送达:{zh}尚未被接收",
+                f"{en} not delivered to {self._called.en}, still trying".strip(),
             ),
+            {"receiver": self.name, "waiting": waiting},
+        )
+
+    def _raise(self, what: str, kind: str, said: Said, attributes: dict[str, Scalar]) -> None:
+        """Raise a fault; one about duress is of that kind, so it is shown where duress may be."""
+        self._fault(
+            _key(what, self.name, kind),
+            said,
             active=True,
-            attributes={"receiver": self.name, "waiting": self.depth()},
+            attributes=attributes,
+            kind=Kind.DURESS if kind == SILENT else Kind.FAULT,
         )
 
     # Heartbeat.
 
-    async def heartbeat(self, body: bytes, record_id: str) -> None:
-        """Send one, once; while the receiver fails it is the probe, so nothing is queued."""
+    async def heartbeat(self, body: bytes, record_id: str, *, is_extra: bool = False) -> None:
+        """Send one, once; while the receiver fails it is the probe, so nothing is queued.
+
+        is_extra  a record is doubted, which may be about duress: a guard room sees no more by it
+        """
         self._beat = (body, record_id)
         parcel = Parcel(
             seq=0,
@@ -480,23 +529,32 @@ class Worker:
         if isinstance(outcome, UplinkUnavailable):
             if not self._patience.failing:
                 self._patience.failed(outcome, began, self._clock.mono_ns())
+            if not self._telling.is_failing():
+                self._note_failed(is_known=not is_extra)
             return
         if isinstance(outcome, Receipt):
             self.last_receipt_ns = self._clock.utc_ns()
+            if not is_extra:
+                self._telling.last_receipt_ns = self.last_receipt_ns
         self._answers += 1
-        self._recovered()
+        self._recovered(is_known=not is_extra)
         self._wake.set()
 
-    def snapshot(self) -> dict[str, Any]:
-        """For the console."""
+    def snapshot(self, *, discreet: bool = False) -> dict[str, Any]:
+        """For the console; discreet: for guard rooms."""
+        seen = self._telling if discreet else self
         return {
             "name": self.name,
-            "state": self.state,
-            "queue_depth": self.depth(),
-            "oldest_age_s": round(self.oldest_age_s(), 1),
-            "last_receipt_ns": self.last_receipt_ns,
-            "failures": self._patience.failures,
+            "state": self.discreet_state if discreet else self.state,
+            "queue_depth": self.depth(discreet=discreet),
+            "oldest_age_s": round(self.oldest_age_s(discreet=discreet), 1),
+            "last_receipt_ns": seen.last_receipt_ns,
+            "failures": (self._telling if discreet else self._patience).failures,
         }
+
+
+def _key(what: str, receiver: str, kind: str) -> str:
+    return f"{what}.{receiver}.{SILENT}" if kind == SILENT else f"{what}.{receiver}"
 
 
 def _is_sound(outcome: object) -> bool:

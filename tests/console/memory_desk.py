@@ -45,6 +45,7 @@ class MemoryDesk:
         self.fault_rows: list[Row] = []
         self.device_rows: list[Row] = []
         self.receiver_rows: list[Row] = []
+        self.discreet_receiver_rows: list[Row] | None = None
         self.delivery_rows: list[Row] = []
         self.receipts: list[tuple[str | None, str, str, str]] = []
         self.reasons: list[str] = []
@@ -174,8 +175,9 @@ class MemoryDesk:
     def ready(self) -> tuple[bool, list[str]]:
         return not self.reasons, self.reasons
 
-    def receivers(self) -> Sequence[Row]:
-        return self.receiver_rows
+    def receivers(self, *, discreet: bool = False) -> Sequence[Row]:
+        rows = self.discreet_receiver_rows
+        return rows if discreet and rows is not None else self.receiver_rows
 
     def clock_utc_ns(self) -> int:
         return self.clock.utc_ns()
