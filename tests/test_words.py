@@ -84,8 +84,9 @@ def sentences() -> list[tuple[str, ast.expr, ast.expr]]:
             if "node_modules" in path.parts or "Said(" not in text:
                 continue
             for node in ast.walk(ast.parse(text)):
-                named = isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
-                if named and node.func.id == "Said" and len(node.args) == 2:
+                if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
+                    continue
+                if node.func.id == "Said" and len(node.args) == 2:
                     where = f"{path.relative_to(ROOT)}:{node.lineno}"
                     found.append((where, node.args[0], node.args[1]))
     return found

@@ -1,6 +1,6 @@
 /** Words that a device, a camera or a person chose: text, cut off where it is long, and never turning what stands around it. */
-import type { Alarm } from "../state/model";
-import { named } from "../words";
+import type { Alarm, Words } from "../state/model";
+import { either, named } from "../words";
 
 export function Told({ text, most = 120 }: { text: string; most?: number }) {
   const chars = [...text.slice(0, most * 2)];
@@ -26,16 +26,27 @@ export function Where({ place, name }: { place: string; name: string }) {
   );
 }
 
-/** What happened, without the place and the name that the gateway's sentence begins with: they stand beside it already. */
-export function factOf(alarm: Pick<Alarm, "text" | "device">): string {
-  return bare(alarm.text, alarm.device);
+/** What happened, in the reader's language, without the place and the name: they stand beside it already. */
+export function factOf(alarm: Pick<Alarm, "text" | "words" | "device">): string {
+  return factIn(alarm.words, alarm.text, alarm.device);
 }
 
-/** The same for any sentence and any device that it may be about. */
-export function bare(sentence: string, device: { place: string; name: string } | undefined): string {
+/** The same of any record; one that was written before there were words has its sentence. */
+export function factIn(words: Words | null | undefined, sentence: string, device: { place: string; name: string } | undefined): string {
+  const fact = words === null || words === undefined ? "" : either(words.zh || words.en, words.en || words.zh);
+  return fact === "" ? bare(sentence, device) : fact;
+}
+
+/** A sentence without the place and the name that it begins with. */
+function bare(sentence: string, device: { place: string; name: string } | undefined): string {
   let text = sentence;
   for (const said of [device?.place ?? "", device?.name ?? ""]) if (said !== "" && text.startsWith(said)) text = text.slice(said.length).trimStart();
   return text === "" ? sentence : text;
+}
+
+/** Whether a sentence says its kind already; English writes it small inside of one. */
+export function startsWith(fact: string, kind: string): boolean {
+  return fact.toLowerCase().startsWith(kind.toLowerCase());
 }
 
 /** Its kind and what happened; the kind only once, where the sentence says it too. */
@@ -44,7 +55,7 @@ export function What({ alarm, most }: { alarm: Alarm; most: number }) {
   const fact = factOf(alarm);
   return (
     <>
-      {fact.startsWith(kind) ? "" : `${kind} `}
+      {startsWith(fact, kind) ? "" : `${kind} `}
       <Told text={fact} most={most} />
     </>
   );

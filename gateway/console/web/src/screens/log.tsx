@@ -1,6 +1,6 @@
 /** What was written down lately, newest first; only what is in sight is in the page. */
 import { useMemo, useRef, useState } from "preact/hooks";
-import { Told, bare } from "../parts/where";
+import { Told, factIn, startsWith } from "../parts/where";
 import { isLarge } from "../looks";
 import { go } from "../route";
 import { found, newest } from "../state/log";
@@ -65,8 +65,8 @@ function stepOf(px: number, stepPx: number): number {
 }
 
 function textOf(entry: Entry): string {
-  const { device, text } = entry.data;
-  return [device?.place, device?.name, named("kind", entry.data.kind ?? ""), whatOf(entry), text].join(" ");
+  const { device, text, words } = entry.data;
+  return [device?.place, device?.name, named("kind", entry.data.kind ?? ""), whatOf(entry), words?.zh, words?.en, text].join(" ");
 }
 
 /** "campus.alarm.raised.v1" in words. */
@@ -80,8 +80,8 @@ function Row({ entry }: { entry: Entry }) {
 }
 
 function row(entry: Entry) {
-  const { device, kind, text, alarm_id: id } = entry.data;
-  const said = bare(text ?? "", device);
+  const { device, kind, text, words, alarm_id: id } = entry.data;
+  const said = factIn(words, text ?? "", device);
   return (
     <li class={entry.type.startsWith("campus.alarm.raised") ? `raised p${entry.data.priority ?? 4}` : ""}>
       <time>{clock(entry.time, true)}</time>
@@ -90,7 +90,7 @@ function row(entry: Entry) {
         {whatOf(entry)}
       </b>
       <span>
-        <Told text={`${device?.place ?? ""} ${device?.name ?? ""}`.trim()} most={60} /> {said.startsWith(named("kind", kind ?? "")) ? "" : named("kind", kind ?? "")} <Told text={said} most={80} />
+        <Told text={`${device?.place ?? ""} ${device?.name ?? ""}`.trim()} most={60} /> {startsWith(said, named("kind", kind ?? "")) ? "" : named("kind", kind ?? "")} <Told text={said} most={80} />
       </span>
       {id === undefined ? null : (
         <button type="button" onClick={() => go("incident", id)}>

@@ -10,6 +10,8 @@ export interface Delivery {
   state: string;
   reference: string | null;
   reason: string | null;
+  /** The reason, for people; members that older gateways do not have. */
+  words?: Words | null;
   attempts: number;
   at: string | null;
 }
@@ -46,6 +48,12 @@ export interface Plan {
   steps: { zh: string; en: string; mandatory: boolean }[];
 }
 
+/** One thing in both languages; a screen shows one of them. */
+export interface Words {
+  zh: string;
+  en: string;
+}
+
 /** One alarm or fault, open or just closed. Times are RFC 3339 UTC. */
 export interface Alarm {
   alarm_id: string;
@@ -72,6 +80,8 @@ export interface Alarm {
   cameras: string[];
   attributes: Record<string, string | number | boolean | null>;
   deliveries: Delivery[];
+  /** What happened, without place and name; null when an older gateway raised it: then there is its text. */
+  words?: Words | null;
   /** Members that older gateways do not have. */
   steps?: Step[];
   notes?: Note[];
@@ -161,6 +171,7 @@ export interface Entry {
     kind?: string;
     priority?: number;
     text?: string;
+    words?: Words;
     device?: { id: string; name: string; place: string };
     attributes?: Record<string, unknown>;
   };
