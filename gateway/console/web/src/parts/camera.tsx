@@ -30,8 +30,12 @@ export async function addressOf(camera: string, medium: Medium, reason: string, 
   return found.url;
 }
 
+/** Why there is no picture; what a browser says of it is in no guard's language. */
 export function words(error: unknown): string {
-  return error instanceof Refused ? either(error.zh, error.en) : String(error);
+  if (error instanceof Refused) return either(error.zh, error.en);
+  const name = error instanceof Error ? error.name : "";
+  // So fetch fails when nobody answers, at once or in time; everything else is the browser's own trouble with what came.
+  return t(["TypeError", "AbortError", "TimeoutError"].includes(name) ? "lost.title" : "video.broken");
 }
 
 /** One still and when it was taken. Throws Refused. */
