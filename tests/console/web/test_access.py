@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import AsyncIterator, Sequence
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -46,10 +47,15 @@ FOCUSED = """() => {
   return {isNew, isSeen: outlineStyle !== "none" && parseFloat(outlineWidth) >= 2,
           html: here.outerHTML.slice(0, 99)};
 }"""
-FLASHES = """() => document.getAnimations().map(each => {
-  const {duration} = each.effect.getComputedTiming();
-  return {perSecond: 1000 / duration, what: each.animationName};
+FLASHES = """count => new Promise(done => {
+  const chip = document.querySelector(".chip.calling:not(.rtn_unack)"), began = performance.now();
+  const seen = [];
+  new MutationObserver((_, it) => {
+    seen.push({atMs: performance.now() - began, ring: getComputedStyle(chip).boxShadow});
+    if (seen.length === count) (it.disconnect(), done(seen));
+  }).observe(document.documentElement, {attributes: true, attributeFilter: ["data-dark"]});
 })"""
+STEPS = 9  # of a quarter of a second each
 UNBRACKETED = r"""() => {
   const letters = /[\p{L}]{2,}/u;
   const bare = text => {
@@ -218,14 +224,18 @@ async def test_nothing_flashes_faster_than_twice_a_second_and_nothing_where_nobo
     await visit(desk, "#/duty")
     for screen in ("#/duty", "#/incident/a-0"):
         await visit(desk, screen)
-        flashing = await page.evaluate(FLASHES)
-        assert flashing, "something calls here"
-        assert all(each["perSecond"] <= 2 for each in flashing), flashing
+        steps = await page.evaluate(FLASHES, STEPS)
+        rings = [each["ring"] for each in steps]
+        lit = sum(here != "none" and before == "none" for before, here in pairwise(rings))
+        assert lit == (STEPS - 1) // 2, rings  # one step lit, one step dark
+        assert steps[-1]["atMs"] - steps[0]["atMs"] > 0.8 * lit * 500
+        assert await page.evaluate("() => document.getAnimations().length") == 0
     await page.emulate_media(reduced_motion="reduce")
     for screen in ("#/duty", "#/incident/a-0"):
         await visit(desk, screen)
         await expect(page.locator(".chip.calling").first).to_have_css("border-top-width", "6px")
-        assert await page.evaluate(FLASHES) == []
+        rings = [each["ring"] for each in await page.evaluate(FLASHES, STEPS)]
+        assert len(set(rings)) == 1, rings
     await page.emulate_media(reduced_motion="no-preference", forced_colors="active")
     await visit(desk, "#/duty")
     chip = page.locator(".queue .chip.p1").first

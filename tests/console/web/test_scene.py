@@ -144,6 +144,7 @@ async def test_an_alarm_shows_what_is_was_and_was_seen_then_and_a_camera_that_go
     # From here to all that was recorded, at the alarm's moment.
     await page.get_by_role("button", name="在回放中查看").click()
     await page.wait_for_selector(".playback")
+    await desk.until("() => location.hash.startsWith('#/playback')")
     at = await page.evaluate("() => new URLSearchParams(location.hash.split('?')[1]).get('at')")
     assert abs(at_s(at) - (raised_s - 10)) < 0.01
 

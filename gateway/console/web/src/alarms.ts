@@ -8,6 +8,7 @@
 import { computed, effect } from "@preact/signals";
 import { me, post } from "./api";
 import { isWriting, onAct } from "./keys";
+import { afterPaint } from "./paint";
 import { go, route } from "./route";
 import { wanted } from "./sound/patterns";
 import { canSound, follow, isSilenced, silence } from "./sound/player";
@@ -18,9 +19,9 @@ import { gatewayNow, house, isLost, tick } from "./stream/page";
 import { language } from "./words";
 
 /** Open alarms and faults that are shown. */
-export const open = computed<readonly Alarm[]>(() => [...house.value.alarms.values(), ...house.value.faults.values()].filter((alarm) => !isSilent(alarm)));
+export const open = computed<readonly Alarm[]>(() => [...house.alarms.value.values(), ...house.faults.value.values()].filter((alarm) => !isSilent(alarm)));
 /** Somebody is threatened: nothing but the leader's page shows it, and only who may know is told of it at all (discreet.py). */
-export const silent = computed<readonly Alarm[]>(() => (me.value?.rights.includes("duress") === true ? [...house.value.alarms.values()].filter(isSilent) : []));
+export const silent = computed<readonly Alarm[]>(() => (me.value?.rights.includes("duress") === true ? [...house.alarms.value.values()].filter(isSilent) : []));
 export const queue = computed<readonly Line[]>(() => lines(open.value));
 /** Live, urgent, and nobody has it. */
 export const urgent = computed<readonly Alarm[]>(() =>
@@ -29,7 +30,7 @@ export const urgent = computed<readonly Alarm[]>(() =>
 /** Whether something that is no live alarm is open: the frame shows it from across the room. */
 export const isDrill = computed(() => open.value.some((alarm) => alarm.mode === "drill"));
 
-const epochNow = computed(() => house.value.epoch);
+const epochNow = computed(() => house.epoch.value);
 
 const opened = new Set<string>();
 const receipted = new Set<string>();
@@ -62,11 +63,12 @@ export function watch(): void {
     forget(opened, found);
     const fresh = found.filter((alarm) => !opened.has(alarm.alarm_id));
     for (const alarm of fresh) opened.add(alarm.alarm_id);
-    const first = fresh[0];
-    if (first !== undefined && found.length === 1 && !isWriting(document.activeElement) && route.peek().screen === "duty") {
-      go("incident", first.alarm_id);
+    if (found.length > 0) {
+      afterPaint(() => {
+        void receipts(found, key);
+        openAlone(fresh);
+      });
     }
-    if (found.length > 0) afterPaint(() => void receipts(found, key));
   });
   onAct((act) => {
     if (act !== "silence") return false;
@@ -75,14 +77,16 @@ export function watch(): void {
   });
 }
 
+/** Where it is stands in the queue first, and is read there: a whole screen takes a slow computer several times as long. */
+function openAlone([first]: readonly Alarm[]): void {
+  const now = urgent.peek();
+  const isAlone = now.length === 1 && now[0]?.alarm_id === first?.alarm_id;
+  if (first !== undefined && isAlone && !isWriting(document.activeElement) && route.peek().screen === "duty") go("incident", first.alarm_id);
+}
+
 function forget(known: Set<string>, found: readonly Alarm[]): void {
   const here = new Set(found.map((alarm) => alarm.alarm_id));
   for (const id of known) if (!here.has(id.replace(/[+-]$/, ""))) known.delete(id);
-}
-
-/** Two frames have gone by since the page was changed: it is on the screen. A page in the background paints nothing. */
-function afterPaint(work: () => void): void {
-  requestAnimationFrame(() => requestAnimationFrame(work));
 }
 
 async function receipts(found: readonly Alarm[], isSounding: boolean): Promise<void> {

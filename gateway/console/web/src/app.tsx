@@ -43,7 +43,7 @@ export function App() {
 const FETCH_ALL_MS = 3_000;
 
 function Signed() {
-  const epoch = house.value.epoch;
+  const epoch = house.epoch.value;
   useEffect(() => {
     const timer = setTimeout(fetchAll, FETCH_ALL_MS);
     return () => clearTimeout(timer);

@@ -65,7 +65,7 @@ async function whoHas(id: string): Promise<string | null> {
   const by = await new Promise<string | null>((found) => {
     const timer = setTimeout(() => found(null), FIRST_MS);
     const stop = effect(() => {
-      const { alarms, faults, closed } = house.value;
+      const [alarms, faults, closed] = [house.alarms.value, house.faults.value, house.closed.value];
       const row = alarms.get(id) ?? faults.get(id) ?? closed.find((each) => each.alarm_id === id);
       if (row !== undefined && row.acknowledged_by !== null) found(row.acknowledged_by);
     });

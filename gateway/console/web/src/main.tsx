@@ -1,6 +1,7 @@
 import { render } from "preact";
 import { watch } from "./alarms";
 import { App } from "./app";
+import { flash } from "./flash";
 import { listen } from "./keys";
 import { follow } from "./looks";
 import { wakeOnGesture } from "./sound/player";
@@ -12,5 +13,6 @@ listen();
 wakeOnGesture();
 start();
 watch();
+flash();
 const box = document.getElementById("house");
 if (box !== null) render(<App />, box);

@@ -1,11 +1,25 @@
 /** Where the page is: in the address, so that reload and back do what people expect. */
 import { computed, signal } from "@preact/signals";
+import { afterPaint } from "./paint";
 
 export type Screen = "duty" | "incident" | "health" | "playback" | "log" | "setup" | "account" | "phone";
 const SCREENS: readonly Screen[] = ["duty", "incident", "health", "playback", "log", "setup", "account", "phone"];
 
 const hash = signal(typeof location === "undefined" ? "" : location.hash);
-if (typeof addEventListener === "function") addEventListener("hashchange", () => (hash.value = location.hash));
+/** Where the page is already and the address is not yet: a browser takes longer to change that than to draw the screen. */
+let due: string | null = null;
+if (typeof addEventListener === "function") {
+  addEventListener("hashchange", () => {
+    due = null;
+    hash.value = location.hash;
+  });
+  addEventListener("pagehide", settle);
+}
+
+function settle(): void {
+  if (due !== null) location.hash = due;
+  due = null;
+}
 
 /** "#/incident/ID?at=…" as its parts. */
 export const route = computed(() => {
@@ -17,7 +31,9 @@ export const route = computed(() => {
 
 export function go(screen: Screen, id = "", query: Record<string, string> = {}): void {
   const asked = new URLSearchParams(query).toString();
-  location.hash = `#/${screen}${id === "" ? "" : `/${encodeURIComponent(id)}`}${asked === "" ? "" : `?${asked}`}`;
+  due = `#/${screen}${id === "" ? "" : `/${encodeURIComponent(id)}`}${asked === "" ? "" : `?${asked}`}`;
+  hash.value = due;
+  afterPaint(settle);
 }
 
 /** The token of a link that signs on (#token=…), "" for none; it leaves the address at once, and with it the history. */

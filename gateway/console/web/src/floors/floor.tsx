@@ -2,9 +2,13 @@
 import L from "leaflet";
 import "leaflet/dist/leaflet.css";
 import { useEffect, useRef } from "preact/hooks";
+import { t } from "../words";
 import { SHAPES, angleTo, bearing, clusters, cone, handles, reachOf, worst, type Mark, type Place, type Plan } from "./marks";
 
 const NEAR_PX = 34;
+const MARK_PX = 34;
+/** What is taken hold of with a glove on. */
+const HELD_PX = 44;
 
 interface FloorOf {
   plan: Plan;
@@ -40,7 +44,8 @@ export function Floor(of: FloorOf) {
   const { plan, around } = of;
   useEffect(() => {
     if (box.current === null) return;
-    const made = L.map(box.current, { crs: L.CRS.Simple, attributionControl: false, zoomSnap: 0.25, minZoom: -8, maxZoom: 4, keyboard: false, zoomAnimation: false, fadeAnimation: false, markerZoomAnimation: false });
+    const made = L.map(box.current, { crs: L.CRS.Simple, attributionControl: false, zoomControl: false, zoomSnap: 0.25, minZoom: -8, maxZoom: 4, keyboard: false, zoomAnimation: false, fadeAnimation: false, markerZoomAnimation: false });
+    L.control.zoom({ zoomInTitle: t("floor.zoom.in"), zoomOutTitle: t("floor.zoom.out") }).addTo(made);
     const bounds = L.latLngBounds(to(0, plan.height), to(plan.width, 0));
     L.imageOverlay(plan.picture, bounds, { alt: plan.name }).addTo(made);
     layer.current = L.layerGroup().addTo(made);
@@ -104,7 +109,7 @@ function paint(map: L.Map, layer: L.LayerGroup | null, of: FloorOf): void {
     const first = group.marks[0];
     if (first === undefined) continue;
     const isOne = group.marks.length === 1;
-    const marker = L.marker(to(group.x, group.y), { icon: icon(group.marks), draggable: of.isPlanning && isOne, keyboard: true, alt: group.marks.map((mark) => mark.name).join(", ") });
+    const marker = L.marker(to(group.x, group.y), { icon: icon(group.marks, of.isPlanning ? HELD_PX : MARK_PX), draggable: of.isPlanning && isOne, keyboard: true, alt: group.marks.map((mark) => mark.name).join(", ") });
     marker.on("click", () => (isOne ? now(of, first) : map.setView(to(group.x, group.y), map.getZoom() + 1.5, { animate: false })));
     marker.on("dragend", () => {
       const at = marker.getLatLng();
@@ -138,10 +143,10 @@ function now(of: FloorOf, mark: Mark): void {
 }
 
 /** Shape, colour and number: an element of ours, so that no markup is made of words. */
-function icon(marks: readonly Mark[]): L.DivIcon {
+function icon(marks: readonly Mark[], size: number): L.DivIcon {
   const look = worst(marks);
   const shape = document.createElement("span");
   shape.textContent = marks.length > 1 ? `${SHAPES[look]}${marks.length}` : SHAPES[look];
   const isCalling = marks.some((mark) => mark.isCalling);
-  return L.divIcon({ html: shape, className: `mark-on-plan is-${look}${isCalling ? " calling" : ""}`, iconSize: [34, 34], iconAnchor: [17, 17] });
+  return L.divIcon({ html: shape, className: `mark-on-plan is-${look}${isCalling ? " calling" : ""}`, iconSize: [size, size], iconAnchor: [size / 2, size / 2] });
 }

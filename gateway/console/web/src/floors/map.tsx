@@ -12,20 +12,21 @@ import "../style/floors.css";
 import { FLOORS, book, mayPlan, put, read } from "./book";
 import { Floor } from "./floor";
 import { bearing, marks, worst, type Mark, type Place } from "./marks";
-import { Planning, type Near, type Point } from "./planning";
+import type { Near } from "./near";
+import { Planning, type Point } from "./planning";
 
 /** Read when it is first wanted, and after every other one's change that is heard of. */
 function useBook(): void {
-  const epoch = house.value.epoch;
+  const epoch = house.epoch.value;
   useEffect(() => void read(), [epoch]);
 }
 
 function openAlarms(): Alarm[] {
-  return [...house.value.alarms.values(), ...house.value.faults.values()].filter((alarm) => !isSilent(alarm));
+  return [...house.alarms.value.values(), ...house.faults.value.values()].filter((alarm) => !isSilent(alarm));
 }
 
 function marksOf(plan: string): Mark[] {
-  return marks(book.value?.places ?? [], plan, house.value.devices, house.value.cameras, openAlarms(), isLive.value);
+  return marks(book.value?.places ?? [], plan, house.devices.value, house.cameras.value, openAlarms(), isLive.value);
 }
 
 /** Where an alarm is, large; nothing when nobody said where its device stands. */

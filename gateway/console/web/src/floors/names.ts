@@ -2,6 +2,6 @@
 import { house } from "../stream/page";
 
 export function nameOfCamera(id: string): string {
-  const known = house.value.cameras.find((each) => each.id === id);
+  const known = house.cameras.value.find((each) => each.id === id);
   return known === undefined ? id : `${known.place} ${known.name}`.trim();
 }

@@ -2,18 +2,14 @@
 import { useEffect, useState } from "preact/hooks";
 import { get } from "../api";
 import { Told } from "../parts/where";
+import { Sun } from "../screens/install/sun";
 import { house } from "../stream/page";
 import { t } from "../words";
 import { FLOORS, book, drop, measure, put, take, undo, upload } from "./book";
 import type { Mark, Place, Plan } from "./marks";
+import { Linking, mayLink } from "./linking";
 import { nameOfCamera } from "./names";
-
-export interface Near {
-  camera: string;
-  distance: number;
-  metres: number | null;
-  sees: boolean | null;
-}
+import type { Near } from "./near";
 
 export interface Point {
   x: number;
@@ -28,15 +24,18 @@ export function Planning({ plan, held, points, setPoints }: { plan: string; held
   const known = book.value;
   const isThere = (kind: string, id: string): boolean => known?.places.some((place) => place.kind === kind && place.id === id) ?? false;
   const loose = [
-    ...[...house.value.devices.values()].map((each) => ({ kind: "device", id: each.id, name: `${each.place} ${each.name}`.trim() })),
-    ...house.value.cameras.map((each) => ({ kind: "camera", id: each.id, name: `◉ ${nameOfCamera(each.id)}` })),
+    ...[...house.devices.value.values()].map((each) => ({ kind: "device", id: each.id, name: `${each.place} ${each.name}`.trim() })),
+    ...house.cameras.value.map((each) => ({ kind: "camera", id: each.id, name: `◉ ${nameOfCamera(each.id)}` })),
   ].filter((each) => !isThere(each.kind, each.id));
   const centre = (kind: string, id: string): void => {
     if (on !== undefined) void put({ kind: kind as Place["kind"], id, plan, x: on.width / 2, y: on.height / 2, direction: null, angle: null });
   };
   return (
     <aside class="planning">
-      <p>{t("floor.hint")}</p>
+      <div class="row">
+        <p>{t("floor.hint")}</p>
+        <Sun />
+      </div>
       <div class="row">
         <button type="button" disabled={(known?.undo ?? 0) === 0} onClick={() => void undo()}>
           {t("floor.undo")}
@@ -48,6 +47,7 @@ export function Planning({ plan, held, points, setPoints }: { plan: string; held
           {t("floor.upload")}
           <input
             type="file"
+            class="unseen"
             accept=".svg,.png,.pdf,image/svg+xml,image/png,application/pdf"
             disabled={name.trim() === ""}
             onChange={(event) => {
@@ -84,6 +84,7 @@ export function Planning({ plan, held, points, setPoints }: { plan: string; held
 /** How large the plan is: two of its points and the metres between them, or a number that the drawing says. */
 function Measuring({ plan, points, setPoints }: { plan: Plan; points: readonly Point[] | null; setPoints: (points: readonly Point[] | null) => void }) {
   const [metres, setMetres] = useState("");
+  const [factor, setFactor] = useState("");
   const [start, end] = points ?? [];
   const known = plan.metres_per_unit;
   const save = (): void => {
@@ -91,21 +92,51 @@ function Measuring({ plan, points, setPoints }: { plan: Plan; points: readonly P
     void measure(plan.id, { start, end, metres: Number(metres) }).then((done) => done && setPoints(null));
   };
   return (
-    <form class="row measuring" onSubmit={(event) => (event.preventDefault(), save())}>
-      <span>{known === null ? t("floor.scale.none") : t("floor.scale", { metres: Math.round(known * plan.width * 10) / 10 })}</span>
-      <button type="button" aria-pressed={points !== null} onClick={() => setPoints(points === null ? [] : null)}>
-        {t("floor.scale.points")}
-      </button>
-      {points === null ? null : <span role="status">{t("floor.scale.touched", { count: points.length })}</span>}
-      {end === undefined ? null : (
-        <>
-          <label class="row">
-            {t("floor.scale.metres")} <input type="number" required min={0.1} step="any" value={metres} onInput={(event) => setMetres(event.currentTarget.value)} />
-          </label>
-          <button type="submit">{t("floor.scale.save")}</button>
-        </>
-      )}
-    </form>
+    <section class="measuring">
+      <p>{known === null ? t("floor.scale.none") : t("floor.scale", { metres: Math.round(known * plan.width * 10) / 10 })}</p>
+      <form class="row" onSubmit={(event) => (event.preventDefault(), save())}>
+        <button type="button" aria-pressed={points !== null} onClick={() => setPoints(points === null ? [] : null)}>
+          {t("floor.scale.points")}
+        </button>
+        {points === null ? null : <span role="status">{t("floor.scale.touched", { count: points.length })}</span>}
+        {end === undefined ? null : (
+          <>
+            <label class="row">
+              {t("floor.scale.metres")} <input type="number" required min={0.1} step="any" value={metres} onInput={(event) => setMetres(event.currentTarget.value)} />
+            </label>
+            <button type="submit">{t("floor.scale.save")}</button>
+          </>
+        )}
+      </form>
+      <form
+        class="row"
+        onSubmit={(event) => {
+          event.preventDefault();
+          void measure(plan.id, { metres_per_unit: Number(factor) }).then((done) => done && setFactor(""));
+        }}
+      >
+        <label class="row">
+          {t("floor.scale.factor")}
+          <input
+            type="number"
+            required
+            min={0.000001}
+            max={10000}
+            step="any"
+            inputMode="decimal"
+            placeholder={known === null ? "0.02" : String(Number(known.toPrecision(4)))}
+            value={factor}
+            onInput={(event) => setFactor(event.currentTarget.value)}
+          />
+        </label>
+        <button type="submit">{t("floor.scale.use")}</button>
+        {known === null ? null : (
+          <button type="button" onClick={() => void measure(plan.id, null)}>
+            {t("floor.scale.forget")}
+          </button>
+        )}
+      </form>
+    </section>
   );
 }
 
@@ -115,11 +146,13 @@ function Held({ mark }: { mark: Mark }) {
   const { place } = mark;
   const version = book.value?.version ?? 0;
   useEffect(() => {
-    if (place.kind !== "device") return setNear([]);
-    get<{ cameras: Near[] }>(`${FLOORS}/nearest/${encodeURIComponent(place.id)}`).then(
-      (told) => setNear(told.cameras),
-      () => setNear([]),
-    );
+    let isHere = true;
+    setNear([]);
+    if (place.kind !== "device") return undefined;
+    get<{ cameras: Near[] }>(`${FLOORS}/nearest/${encodeURIComponent(place.id)}`)
+      .then((told) => isHere && setNear(told.cameras))
+      .catch(() => undefined);
+    return () => (isHere = false);
   }, [place.kind, place.id, version]);
   return (
     <div class="held">
@@ -135,6 +168,8 @@ function Held({ mark }: { mark: Mark }) {
           <input type="number" min={1} max={360} value={place.angle ?? 90} onChange={(event) => void put({ ...place, angle: Math.min(360, Math.max(1, Number(event.currentTarget.value) || 90)) })} />
           {place.direction === null ? t("floor.direction.none") : t("floor.direction", { degrees: place.direction })}
         </label>
+      ) : mayLink() ? (
+        <Linking key={place.id} device={place.id} near={near} />
       ) : (
         <ul aria-label={t("floor.nearest")}>
           {near.slice(0, 3).map((each) => (

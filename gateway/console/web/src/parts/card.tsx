@@ -4,20 +4,26 @@ import type { Alarm } from "../state/model";
 import { house } from "../stream/page";
 import { named, t } from "../words";
 import { Phones } from "./frame";
+import { useSeen } from "./seen";
 import { Told, factOf } from "./where";
 
+/** What the fire brigade is asked to come to; anything else is told in the words of 110 and 120. */
+const BURNS = new Set(["fire", "smoke", "gas", "electrical", "temperature"]);
+
 export function Card({ alarm }: { alarm: Alarm | undefined }) {
+  const seen = useSeen<HTMLElement>();
   const device = alarm?.device;
+  const burns = alarm !== undefined && BURNS.has(alarm.kind);
   const parts: [string, string][] = [
-    [t("card.address"), house.value.site.name],
-    [t("card.part"), device === undefined ? "" : `${device.place} ${device.name}`.trim()],
-    [t("card.what"), alarm === undefined ? "" : `${named("kind", alarm.kind)} ${factOf(alarm)}`.trim()],
-    [t("card.size"), ""],
+    [t("card.address"), house.site.value.name],
+    [t(burns ? "card.part" : "card.place"), device === undefined ? "" : `${device.place} ${device.name}`.trim()],
+    [t(burns ? "card.what" : "card.happened"), alarm === undefined ? "" : `${named("kind", alarm.kind)} ${factOf(alarm)}`.trim()],
+    [t(burns ? "card.size" : "card.hurt"), ""],
     [t("card.caller"), me.value?.name ?? ""],
     [t("card.number"), ""],
   ];
   return (
-    <section class="card" aria-label={t("card.title")}>
+    <section ref={seen} class="card" aria-label={t("card.title")}>
       <h2>{t("card.title")}</h2>
       <dl>
         {parts.map(([what, value]) => (

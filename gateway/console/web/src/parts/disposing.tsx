@@ -5,8 +5,10 @@ import { useAct } from "../keys";
 import type { Alarm } from "../state/model";
 import { isLive } from "../stream/page";
 import { t } from "../words";
+import { useSeen } from "./seen";
 
 export function Disposing({ alarm, over }: { alarm: Alarm; over: () => void }) {
+  const seen = useSeen<HTMLFormElement>({ takesKeys: true }); // F8 in the middle of a note: the digits that follow are an answer
   const [how, setHow] = useState<Disposition | null>(null);
   const [cause, setCause] = useState("");
   const close = async (chosen: Disposition, why: string): Promise<void> => {
@@ -28,6 +30,7 @@ export function Disposing({ alarm, over }: { alarm: Alarm; over: () => void }) {
   });
   return (
     <form
+      ref={seen}
       class="disposing"
       aria-label={t("alarm.dispose")}
       onSubmit={(event) => {

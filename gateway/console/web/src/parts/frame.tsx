@@ -39,7 +39,7 @@ function Head({ signOff }: { signOff: () => void }) {
     <header>
       <Now />
       <strong class="site">
-        <Told text={house.value.site.name} most={30} />
+        <Told text={house.site.value.name} most={30} />
       </strong>
       <nav aria-label={t("nav.title")}>
         {PLACES.filter((screen) => screen !== "setup" || me.value?.rights.includes("install") === true).map((screen) => (
@@ -76,7 +76,7 @@ const SIGNS = { ok: "●", failing: "✖", down: "✖" } as const;
 function Receivers() {
   return (
     <ul class="receivers" aria-label={t("receiver.title")}>
-      {house.value.receivers.map((receiver) => {
+      {house.receivers.value.map((receiver) => {
         const state = isLive.value ? receiver.state : "unknown";
         return (
           <li key={receiver.name} class={`receiver ${state}`}>
@@ -86,7 +86,7 @@ function Receivers() {
           </li>
         );
       })}
-      {isLive.value && house.value.clock !== null && house.value.clock !== "trusted" ? (
+      {isLive.value && house.clock.value !== null && house.clock.value !== "trusted" ? (
         <li class="receiver doubtful">
           <span aria-hidden="true">▲</span> {t("clock.doubtful")}
         </li>

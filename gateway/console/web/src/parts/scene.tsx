@@ -23,7 +23,7 @@ const LOOK_LATER_MS = 20_000;
 const LOOKS_QUICK = 15;
 
 export function cameraName(id: string): string {
-  const known = house.value.cameras.find((each) => each.id === id);
+  const known = house.cameras.value.find((each) => each.id === id);
   return known === undefined ? id : `${known.place} ${known.name}`.trim();
 }
 
@@ -149,9 +149,9 @@ function Moment({ alarm, camera, reason }: { alarm: Alarm; camera: string; reaso
 
 /** Cameras that may see it too, when this one sees nothing: the alarm's own, then those of the same place, then any. */
 function Neighbours({ alarm, camera, turn }: { alarm: Alarm; camera: string; turn: (camera: string) => void }) {
-  const place = house.value.cameras.find((each) => each.id === camera)?.place ?? alarm.device.place;
-  const all = house.value.cameras.map((each) => each.id);
-  const near = house.value.cameras.filter((each) => each.place === place || each.place === alarm.device.place).map((each) => each.id);
+  const place = house.cameras.value.find((each) => each.id === camera)?.place ?? alarm.device.place;
+  const all = house.cameras.value.map((each) => each.id);
+  const near = house.cameras.value.filter((each) => each.place === place || each.place === alarm.device.place).map((each) => each.id);
   const offered = [...new Set([...alarm.cameras, ...near, ...all])].filter((each) => each !== camera).slice(0, NEIGHBOURS_MOST);
   return (
     <span class="neighbours">

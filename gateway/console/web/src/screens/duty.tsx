@@ -56,7 +56,7 @@ export function Duty() {
           <FloorMap />
         ) : (
           <section class="pictures" aria-label={t("video.title")}>
-            {house.value.cameras.slice(0, PICTURES_MOST).map((camera) => (
+            {house.cameras.value.slice(0, PICTURES_MOST).map((camera) => (
               <Still key={camera.id} camera={camera.id} name={`${camera.place} ${camera.name}`.trim()} reason="duty" everyMs={STILL_MS} />
             ))}
           </section>

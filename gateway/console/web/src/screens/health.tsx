@@ -56,8 +56,8 @@ export function saidOf(device: Device, isHeard: boolean): Said[] {
 export function HealthWall() {
   const [badOnly, setBadOnly] = useState(false);
   const [chart, setChart] = useState("");
-  const faults = new Set([...house.value.faults.values()].map((fault) => fault.device.id));
-  const tiles = [...house.value.devices.values()]
+  const faults = new Set([...house.faults.value.values()].map((fault) => fault.device.id));
+  const tiles = [...house.devices.value.values()]
     .map((device) => ({ device, health: healthOf(device, faults, isLive.value) }))
     .sort((a, b) => WORST.indexOf(a.health) - WORST.indexOf(b.health) || (a.device.place < b.device.place ? -1 : 1));
   const bad = tiles.filter((tile) => tile.health !== "online" && tile.health !== "partly");
@@ -115,7 +115,7 @@ export function HealthWall() {
           </li>
         ))}
       </ul>
-      {badOnly || house.value.cameras.length === 0 ? null : (
+      {badOnly || house.cameras.value.length === 0 ? null : (
         <>
           <h2>{t("chart.cameras")}</h2>
           <CameraTiles />

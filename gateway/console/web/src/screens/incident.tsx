@@ -26,7 +26,7 @@ const Excerpt = later(() => import("../floors/map").then((found) => found.Excerp
 
 export function Incident() {
   const id = route.value.id;
-  const { alarms, faults, closed } = house.value;
+  const [alarms, faults, closed] = [house.alarms.value, house.faults.value, house.closed.value];
   const alarm = alarms.get(id) ?? faults.get(id) ?? closed.find((each) => each.alarm_id === id);
   if (alarm === undefined) {
     return (
@@ -142,7 +142,7 @@ function TimeLine({ alarm }: { alarm: Alarm }) {
     { at: alarm.acknowledged_at ?? "", what: named("record", "alarm.acknowledged"), who: alarm.acknowledged_by ?? "" },
     { at: alarm.restored_at ?? "", what: named("record", "alarm.restored"), who: "" },
     { at: alarm.closed_at ?? "", what: `${named("record", "alarm.closed")} ${named("disp", alarm.disposition ?? "")}`, who: alarm.closed_by ?? "" },
-    ...reached(house.value.log, (entry) => entry.data.alarm_id === alarm.alarm_id && entry.type === "campus.alarm.repeated.v1").map((entry) => ({
+    ...reached(house.log.value, (entry) => entry.data.alarm_id === alarm.alarm_id && entry.type === "campus.alarm.repeated.v1").map((entry) => ({
       at: entry.time,
       what: named("record", "alarm.repeated"),
       who: "",

@@ -21,7 +21,7 @@ export function Log() {
   const [wanted, setWanted] = useState("");
   const [isAlarms, setAlarms] = useState(false);
   const box = useRef<HTMLDivElement>(null);
-  const log = house.value.log;
+  const log = house.log.value;
   const matches = useMemo(() => {
     const words = wanted.trim().toLowerCase();
     if (words === "" && !isAlarms) return null;

@@ -27,7 +27,7 @@ export function Phone() {
       <header>
         <Now />
         <strong>
-          <Told text={house.value.site.name} most={20} />
+          <Told text={house.site.value.name} most={20} />
         </strong>
         <button type="button" onClick={() => go("duty")}>
           {t("nav.duty")}

@@ -1,10 +1,25 @@
 /** One link for many listeners: in a shared worker for all pages of a browser, or in the page where there is none. */
+import type { News } from "../state/model";
 import { EMPTY, reduce, type House } from "../state/reduce";
 import { here as nowHere } from "./here";
 import { Link, type LinkNow, type Surroundings } from "./link";
 import type { ToPage } from "./talk";
 
 export const STREAM = "/api/v1/console/stream";
+
+/** Behind what is already under way. A timer would do the same, but browsers hold those of a page in the background back for a minute. */
+const turns = new MessageChannel();
+let due: (() => void)[] = [];
+turns.port1.onmessage = () => {
+  const works = due;
+  due = [];
+  for (const work of works) work();
+};
+
+function soon(work: () => void): void {
+  due.push(work);
+  turns.port2.postMessage(null);
+}
 
 const BROWSER: Surroundings = {
   open: (url) => new EventSource(url, { withCredentials: true }),
@@ -17,6 +32,7 @@ const BROWSER: Surroundings = {
     const id = setTimeout(work, ms);
     return () => clearTimeout(id);
   },
+  soon,
   probe: async (url) => {
     const stop = new AbortController();
     try {
@@ -34,6 +50,7 @@ export class Carrier {
   private house: House = EMPTY;
   private now: LinkNow = { up: false, heardMs: 0, signedOut: false };
   private readonly listeners = new Set<(message: ToPage) => void>();
+  private news: News[] = [];
   private readonly link: Link;
 
   constructor(private readonly here: Surroundings = BROWSER) {
@@ -43,9 +60,11 @@ export class Carrier {
       (news) => {
         this.house = reduce(this.house, news);
         this.now = { ...this.now, heardMs: here.now() };
-        this.tell({ is: "news", news, sentMs: Date.now() });
+        this.news.push(news);
+        if (this.news.length === 1) here.soon(() => this.flush()); // behind the other events of the same piece
       },
       (now) => {
+        this.flush();
         this.now = now;
         this.tell({ is: "link", link: now });
       },
@@ -54,6 +73,7 @@ export class Carrier {
   }
 
   join(listener: (message: ToPage) => void): () => void {
+    this.flush(); // the house that it gets has it already
     this.listeners.add(listener);
     const ageMs = this.now.heardMs === 0 ? -1 : this.here.now() - this.now.heardMs;
     listener({ is: "house", house: this.house, link: this.now, ageMs, sentMs: Date.now() });
@@ -62,6 +82,13 @@ export class Carrier {
 
   again(): void {
     this.link.again();
+  }
+
+  private flush(): void {
+    if (this.news.length === 0) return;
+    const { news } = this;
+    this.news = [];
+    this.tell({ is: "news", news, sentMs: Date.now() });
   }
 
   private tell(message: ToPage): void {

@@ -31,6 +31,8 @@ export interface Surroundings {
   now(): number;
   every(ms: number, work: () => void): () => void;
   after(ms: number, work: () => void): () => void;
+  /** Behind the events that are already on their way. */
+  soon(work: () => void): void;
   /** The status with which the gateway answers a reader that may not read; 0 when it is not there. */
   probe(url: string): Promise<number>;
 }

@@ -1,12 +1,17 @@
 /** The page's end of the stream: what the house is now, and whether it can be believed. */
-import { batch, computed, effect, signal } from "@preact/signals";
+import { batch, computed, effect, signal, type ReadonlySignal } from "@preact/signals";
 import { EMPTY, reduce, type House } from "../state/reduce";
 import { Carrier } from "./carrier";
 import { here } from "./here";
 import { SILENT_MS, type LinkNow } from "./link";
 import type { ToPage, ToWorker } from "./talk";
 
-export const house = signal<House>(EMPTY);
+const whole = signal<House>(EMPTY);
+
+/** The parts of the house, each a signal of its own: whoever reads one is drawn anew when that one changed, not at every word of the gateway. */
+export const house = Object.fromEntries(Object.keys(EMPTY).map((key) => [key, computed(() => whole.value[key as keyof House])])) as {
+  readonly [Part in keyof House]: ReadonlySignal<House[Part]>;
+};
 export const link = signal<LinkNow>({ up: false, heardMs: 0, signedOut: false });
 /** This browser's own time (here.ts), twice a second: what ages on the page follows it. */
 export const tick = signal(here());
@@ -68,13 +73,13 @@ function take(message: ToPage): void {
     // A page that was busy or frozen takes late what was sent long ago.
     const lateMs = Math.max(0, Date.now() - message.sentMs);
     if (message.is === "house") {
-      house.value = message.house;
+      whole.value = message.house;
       link.value = message.link;
       heard(message.ageMs < 0 ? -1 : message.ageMs + lateMs, message.house.nowMs);
       return;
     }
-    house.value = reduce(house.value, message.news);
-    heard(lateMs, message.news.type === "beat" || message.news.type === "snapshot" ? house.value.nowMs : 0);
+    whole.value = message.news.reduce(reduce, whole.value);
+    heard(lateMs, message.news.some((each) => each.type === "beat" || each.type === "snapshot") ? whole.value.nowMs : 0);
   });
 }
 
@@ -87,11 +92,11 @@ function heard(ageMs: number, nowMs: number): void {
 /** Phone numbers outlive the connection and the page: they are kept in this browser. */
 const PHONES = "campus.phones";
 effect(() => {
-  if (house.value.phones.length > 0) localStorage.setItem(PHONES, JSON.stringify(house.value.phones));
+  if (house.phones.value.length > 0) localStorage.setItem(PHONES, JSON.stringify(house.phones.value));
 });
 
 export function phones(): House["phones"] {
-  if (house.value.phones.length > 0) return house.value.phones;
+  if (house.phones.value.length > 0) return house.phones.value;
   try {
     const kept: unknown = JSON.parse(localStorage.getItem(PHONES) ?? "[]");
     return Array.isArray(kept) ? (kept as House["phones"]) : [];

@@ -6,7 +6,8 @@ import type { LinkNow } from "./link";
 export type ToPage =
   /** ageMs: how long ago the gateway was heard, -1 for never. sentMs: Date.now(), which a page and its worker share. */
   | { is: "house"; house: House; link: LinkNow; ageMs: number; sentMs: number }
-  | { is: "news"; news: News; sentMs: number }
+  /** What came in one piece, in its order: a page that is told of it at once is drawn once. */
+  | { is: "news"; news: readonly News[]; sentMs: number }
   | { is: "link"; link: LinkNow };
 
 export type ToWorker = { is: "again" } | { is: "bye" };

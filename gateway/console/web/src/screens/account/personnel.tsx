@@ -105,7 +105,7 @@ function Adding({ add }: { add: (name: string, role: string, secret: string, dur
           ))}
         </select>
       </label>
-      <NewPin save={save} />
+      <NewPin button="people.add" save={save} />
     </section>
   );
 }

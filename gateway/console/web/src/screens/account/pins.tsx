@@ -1,7 +1,7 @@
 /** A form for a new PIN, typed twice, and another one under duress; and what came of it. */
 import { useState } from "preact/hooks";
 import { Refused } from "../../api";
-import { either, t } from "../../words";
+import { either, t, type Key } from "../../words";
 
 /** What the gateway said to the last thing that was tried. */
 export function useSaid() {
@@ -25,10 +25,12 @@ export function useSaid() {
 
 interface Wanted {
   asksOld?: boolean;
+  /** What its button says. */
+  button?: Key;
   save: (old: string, secret: string, duress: string) => Promise<boolean>;
 }
 
-export function NewPin({ asksOld = false, save }: Wanted) {
+export function NewPin({ asksOld = false, button = "account.pin.save", save }: Wanted) {
   const [old, setOld] = useState("");
   const [secret, setSecret] = useState("");
   const [again, setAgain] = useState("");
@@ -58,7 +60,7 @@ export function NewPin({ asksOld = false, save }: Wanted) {
       <Secret label={t("account.pin.duress")} value={duress} set={setDuress} isNeeded={false} />
       <small>{t("account.pin.hint")}</small>
       <button type="submit" disabled={isBusy || secret === "" || secret !== again || (asksOld && old === "")}>
-        {t("account.pin.save")}
+        {t(button)}
       </button>
     </form>
   );

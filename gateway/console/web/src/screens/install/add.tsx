@@ -102,12 +102,17 @@ function deviceOf(model: Form, said: Readonly<Record<string, string>>): Table {
 function Models({ choose, wrong }: { choose: (id: string) => void; wrong: unknown }) {
   const [words, setWords] = useState("");
   const [rows, setRows] = useState<Model[]>([]);
+  const [asked, setAsked] = useState(false);
   const [failed, setFailed] = useState<unknown>(null);
   useEffect(() => {
     let isHere = true;
     const timer = setTimeout(() => {
       models(words)
-        .then((found) => isHere && setRows(found.profiles))
+        .then((found) => {
+          if (!isHere) return;
+          setRows(found.profiles);
+          setAsked(true);
+        })
         .catch(setFailed);
     }, FIND_AFTER_MS);
     return () => {
@@ -119,11 +124,15 @@ function Models({ choose, wrong }: { choose: (id: string) => void; wrong: unknow
     <section class="models">
       <input type="search" aria-label={t("setup.models")} placeholder={t("setup.models")} maxLength={80} value={words} onInput={(event) => setWords(event.currentTarget.value)} />
       <Wrong error={wrong ?? failed} />
+      {rows.length === 0 && asked ? <p class="quiet">{t("setup.models.none")}</p> : null}
       <ul>
         {rows.map((row) => (
           <li key={row.id}>
             <button type="button" onClick={() => choose(row.id)}>
-              {either(row.title, row.title_en)} <small>{row.id}</small> {row.verified ? "" : t("setup.untried")}
+              {either(row.title, row.title_en)}{" "}
+              <small>
+                {row.id} {row.verified ? "" : `· ${t("setup.untried")}`}
+              </small>
             </button>
           </li>
         ))}

@@ -1,25 +1,27 @@
 /** The fields of a form that the gateway described, each with what is wrong with it right below. */
 import { fieldOf, type Fault, type Field, type Kind } from "../../install/house";
-import { either } from "../../words";
+import { either, named, t } from "../../words";
 import { oneOf } from "./said";
 
 interface FieldsOf {
   fields: readonly Field[];
   said: Readonly<Record<string, string>>;
   put: (name: string, value: string) => void;
+  /** Of a table of the gateway's own: its fields have names of ours. What a model asks for is called what the model calls it. */
+  kind?: Kind;
   /** What stands before each name in `said`: "address." for a device's own address. */
   lead?: string;
   wrong: Readonly<Record<string, readonly Fault[]>>;
 }
 
-export function Fields({ fields, said, put, lead = "", wrong }: FieldsOf) {
+export function Fields({ fields, said, put, kind, lead = "", wrong }: FieldsOf) {
   return (
     <>
       {fields.map((field) => {
         const name = `${lead}${field.name}`;
         return (
           <label key={name} data-field={name}>
-            {either(field.help, field.help_en)}
+            {kind === undefined ? either(field.help, field.help_en) : labelOf(kind, field)}
             <Entry field={field} name={name} value={said[name] ?? ""} put={put} isWrong={name in wrong} />
             <AtField faults={wrong[name] ?? []} />
           </label>
@@ -29,6 +31,12 @@ export function Fields({ fields, said, put, lead = "", wrong }: FieldsOf) {
   );
 }
 
+function labelOf(kind: Kind, field: Field): string {
+  const key = `${kind}.${field.name}`;
+  const found = named("setup.label", key);
+  return found === key ? either(field.help, field.help_en) : found;
+}
+
 function Entry({ field, name, value, put, isWrong }: { field: Field; name: string; value: string; put: (name: string, value: string) => void; isWrong: boolean }) {
   if (field.choices.length > 0 || field.type === "boolean") {
     return (
@@ -36,7 +44,7 @@ function Entry({ field, name, value, put, isWrong }: { field: Field; name: strin
         <option value="">—</option>
         {(field.type === "boolean" ? [true, false] : field.choices).map((each) => (
           <option key={String(each)} value={String(each)}>
-            {String(each)}
+            {typeof each === "boolean" ? t(each ? "setup.yes" : "setup.no") : named("setup.choice", String(each))}
           </option>
         ))}
       </select>

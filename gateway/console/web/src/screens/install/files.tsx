@@ -1,8 +1,8 @@
 /** The device files: what was changed lately, by whom and why; each change can be undone, and what was edited by hand taken up. */
 import { useEffect, useState } from "preact/hooks";
-import { files, reload, undo, undoing, type Files as Now, type Outcome, type Proposal } from "../../install/house";
+import { files, moment, reload, undo, undoing, type Files as Now, type Outcome, type Proposal } from "../../install/house";
 import { t } from "../../words";
-import { Came, Difference, Faults, Wrong } from "./said";
+import { Came, Difference, Faults, Wrong, whatOf } from "./said";
 
 export function Files() {
   const [now, setNow] = useState<Now | null>(null);
@@ -36,7 +36,13 @@ export function Files() {
       <ol>
         {(now?.changes ?? []).map((change) => (
           <li key={change.number}>
-            {change.number}. <time>{change.at.slice(0, 19).replace("T", " ")}</time> {change.who}: {change.what} · {change.reason} ({change.file}){" "}
+            <b>
+              {change.number}. {whatOf(change.what)}
+            </b>
+            <span>
+              <time>{moment(change.at)}</time> {change.who}: {change.reason}
+            </span>
+            <small>{change.file}</small>
             <button
               type="button"
               onClick={() => {

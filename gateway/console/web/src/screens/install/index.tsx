@@ -5,6 +5,7 @@ import { Add } from "./add";
 import { Files } from "./files";
 import { Find } from "./find";
 import { Live } from "./live";
+import { Sun } from "./sun";
 import { Tables } from "./tables";
 import "../../style/install.css";
 
@@ -22,6 +23,7 @@ export function Install() {
             {t(`setup.tab.${each}`)}
           </button>
         ))}
+        <Sun />
       </nav>
       {tab === "add" ? <Add /> : tab === "live" ? <Live key={id} id={id} /> : tab === "tables" ? <Tables path={id} /> : tab === "files" ? <Files /> : <Find />}
     </section>

@@ -1,16 +1,19 @@
 /** I3: what one device says now, as it came and as it is understood; which bit moved since the person began to look. */
 import { useEffect, useRef, useState } from "preact/hooks";
-import { live, moved, progress, search, type Heard, type Live as Now, type Value } from "../../install/house";
+import { live, moved, progress, search, stirred, type Heard, type Live as Now } from "../../install/house";
+import { EMPTY, joined, type Trace } from "../../install/trace";
+import type { Point } from "../../state/model";
 import { house } from "../../stream/page";
 import { named, t } from "../../words";
 import { Edit } from "./edit";
+import { Measured, PointReading, ValueReading } from "./reading";
 import { Readings, Wrong, oneOf } from "./said";
 
 const EVERY_MS = 1_000;
 
 export function Live({ id }: { id: string }) {
   const [chosen, setChosen] = useState(id);
-  const devices = [...house.value.devices.values()].sort((a, b) => a.place.localeCompare(b.place));
+  const devices = [...house.devices.value.values()].sort((a, b) => a.place.localeCompare(b.place));
   return (
     <section class="live">
       <label>
@@ -32,17 +35,22 @@ export function Live({ id }: { id: string }) {
 
 function Values({ id }: { id: string }) {
   const [now, setNow] = useState<Now | null>(null);
+  const [trace, setTrace] = useState<Trace>(EMPTY);
   const [heard, setHeard] = useState<Heard[]>([]);
   const [isListening, setListening] = useState(false);
   const [wrong, setWrong] = useState<unknown>(null);
   const first = useRef(new Map<string, number[] | null>());
   const touched = useRef(new Map<string, Set<string>>());
+  /** Points as they were when the person began to look; null until then. */
+  const [before, setBefore] = useState<ReadonlyMap<string, Point> | null>(null);
+  const points = house.devices.value.get(id)?.points ?? [];
   useEffect(() => {
     let timer: ReturnType<typeof setTimeout> | undefined;
     let isHere = true;
+    let kept = EMPTY;
     const look = async (): Promise<void> => {
       try {
-        const found = await live(id);
+        const found = await live(id, kept.at.at(-1) ?? 0);
         if (!isHere) return;
         for (const value of found.values) {
           if (!first.current.has(value.name) && value.words !== null) first.current.set(value.name, value.words);
@@ -50,6 +58,8 @@ function Values({ id }: { id: string }) {
           for (const bit of moved(first.current.get(value.name) ?? null, value.words, value.function <= 2)) bits.add(bit);
           touched.current.set(value.name, bits);
         }
+        kept = joined(kept, found.trace);
+        setTrace(kept);
         setNow(found);
         setWrong(null);
       } catch (error) {
@@ -67,6 +77,7 @@ function Values({ id }: { id: string }) {
     // What is on the screen now is what everything is compared with: who presses at once is seen, too.
     first.current = new Map((now?.values ?? []).filter((value) => value.words !== null).map((value) => [value.name, value.words]));
     touched.current.clear();
+    setBefore(new Map(points.map((point) => [point.name, point])));
   };
   const listen = async (): Promise<void> => {
     setListening(true);
@@ -82,6 +93,7 @@ function Values({ id }: { id: string }) {
     }
   };
   if (now === null) return <Wrong error={wrong} />;
+  const strip = (name: string, unit: string | null) => <Measured name={name} unit={unit} trace={trace} />;
   return (
     <>
       <p>
@@ -89,71 +101,33 @@ function Values({ id }: { id: string }) {
       </p>
       {now.problem === null ? null : <p class="caution">{oneOf(now.problem)}</p>}
       <Wrong error={wrong} />
-      {now.driver === "mqtt" ? (
-        <>
-          <p>
-            {now.topics.map((topic) => (
-              <bdi key={topic}>{topic} </bdi>
-            ))}
-          </p>
-          <button type="button" class="big" disabled={isListening} onClick={() => void listen()}>
-            {t(isListening ? "setup.listening" : "setup.listen")}
-          </button>
-          <Readings heard={heard} />
-        </>
-      ) : (
+      {now.topics.length === 0 ? null : (
+        <p>
+          {now.topics.map((topic) => (
+            <bdi key={topic}>{topic} </bdi>
+          ))}
+        </p>
+      )}
+      <div class="doing">
         <button type="button" class="big" onClick={begin}>
           {t("setup.press")}
         </button>
-      )}
-      {now.values.length === 0 ? null : (
-        <div class="scroll" tabIndex={0} role="region" aria-label={t("setup.values")}>
-          <table>
-            <thead>
-              <tr>
-                {(["name", "value", "moved", "address", "dec", "hex", "bits", "decoded", "orders"] as const).map((head) => (
-                  <th key={head} scope="col">
-                    {t(`setup.head.${head}`)}
-                  </th>
-                ))}
-              </tr>
-            </thead>
-            <tbody>
-              {now.values.map((value) => (
-                <Row key={value.name} value={value} bits={[...(touched.current.get(value.name) ?? [])]} />
-              ))}
-            </tbody>
-          </table>
-        </div>
-      )}
-    </>
-  );
-}
-
-/** What a person looks for first stands first: the value, and which bit moved. */
-function Row({ value, bits }: { value: Value; bits: readonly string[] }) {
-  return (
-    <tr data-value={value.name} class={bits.length > 0 ? "moved" : value.quality}>
-      <th scope="row">{value.name}</th>
-      <td>
-        <b>{value.value === null ? "?" : String(value.value)}</b> {value.unit ?? ""} {t(value.quality === "good" ? "setup.good" : "setup.unknown")}
-      </td>
-      <td>{bits.join(" ")}</td>
-      <td>{value.address}</td>
-      <td>{value.words?.join(" ") ?? "?"}</td>
-      <td>{value.hex?.join(" ") ?? "?"}</td>
-      <td>{value.bits?.join(" ") ?? "?"}</td>
-      <td>
-        {value.decoded ?? "?"} <small>{value.form ?? ""}</small>
-      </td>
-      <td>
-        {Object.entries(value.orders).map(([order, says]) => (
-          <span key={order} class={order === value.order ? "here" : ""}>
-            {order} {says}
-            {value.likely_orders.includes(order) ? " ✓" : ""}{" "}
-          </span>
+        {now.driver === "mqtt" ? (
+          <button type="button" class="big" disabled={isListening} onClick={() => void listen()}>
+            {t(isListening ? "setup.listening" : "setup.listen")}
+          </button>
+        ) : null}
+      </div>
+      <Readings heard={heard} />
+      <ul class="readings" aria-label={t("setup.values")}>
+        {now.values.map((value) => (
+          <ValueReading key={value.name} value={value} keys={now.order_keys} bits={[...(touched.current.get(value.name) ?? [])]} strip={strip(value.name, value.unit ?? null)} />
         ))}
-      </td>
-    </tr>
+        {/* What is asked says its points by the values they are made of. */}
+        {now.values.length > 0
+          ? null
+          : points.map((point) => <PointReading key={point.name} point={point} isMoved={before !== null && stirred(before.get(point.name), point)} strip={strip(point.name, point.unit)} />)}
+      </ul>
+    </>
   );
 }

@@ -1,12 +1,22 @@
 /** What the gateway said to an installer: differences, faults, what came of a change, or why it would not. */
 import { Refused } from "../../api";
-import { kindOf, type Fault, type Heard, type Outcome, type Since } from "../../install/house";
-import { either, t } from "../../words";
+import { kindOf, moment, type Fault, type Heard, type Outcome, type Since } from "../../install/house";
+import { either, named, t } from "../../words";
 
 /** What the gateway says in both languages at once, "中文 / English", in the one that is read here. */
 export function oneOf(text: string): string {
   const at = text.indexOf(" / ");
   return at < 0 ? text : either(text.slice(0, at), text.slice(at + 3));
+}
+
+/** "add link kitchen" as people say it; what it is called stays as it is. */
+export function whatOf(what: string): string {
+  const [verb = "", ...rest] = what.split(" ");
+  const kind = rest.length > 1 ? (rest[0] ?? "") : "";
+  const said = named("setup.what", verb);
+  if (said === verb) return what;
+  const of = named("setup.what", kind);
+  return [said, of === kind ? rest.join(" ") : [of, ...rest.slice(1)].join(" ")].join(" ");
 }
 
 export function Difference({ diff }: { diff: string }) {
@@ -83,7 +93,7 @@ export function Wrong({ error }: { error: unknown }) {
       </p>
       {since.map((each) => (
         <section key={each.at} class="since-then">
-          <h3>{t("setup.since", { who: each.who, at: each.at.slice(0, 19).replace("T", " "), what: each.what, why: each.reason })}</h3>
+          <h3>{t("setup.since", { who: each.who, at: moment(each.at), what: whatOf(each.what), why: each.reason })}</h3>
           <Difference diff={each.diff} />
         </section>
       ))}

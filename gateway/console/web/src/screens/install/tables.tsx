@@ -1,5 +1,6 @@
 /** Links, cameras, telephone numbers, what sounds in the guard room, response plans: one form for all of them. */
 import { useEffect, useState } from "preact/hooks";
+import { isFactory } from "../../install/factory";
 import { KINDS, files, saidOf, table, tableForm, tableOf, type Change, type Files, type Kind, type Table, type TableForm } from "../../install/house";
 import { go, route } from "../../route";
 import { t } from "../../words";
@@ -7,6 +8,7 @@ import { Fields, byField } from "./fields";
 import { PlanForm } from "./plan-form";
 import { Wrong } from "./said";
 import { Deciding, useSaving } from "./saving";
+import { Trial } from "./trial";
 
 const WAYS = [...KINDS, "plan"] as const;
 type Way = (typeof WAYS)[number];
@@ -109,6 +111,7 @@ function One({ kind, name, isWritable, after }: { kind: Kind; name: string; isWr
       <Fields
         fields={fields}
         said={said}
+        kind={kind}
         wrong={wrong}
         put={(field, value) => {
           setSaid((was) => ({ ...was, [field]: value }));
@@ -128,6 +131,7 @@ function One({ kind, name, isWritable, after }: { kind: Kind; name: string; isWr
               saving.forget();
             }}
           />
+          {isFactory(said["username"] ?? "", secret) ? <strong class="caution">{t("setup.secret.factory")}</strong> : null}
           {(wrong["password_file"] ?? []).length > 0 ? (
             <strong class="at-field" role="alert">
               {t("setup.secret.again")}
@@ -136,6 +140,11 @@ function One({ kind, name, isWritable, after }: { kind: Kind; name: string; isWr
         </label>
       ) : null}
       <div class="doing">
+        {kind === "camera" ? (
+          <button type="button" onClick={() => saving.attempt(change(tableOf(fields, said, before)))}>
+            {t("setup.try")}
+          </button>
+        ) : null}
         <button type="submit">{t("setup.look")}</button>
         {name === NEW || isAlone ? null : (
           <button type="button" onClick={() => saving.look(change(null))}>
@@ -144,6 +153,7 @@ function One({ kind, name, isWritable, after }: { kind: Kind; name: string; isWr
         )}
       </div>
       </form>
+      {saving.tried === null ? null : <Trial found={saving.tried} />}
       <Deciding saving={saving} loose={wrong[""] ?? []} />
     </section>
   );

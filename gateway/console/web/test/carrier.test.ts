@@ -1,0 +1,50 @@
+import { beforeEach, describe, expect, it } from "vitest";
+import { Carrier } from "../src/stream/carrier";
+import type { ToPage } from "../src/stream/talk";
+import { Browser } from "./browser";
+import { alarm, snapshot } from "./rows";
+
+describe("the carrier", () => {
+  let here: Browser;
+  let carrier: Carrier;
+  let heard: ToPage[];
+
+  beforeEach(() => {
+    here = new Browser();
+    carrier = new Carrier(here);
+    heard = [];
+    carrier.join((message) => heard.push(message));
+    here.source.says("snapshot", snapshot());
+    here.pass(0);
+    heard.length = 0;
+  });
+
+  it("passes on in one message what came in one piece, in its order", () => {
+    here.source.says("alarm", alarm("a"));
+    here.source.says("alarm", { ...alarm("a"), count: 2 });
+    here.source.says("beat", { now: "2026-11-21T00:14:05.000Z", seq: 1 });
+    expect(heard).toEqual([]);
+    here.pass(0);
+    expect(heard).toHaveLength(1);
+    const [message] = heard;
+    expect(message?.is === "news" && message.news.map((each) => each.type)).toEqual(["alarm", "alarm", "beat"]);
+  });
+
+  it("tells a page that joins in the middle of a piece all of it, and the others no less", () => {
+    here.source.says("alarm", alarm("a"));
+    const late: ToPage[] = [];
+    carrier.join((message) => late.push(message));
+    here.source.says("alarm", alarm("b"));
+    here.pass(0);
+    const [first, second] = late;
+    expect(first?.is === "house" && [...first.house.alarms.keys()]).toEqual(["a"]);
+    expect(second?.is === "news" && second.news).toHaveLength(1);
+    expect(heard.flatMap((message) => (message.is === "news" ? message.news : []))).toHaveLength(2);
+  });
+
+  it("says that the gateway is gone behind what it said last", () => {
+    here.source.says("alarm", alarm("a"));
+    here.pass(60_000);
+    expect(heard.map((message) => message.is)).toEqual(["news", "link"]);
+  });
+});
