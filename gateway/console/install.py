@@ -38,6 +38,7 @@ Changer = Annotated[Identity, needs(Right.INSTALL, asks_pin=True)]
 DeviceId = Annotated[str, PathParameter(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 ProfileId = Annotated[str, PathParameter(pattern=r"^[a-z0-9_]{1,64}(/[a-z0-9_.-]{1,64}){1,3}$")]
 Kind = Annotated[Literal["device", "link", "camera", "contact", "console"], Query()]
+After = Annotated[int, Query(ge=0, le=2**53, description="ms since 1970, of the gateway's clock")]
 TableKind = Annotated[Literal["link", "camera", "contact", "console"], PathParameter()]
 
 
@@ -193,10 +194,13 @@ class InstallRoutes:
         """Topics of no device that were heard of lately; a search hears of all of them."""
         return as_json({"topics": await self._house.topics()})
 
-    async def live(self, device_id: DeviceId, _who: Installer) -> Response:
-        """Registers as they came and what is made of them; for MQTT the device's topics."""
+    async def live(self, device_id: DeviceId, _who: Installer, after: After = 0) -> Response:
+        """Registers as they came and what is made of them; for MQTT the device's topics.
+
+        `trace` has a sample a second of its numbers, from five minutes ago at most, behind `after`.
+        """
         with refusing():
-            return as_json(await self._house.live(device_id))
+            return as_json(await self._house.live(device_id, after))
 
     async def trial(self, body: ChangeBody, request: Request, who: Installer) -> Response:
         """What a device would be if it were saved: its last message decoded, or its registers."""

@@ -205,8 +205,8 @@ class Installation(Protocol):
     async def topics(self) -> list[dict[str, Any]]:
         """Return topics of no device that were heard of lately."""
 
-    async def live(self, device_id: str) -> dict[str, Any]:
-        """Return what a device says now. Raises NotThere."""
+    async def live(self, device_id: str, after_ms: int) -> dict[str, Any]:
+        """Return what a device says now, its numbers since `after_ms`. Raises NotThere."""
 
     async def trial(self, change: Change) -> tuple[Proposal, dict[str, Any]]:
         """Return what a new device would be: nothing is written."""

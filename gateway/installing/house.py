@@ -122,9 +122,9 @@ class Installing:
         """See Installation."""
         return self._looking.topics()
 
-    async def live(self, device_id: str) -> dict[str, Any]:
+    async def live(self, device_id: str, after_ms: int) -> dict[str, Any]:
         """See Installation."""
-        return self._looking.live(device_id)
+        return self._looking.live(device_id, after_ms)
 
     async def trial(self, change: Change) -> tuple[Proposal, dict[str, Any]]:
         """See Installation."""
@@ -145,5 +145,7 @@ class Installing:
         return await self._searching.cancel()
 
     async def run(self) -> None:
-        """Carry out searches, one after another, for ever."""
-        await self._searching.run()
+        """Carry out searches, one after another, and follow what is looked at, for ever."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._searching.run())
+            group.create_task(self._looking.traces.run())

@@ -17,13 +17,16 @@ from gateway.commission.asking import Asker
 from gateway.commission.lent import LentAsker
 from gateway.commission.probe import Probe
 from gateway.commission.samples import sample_row, stranger_row
+from gateway.commission.words import ORDERS
 from gateway.config import Config
 from gateway.config.edit import Change, Editor, Proposal
 from gateway.config.inspection import both
 from gateway.console.install_asked import NotThere
 from gateway.driver import Driver, Hearing, Lending, LinkSettings, Showing, Stranger
 from gateway.errors import LinkDown
-from gateway.events import Device
+from gateway.events import Device, Kind, Scalar
+from gateway.installing import cameras
+from gateway.installing.traces import Numbers, Traces, numbers_of
 from gateway.intake import Intake
 from gateway.links.modbus import BusSettings, parse_url
 from gateway.profile import Profile, plan_mqtt
@@ -49,6 +52,7 @@ class Looking:
         self._intake = intake
         self._clock = clock
         self.heard: dict[str, dict[str, Stranger]] = {}
+        self.traces = Traces(self._numbers, clock)
 
     def topics(self) -> list[dict[str, Any]]:
         """Topics of no device that were heard of lately."""
@@ -62,8 +66,8 @@ class Looking:
                     rows.setdefault((link, stranger.topic), stranger_row(link, stranger))
         return list(rows.values())
 
-    def live(self, device_id: str) -> dict[str, Any]:
-        """What a device says now. Raises NotThere."""
+    def live(self, device_id: str, after_ms: int) -> dict[str, Any]:
+        """What a device says now, and its numbers since `after_ms`. Raises NotThere."""
         device, profile = self.known(device_id)
         watch = self._intake.judge.supervision.watches.get(device_id)
         row: dict[str, Any] = {
@@ -76,6 +80,8 @@ class Looking:
             "values": [],
             "problem": None,
             "topics": [],
+            "trace": self.traces.since(device_id, after_ms),
+            "order_keys": ORDERS,
         }
         if watch is not None and watch.utc_ns is not None:
             age_ns = max(self._clock.utc_ns() - watch.utc_ns, 0)
@@ -90,28 +96,59 @@ class Looking:
             row["topics"] = list(plan_mqtt(profile, device).filters)
         return row
 
+    def _numbers(self, device_id: str) -> Numbers | None:
+        """What a device measures, as last read; None when there is no such device any more.
+
+        A point that tells of duress is not among them: its numbers would say that it was pressed.
+        """
+        device = next((one for one in self._now().devices if one.id == device_id), None)
+        if device is None:
+            return None
+        driver = self._drivers.get(device.link)
+        look = driver.look(device_id) if isinstance(driver, Showing) else None
+        if look is not None:
+            return numbers_of(look.values)
+        watch = self._intake.judge.supervision.watches.get(device_id)
+        is_heard = watch is not None and watch.state == "online"
+        values: dict[str, Scalar | None] = {}
+        for point, now in self._intake.judge.device_points(device):
+            if point.kind is not Kind.DURESS and now is not None and now.at_ns > 0:
+                # What was a number stays one while it is not heard: the line has a hole there.
+                is_number = bool(numbers_of({point.name: now.value}))
+                values |= {point.name: now.value if is_heard else None} if is_number else {}
+        return numbers_of(values)
+
     async def trial(self, change: Change) -> tuple[Proposal, dict[str, Any]]:
         """What a device would be if it were saved: nothing is written, nothing stored."""
         proposal = await asyncio.to_thread(self._editor.propose, change, untried=True)
         config = proposal.config
-        device = None
-        if config is not None:
-            device = next((one for one in config.devices if one.id == change.device), None)
-        if config is None or device is None:
-            return proposal, {}
-        profile = config.shelf.get(device.profile_id)
-        link = next((one for one in config.links if one.name == device.link), None)
-        if profile is None or link is None:
+        if config is None:
             return proposal, {}
         try:
             async with asyncio.timeout(TRIAL_MOST_S):
-                if profile.driver == "modbus":
-                    return proposal, await self._probe(profile, device, link)
-                if profile.driver == "mqtt":
-                    return proposal, self._decode(profile, device)
+                if change.kind == "camera":
+                    return proposal, await self._camera(config, change)
+                return proposal, await self._device(config, change)
         except TimeoutError:
             return proposal, {"why": both("太久没有结果", f"nothing within {TRIAL_MOST_S:.0f} s")}
-        return proposal, {}
+
+    async def _device(self, config: Config, change: Change) -> dict[str, Any]:
+        device = next((one for one in config.devices if one.id == change.device), None)
+        if device is None:
+            return {}
+        profile = config.shelf.get(device.profile_id)
+        link = next((one for one in config.links if one.name == device.link), None)
+        if profile is None or link is None:
+            return {}
+        if profile.driver == "modbus":
+            return await self._probe(profile, device, link)
+        return self._decode(profile, device) if profile.driver == "mqtt" else {}
+
+    @staticmethod
+    async def _camera(config: Config, change: Change) -> dict[str, Any]:
+        """What a camera says to the account that was typed."""
+        camera = next((one for one in config.cameras if one.id == change.device), None)
+        return {} if camera is None else await cameras.tried(camera, change.secret)
 
     async def _probe(self, profile: Profile, device: Device, link: LinkSettings) -> dict[str, Any]:
         settings = parse_url(link.url)

@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from gateway.clock import Clock
 from gateway.commission import busy, cameras, live, scan_text
@@ -27,6 +28,8 @@ from gateway.config.inspection import both
 from gateway.console.install_asked import Busy, NotThere, SearchBody
 from gateway.driver import Driver, Lending, Stranger
 from gateway.errors import GatewayError, LinkDown
+from gateway.installing import advice
+from gateway.installing.cameras import open_to_all
 from gateway.installing.looking import Looking
 from gateway.links.modbus import parse_url
 from gateway.profile import plan_mqtt
@@ -137,6 +140,7 @@ class Searching:
             search.state = "done"
         except (GatewayError, ValueError) as error:
             search.tell(str(error)[:500])
+            search.tell(advice.after_failure(search.asked.what))
             search.state = "failed"
         except TimeoutError:
             search.tell(both("太久,停下了", f"ended after {SEARCH_MOST_S:.0f} s"))
@@ -153,17 +157,33 @@ class Searching:
     async def _look(self, search: _Search) -> Mapping[str, Any]:
         asked = search.asked
         if asked.what == "cameras":
-            found = await cameras.scan(
-                self._clock, seconds=asked.seconds, address=asked.address, told=search.tell
-            )
-            hint = both(
-                "没有:打开摄像机的 ONVIF,同一网段,或写出它的地址",
-                "none: switch ONVIF on, be on the camera's network, or name its address",
-            )
-            return {"cameras": cameras.document_of(found), "next": [] if found else [hint]}
+            return await self._scan_cameras(search)
         if asked.what == "modbus":
             return await self._scan_bus(search)
         return await self._listen(search)
+
+    async def _scan_cameras(self, search: _Search) -> Mapping[str, Any]:
+        asked = search.asked
+        found = await cameras.scan(
+            self._clock, seconds=asked.seconds, address=asked.address, told=search.tell
+        )
+        rows = cameras.document_of(found)
+        known = self._cameras_by_host()
+        for row, is_open in zip(rows, await open_to_all(found, self._clock), strict=True):
+            host = urlsplit(row["url"] or "").hostname or row["address"]
+            row |= {"open_to_all": is_open, "known": known.get(host)}
+        return {
+            "cameras": rows,
+            "next": advice.after_cameras(found, is_named=asked.address is not None),
+        }
+
+    def _cameras_by_host(self) -> dict[str, str]:
+        """Ids of the configured cameras, by the host that is asked."""
+        return {
+            host: camera.id
+            for camera in self._now().cameras
+            if (host := camera.stream.host if camera.onvif is None else camera.onvif.settings.host)
+        }
 
     async def _scan_bus(self, search: _Search) -> Mapping[str, Any]:
         asked = search.asked
@@ -196,7 +216,15 @@ class Searching:
             for line in busy.why_not_open(settings, down):
                 search.tell(line)
             raise
-        return {"bus": scan_text.document_of(settings, scan.found)}
+        taken = {
+            int(device.address["unit"]): device.id
+            for device in self._now().devices
+            if link is not None and device.link == link.name and "unit" in device.address
+        }
+        bus = scan_text.document_of(settings, scan.found)
+        for row in bus["units"]:
+            row["device"] = taken.get(row["unit"])
+        return {"bus": {**bus, "next": advice.after_bus(settings, scan.found, taken)}}
 
     async def _listen(self, search: _Search) -> Mapping[str, Any]:
         asked = search.asked
@@ -226,11 +254,7 @@ class Searching:
         known = self._own_topics(link)
         for row in rows:
             row["known"] = live.is_on(row["topic"], known)
-        hint = both(
-            "什么也没听到:设备连上这个代理了吗?地址、账号、电池;按一下再听",
-            "nothing was heard: is the device on this broker? Its address, account, battery; press",
-        )
-        return {"topics": rows, "refused": refused, "next": [] if rows else [hint]}
+        return {"topics": rows, "refused": refused, "next": advice.after_topics(rows, refused)}
 
     def _own_topics(self, link: str) -> list[str]:
         """The filters of the link's configured devices."""
