@@ -194,7 +194,9 @@ async def test_another_site_cannot_sign_our_guard_in_as_somebody(console: Consol
 async def test_no_text_of_a_device_becomes_markup(console: Console, hostile: str) -> None:
     place = {"id": hostile, "name": hostile, "place": hostile + "\u202e", "family": "x"}
     said = [delivery(hostile, "rejected", reference=hostile, reason=hostile)]
-    row = alarm("a-1", device=place, text=hostile, value=hostile, unit=hostile, deliveries=said)
+    words = {"zh": hostile, "en": f"{hostile}\u202e{hostile}"}
+    row = alarm("a-1", device=place, text=hostile, words=words, value=hostile, deliveries=said)
+    row |= {"unit": hostile}
     console.desk.rows += [row, alarm('a"><b>', acknowledged_by=hostile)]
     console.desk.fault_rows.append(alarm("f-1", device=place, text=hostile))
     console.desk.device_rows.append(device(hostile, "online", name=hostile, place=hostile))
@@ -278,14 +280,15 @@ async def test_a_form_beyond_its_bounds_is_refused(console: Console, body: bytes
 
 
 async def test_faults_receivers_devices_and_the_clock_are_shown(console: Console) -> None:
-    console.desk.fault_rows.append(alarm("f-1", priority=3, text="设备离线"))
+    away = {"zh": "设备离线", "en": "device is away"}
+    console.desk.fault_rows.append(alarm("f-1", priority=3, text="glued", words=away))
     console.desk.device_rows += [device("gas-1", "unknown"), device("gas-2", "online")]
     console.desk.receiver_rows.append({"name": "police", "state": "down", "queue_depth": 4})
     console.desk.reasons.append("store: disk full")
     page = Elements((await (await Browser(console).sign_in()).open()).text)
     for words in (
         "未恢复故障 1",
-        "设备离线",
+        "设备离线 device is away",
         "未知(无数据)",
         "police 中断,请准备电话报警",
         "排队 4 条",
@@ -293,6 +296,7 @@ async def test_faults_receivers_devices_and_the_clock_are_shown(console: Console
         "网关尚未接收警情",
     ):
         assert words in page.text
+    assert "glued" not in page.text
     looks = [span["class"] for span in page.all("span") if "lamp" in (span["class"] or "")]
     assert looks == ["lamp bad", "lamp unknown", "lamp good"]
     assert re.search(r"2026-11-2\d \d\d:00:00", page.text)
