@@ -2,10 +2,16 @@
 import { useEffect, useRef } from "preact/hooks";
 import { Told } from "../parts/where";
 import { clock } from "../state/time";
+import type { Gap } from "../state/timeline";
 import { named, t } from "../words";
 import { moment } from "./band";
 import { nameOf, type CameraRow } from "./data";
 import type { Deck, Showing } from "./deck";
+
+/** Nothing is missing of a time in which nothing was recorded yet. */
+function isBefore(gap: Gap, camera: CameraRow): boolean {
+  return gap.reason === "unknown" && (camera.oldest === null || gap.toMs <= Date.parse(camera.oldest));
+}
 
 /** A camera's clock that is off by less is right. */
 const OFFSET_LEAST_MS = 500;
@@ -23,7 +29,7 @@ export function Screen({ camera, deck, showing, isAsked }: { camera: CameraRow; 
       {showing.is === "waiting" && showing.isBlank && isAsked ? <p class="opening">{t("playback.waiting")}</p> : null}
       {showing.is === "gap" && isAsked ? (
         <p class="covered" role="status">
-          {t("video.gap", { from: moment(showing.gap.fromMs), to: moment(showing.gap.toMs), reason: named("gap", showing.gap.reason) })}
+          {isBefore(showing.gap, camera) ? t("playback.none") : t("video.gap", { from: moment(showing.gap.fromMs), to: moment(showing.gap.toMs), reason: named("gap", showing.gap.reason) })}
         </p>
       ) : null}
       {showing.is === "trouble" ? <p class="covered" role="status">{showing.why === "broken" ? t("video.broken") : showing.why}</p> : null}
