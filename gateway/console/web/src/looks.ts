@@ -1,7 +1,7 @@
-/** Day or night, and large type: by the hour until somebody chooses. */
+/** Day or night, and large type: by the hour until somebody chooses. Sun: black on white and thick lines, for a screen out of doors. */
 import { computed, effect, signal } from "@preact/signals";
 
-export type Look = "day" | "night" | "auto";
+export type Look = "day" | "night" | "sun" | "auto";
 const KEPT_LOOK = "campus.look";
 const KEPT_LARGE = "campus.large";
 
@@ -11,7 +11,7 @@ const hour = signal(new Date().getHours());
 export const isNightNow = computed(() => isNight(look.value, hour.value));
 
 function known(kept: string | null): Look {
-  return kept === "day" || kept === "night" ? kept : "auto";
+  return kept === "day" || kept === "night" || kept === "sun" ? kept : "auto";
 }
 
 export function isNight(chosen: Look, atHour: number): boolean {
@@ -23,7 +23,7 @@ export function follow(now: () => number): void {
     hour.value = new Date(now()).getHours();
   });
   effect(() => {
-    document.documentElement.dataset["look"] = isNightNow.value ? "night" : "day";
+    document.documentElement.dataset["look"] = look.value === "sun" ? "sun" : isNightNow.value ? "night" : "day";
     document.documentElement.dataset["large"] = isLarge.value ? "yes" : "no";
     localStorage.setItem(KEPT_LOOK, look.value);
     localStorage.setItem(KEPT_LARGE, isLarge.value ? "1" : "0");

@@ -1,5 +1,8 @@
 /** What an installer asks of the gateway (/api/v1/install), and the little that is worked out here. Pure but for the asking. */
 import { get, post, remove } from "../api";
+import type { Point } from "../state/model";
+import { clock } from "../state/time";
+import type { Told } from "./trace";
 
 const ROOT = "/api/v1/install";
 
@@ -152,7 +155,19 @@ export interface Probe {
   advice: string[];
 }
 
+/** What a new camera said to the account that was typed. */
+export interface CameraTried {
+  model: string;
+  main: string | null;
+  main_size: string;
+  sub: string | null;
+  sub_size: string;
+  clock_offset_s: number | null;
+}
+
 export interface Tried {
+  camera?: CameraTried;
+  next?: string;
   decoded?: Heard[];
   topics?: string[];
   probe?: Probe;
@@ -167,10 +182,15 @@ export interface Live {
   values: Value[];
   problem: string | null;
   topics: string[];
+  trace: Told;
+  /** What a model has to say for each order: [word_order, byte_order]. */
+  order_keys: Record<string, [string, string]>;
 }
 
 export interface Unit {
   unit: number;
+  /** The device that has this number on this link already. */
+  device?: string | null;
   profiles?: { id: string; title: string; title_en: string; sure: string; why: string }[];
 }
 
@@ -182,6 +202,10 @@ export interface Seen {
   location: string;
   clock_offset_s: number | null;
   why: string | null;
+  /** It tells who it is to somebody without an account. */
+  open_to_all?: boolean;
+  /** The camera that is set up with this address already. */
+  known?: string | null;
 }
 
 export interface Search {
@@ -211,7 +235,7 @@ export const tableForm = (kind: Kind): Promise<TableForm> => get(`${ROOT}/forms/
 export const table = (kind: Kind, name: string): Promise<{ file: string; table: Table }> => get(`${ROOT}/table?kind=${kind}&name=${encodeURIComponent(name)}`);
 export const trial = (change: Change): Promise<Proposal & { found: Tried }> => post(`${ROOT}/try`, change);
 export const topics = (): Promise<{ topics: Heard[] }> => get(`${ROOT}/topics`);
-export const live = (id: string): Promise<Live> => get(`${ROOT}/devices/${encodeURIComponent(id)}/live`);
+export const live = (id: string, after: number): Promise<Live> => get(`${ROOT}/devices/${encodeURIComponent(id)}/live?after=${after}`);
 export const search = (asked: Record<string, Plain>): Promise<Search> => post(`${ROOT}/search`, asked);
 export const progress = (after: number): Promise<Search> => get(`${ROOT}/search?after=${after}`);
 export const cancel = (): Promise<void> => remove(`${ROOT}/search`);
@@ -290,6 +314,19 @@ export function moved(before: readonly number[] | null, now: readonly number[] |
     for (let bit = 0; bit < 16; bit += 1) if (((other >> bit) & 1) === 1) found.push(isBits ? String(at) : `${at}.${bit}`);
   });
   return found;
+}
+
+/** Whether a point was heard of, or is another, since it was looked at. */
+export function stirred(before: Point | undefined, now: Point): boolean {
+  return before === undefined || before.at !== now.at || before.active !== now.active || before.value !== now.value;
+}
+
+/** "2026-11-22 15:50:16" of an RFC 3339 time, in the reader's zone. */
+export function moment(at: string): string {
+  const date = new Date(at);
+  if (Number.isNaN(date.getTime())) return at.slice(0, 19);
+  const two = (n: number): string => String(n).padStart(2, "0");
+  return `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())} ${clock(at)}`;
 }
 
 /** A line of a difference: what colour it gets. */
