@@ -18,6 +18,9 @@ MOST_CHARS: Final = 400
 SEPARATORS: Final = (" / ", " · ")
 """Between the languages in texts that travel as one line: errors of links, notices of drivers."""
 
+SEE_LOG: Final = "see the log"
+"""In place of a detail that nobody said in English."""
+
 _CHINESE: Final = "\u3400-\u9fff\uf900-\ufaff"
 _HAN: Final = re.compile(f"[{_CHINESE}]")
 _LATIN: Final = re.compile("[A-Za-z]{2}")

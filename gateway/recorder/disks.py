@@ -14,7 +14,7 @@ from gateway.events import Scalar
 from gateway.reports import Finding, Value
 from gateway.store.video import Forecast, State, Volume, Volumes
 from gateway.store.video.retention import Refused
-from gateway.words import Said, english
+from gateway.words import SEE_LOG, Said, english
 
 _SAID: Final[dict[State, Said]] = {
     State.FULL: Said("录像盘已满", "volume full"),
@@ -73,7 +73,7 @@ def of_volumes(volumes: Volumes, folder: Path) -> Iterator[Finding]:
                     Said(
                         f"{volume.path}: 录像盘写入出错,先用别的盘,之后再试;请检查磁盘",
                         f"{volume.path}: writing failed; others are used first, tried again"
-                        f" later: {english(volume.failure)}",
+                        f" later: {english(volume.failure) or SEE_LOG}",
                     ),
                     {"path": str(volume.path), "state": "failed", "why": volume.failure},
                 )
@@ -172,7 +172,7 @@ def of_index(told: Sequence[str], failure: str | None) -> Iterator[Finding]:
             Said(
                 "录像索引写不进去,录像照常,查询可能不全:请检查系统盘",
                 "the video index cannot be written; recording goes on: look at its disk:"
-                f" {english(failure)}",
+                f" {english(failure) or SEE_LOG}",
             ),
             {"why": failure},
         )

@@ -30,7 +30,7 @@ from gateway.store.video import Hold, VideoStore, holds_of
 from gateway.store.video.index import known_camera
 from gateway.store.video.names import LAST_NS, SECOND_NS
 from gateway.store.video.stills import is_alarm
-from gateway.words import Said, english
+from gateway.words import SEE_LOG, Said, english
 
 LOOK_S: Final = 0.5
 PASS_S: Final = 6 * 3600.0
@@ -110,7 +110,7 @@ class Keeper:
         if self._failure and (self._clock.mono_ns() - self._sound_ns) / 1e9 > PATIENCE_S:
             said = Said(
                 "警情录像无法留证,一直在重试",
-                f"video of alarms cannot be held, tried again: {english(self._failure)}",
+                f"video of alarms cannot be held, tried again: {english(self._failure) or SEE_LOG}",
             )
             found.append(Finding("video-keeping", said))
         return found

@@ -33,7 +33,7 @@ from gateway.store.video import VideoStore
 from gateway.store.video.names import DAY_NS, SECOND_NS
 from gateway.store.video.stills import Shelf, note_of
 from gateway.store.video.workers import Workers
-from gateway.words import Said, english
+from gateway.words import SEE_LOG, Said, english
 
 WAIT_S: Final = 30.0
 AGAIN_S: Final = 0.5
@@ -78,8 +78,19 @@ class MomentKeeper:
     """Told by want(); run() does the rest; close() ends its thread."""
 
     def __init__(
-        self, store: VideoStore, ask: Ask, *, keep_days: int, wait_s: float = WAIT_S
+        self,
+        store: VideoStore,
+        ask: Ask,
+        *,
+        keep_days: int,
+        wait_s: float = WAIT_S,
+        called: Callable[[str], Said] = lambda camera: Said(camera, camera),
     ) -> None:
+        """Made by the service.
+
+        called  how people call a camera, by the name it is recorded under
+        """
+        self._called = called
         self._folder = store.folder
         self._store = store
         self._clock: Clock = store.clock
@@ -131,9 +142,10 @@ class MomentKeeper:
             newest[camera] = (alarm_id, missed.why)
             count[camera] += 1
         for camera, (alarm_id, why) in newest.items():
+            name = self._called(camera)
             none = Said(
-                f"警情当时没有 {camera} 的照片",
-                f"an alarm has no still of {camera}: {english(why)}",
+                f"警情当时没有 {name.zh} 的照片",
+                f"an alarm has no still of {name.en}: {english(why) or SEE_LOG}",
             )
             said: dict[str, Scalar] = {"camera": camera, "alarm_id": alarm_id}
             said["missed"] = count[camera]

@@ -32,7 +32,7 @@ from gateway.store.video.retention import Refused
 from gateway.store.video.timeline import NOTHING_YET, timeline
 from gateway.store.video.volumes import read_marker
 from gateway.store.video.workers import Workers
-from gateway.words import Said, english
+from gateway.words import SEE_LOG, Said, english
 
 LOOK_S: Final = 5.0
 EXPIRE_S: Final = 600.0
@@ -150,20 +150,16 @@ class Rounds:
         if self._refused is not Refused.HOLDS_UNKNOWN:
             yield from disks.of_retention(self._refused)
         for camera, wrong in self._wrong.items():
+            called = self._streams.called(camera)
             yield Finding(
                 f"video-proof.{camera}",
                 Said(
-                    f"{self._called(camera).zh} 的旧录像抽查不符,请安装人员逐个核对",
-                    f"an old recording of {self._called(camera).en} is not as it was sealed; run"
-                    f" verify: {english(wrong)}",
+                    f"{called.zh} 的旧录像抽查不符,请安装人员逐个核对",
+                    f"an old recording of {called.en} is not as it was sealed; run verify:"
+                    f" {english(wrong) or SEE_LOG}",
                 ),
                 {"camera": camera, "wrong": wrong},
             )
-
-    def _called(self, camera: str) -> Said:
-        """How people call what is recorded under a name; what was recorded once goes by that."""
-        found = (each.called for each in self._streams.all if each.recorder.camera == camera)
-        return next(found, Said(camera, camera))
 
     # The rounds.
 

@@ -126,6 +126,7 @@ class Service:
             store,
             functools.partial(pictures.still, self._config.store.path),
             keep_days=self._config.store.retention_days,
+            called=streams.called,
         )
         child = PicturesChild(self._config.folder, self._clock)
         keeper = Keeper(store, alarms, self._config.cameras, self._config.video, moments)

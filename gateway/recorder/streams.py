@@ -136,6 +136,11 @@ class Streams:
         for stream in self.all:
             yield from _unsteady(stream, self._settings)
 
+    def called(self, name: str) -> Said:
+        """How people call what is recorded under a name; what was once recorded goes by that."""
+        found = (each.called for each in self.all if each.recorder.camera == name)
+        return next(found, Said(name, name))
+
     def cameras(self) -> dict[str, dict[str, Value]]:
         """Each stream's state by the name it is recorded under, for GET /api/v1/cameras."""
         return {stream.recorder.camera: _state(stream) for stream in self.all}
