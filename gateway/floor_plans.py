@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from gateway.errors import StoreError
-from gateway.plan_pictures import look
+from gateway.plan_pictures import Picture, look
 from gateway.store.disk import write_file
 
 PLANS_MOST: Final = 64
@@ -145,9 +145,14 @@ class FloorPlans:
         except OSError as error:
             raise StoreError(f"{self._path(plan)}: {error}") from error
 
-    def add(self, name: str, content: bytes, version: int) -> tuple[Book, Plan]:
-        """Take a plan. Raises BadPicture, Conflict, NoRoom, StoreError."""
-        found = look(content)
+    def add(
+        self, name: str, content: bytes, version: int, found: Picture | None = None
+    ) -> tuple[Book, Plan]:
+        """Take a plan. Raises BadPicture, Conflict, NoRoom, StoreError.
+
+        found  what it is, from whoever looked already; None: it is looked at here
+        """
+        found = look(content) if found is None else found
         with self._lock:
             book = self._at(version)
             if len(book.plans) >= PLANS_MOST:

@@ -1,14 +1,14 @@
-"""A page of a PDF as a floor plan: drawn once, in a process of its own, kept as a PNG.
+"""What is uploaded as a floor plan: looked at, and a page of a PDF drawn, by a process of its own.
 
-Owns    the child process that opens the PDF, and what it may use.
+Owns    the child process that opens the file, and what it may use.
 Needs   pypdfium2 in the child only; gateway.plan_pictures for what is refused and how.
-Keeps   1. The PDF is never parsed in the process of the alarms: what a hostile one breaks is the
-           child, which is given bytes and gives bytes.
+Keeps   1. Nothing that was uploaded is parsed in the process of the alarms: what a hostile file
+           breaks, or keeps busy, is the child, which is given bytes and gives bytes.
         2. The child has CPU_S, MEMORY_BYTES and WALL_S, writes no file, runs nothing, draws no
            form and knows no script; it is the first to go when memory is short, and the last to
            get the processor.
-        3. What comes back is looked at as if somebody had uploaded it (plan_pictures.look).
-Bound   plan_pictures.SIZE_MOST bytes of the PDF and of the PNG, PAGES_MOST pages to choose from,
+        3. What was drawn is looked at as if somebody had uploaded it.
+Bound   plan_pictures.SIZE_MOST bytes of the file and of the PNG, PAGES_MOST pages to choose from,
         SIDE_PX a side and PIXELS_MOST of the PNG. The caller lets one be drawn at a time.
 Source  PDF, ISO 32000-1 (7.7.3 page tree; user space is 1/72 inch).
 """
@@ -27,7 +27,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from gateway.plan_pictures import SIZE_MOST, BadPicture
+from gateway import plan_pictures
+from gateway.plan_pictures import SIZE_MOST, BadPicture, Picture
 
 PAGES_MOST: Final = 500
 SIDE_PX: Final = 5_000
@@ -46,7 +47,10 @@ _WHY: Final = {
     "empty": ("这一页没有大小", "the page has no size"),
     "big": ("这一页太复杂，请另存为 PNG", "the page is too complex; save it as PNG"),
     "slow": ("画这一页太久，请另存为 PNG", "the page takes too long; save it as PNG"),
+    "much": ("图过于复杂，请另存为 PNG", "the picture is too complex; save it as PNG"),
 }
+LOOK: Final = "look"
+"""What the child is told instead of a page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +70,35 @@ def is_pdf(content: bytes) -> bool:
 
 async def draw(content: bytes, page: int) -> Drawn:
     """Draw one page, counted from 1. Raises BadPicture with what to do instead."""
+    try:
+        return _read(await _in_child(content, str(page)))
+    except TimeoutError:
+        raise _refused("slow") from None
+
+
+async def look(content: bytes) -> Picture:
+    """Say what an SVG or PNG is. Raises BadPicture, also for one that takes too much to read."""
+    try:
+        said: dict[str, Any] = json.loads(await _in_child(content, LOOK) or b"{}")
+    except (TimeoutError, json.JSONDecodeError) as error:
+        raise _refused("much") from error
+    if "zh" in said:
+        raise BadPicture(str(said["zh"]), str(said["en"]))
+    kind: Any = said.get("kind")
+    if kind not in {"svg", "png"}:
+        raise _refused("much")  # the child was ended by one of its limits
+    return Picture(kind, float(said["width"]), float(said["height"]))
+
+
+async def _in_child(content: bytes, what: str) -> bytes:
+    """Return what a child says of a file. Raises BadPicture, TimeoutError."""
     if len(content) > SIZE_MOST:
         raise BadPicture("文件超过 10 MB", "the file is larger than 10 MB")
     child = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
         "gateway.plan_pages",
-        str(page),
+        what,
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,
@@ -82,14 +108,11 @@ async def draw(content: bytes, page: int) -> Drawn:
     )
     try:
         async with asyncio.timeout(WALL_S):
-            answer = await _exchange(child, content)
-    except TimeoutError:
-        raise _refused("slow") from None
+            return await _exchange(child, content)
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(child.pid, signal.SIGKILL)
         await child.wait()
-    return _read(answer)
 
 
 async def _exchange(child: asyncio.subprocess.Process, content: bytes) -> bytes:
@@ -133,11 +156,15 @@ def _refused(why: str) -> BadPicture:
 
 
 def main() -> None:
-    """Read a PDF from standard input, write one line of JSON and the PNG to standard output."""
+    """Read a file from standard input, write one line of JSON and the PNG to standard output."""
     _limit()
-    content, page = sys.stdin.buffer.read(SIZE_MOST + 1), int(sys.argv[1])
+    content, png = sys.stdin.buffer.read(SIZE_MOST + 1), b""
+    said: dict[str, object]
     try:
-        said, png = _draw(content, page)
+        if sys.argv[1] == LOOK:
+            said = _look(content)
+        else:
+            said, png = _draw(content, int(sys.argv[1]))
     except MemoryError:
         said, png = {"why": "big"}, b""
     sys.stdout.buffer.write(json.dumps(said).encode() + b"\n" + png)
@@ -157,6 +184,14 @@ def _limit() -> None:
         os.nice(19)
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000", "ascii")
+
+
+def _look(content: bytes) -> dict[str, object]:
+    try:
+        found = plan_pictures.look(content)
+    except BadPicture as error:
+        return {"zh": error.zh, "en": str(error)}
+    return {"kind": found.kind, "width": found.width, "height": found.height}
 
 
 def _draw(content: bytes, page: int) -> tuple[dict[str, object], bytes]:

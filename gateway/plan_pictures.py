@@ -1,30 +1,34 @@
 """Pictures of floor plans as they are uploaded: what is taken, and what is refused. Pure.
 
-Needs   nothing of ours.
+Needs   plan_pixels.py for PNGs and pictures within drawings, plan_weight.py for how much is drawn.
 Keeps   1. An SVG holds drawing and nothing else: no script, no event, no foreign markup, no
            reference to anything outside the file. What is not known to be harmless is refused,
            never repaired: what is stored is what was uploaded, byte for byte.
-        2. Nothing is decoded: a PNG is walked chunk by chunk, its pixels are the browser's.
-Bound   SIZE_MOST bytes, SIDE_MOST units a side, PIXELS_MOST of a PNG; ELEMENTS_MOST elements,
-        DEPTH_MOST deep, DRAWN_MOST to be drawn.
-Source  W3C SVG 1.1 and SVG 2 (elements and attributes); PNG, ISO/IEC 15948 (5.3, 11.2.2).
+        2. What the browser of a guard room is made to draw is bounded, however few bytes ask.
+Bound   SIZE_MOST bytes, SIDE_MOST units a side, PIXELS_MOST of a PNG and of all pictures in an SVG;
+        ELEMENTS_MOST elements, ATTRIBUTES_MOST, DEPTH_MOST deep, plan_weight.MOST to be drawn. Who
+        calls it bounds its time and memory (plan_pages.py).
+Source  W3C SVG 1.1 and SVG 2 (elements and attributes).
 """
 
-import binascii
 import re
-import struct
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, Literal
 from xml.parsers import expat  # without DTDs, which are refused, nothing in it can grow
 
+from gateway.plan_pixels import PIXELS_MOST, PNG, BadPicture, pixels, png_size, too_many
+from gateway.plan_weight import MOST as DRAWN_MOST
+from gateway.plan_weight import DrawsItself, Weight
+
+__all__ = ["SIZE_MOST", "BadPicture", "Picture", "look"]
+
 SIZE_MOST: Final = 10 * 1024 * 1024
 SIDE_LEAST, SIDE_MOST = 16.0, 20_000.0
-PIXELS_MOST: Final = 40_000_000
-"""A browser holds four bytes of each: 160 MB, what an old PC can still bear."""
 ELEMENTS_MOST: Final = 200_000
+ATTRIBUTES_MOST: Final = 1_000_000
+"""Counted before anything is parsed: a parser holds all of one element's."""
 DEPTH_MOST: Final = 100
-DRAWN_MOST: Final = 1_000_000
-"""Elements once every <use> is followed: ten that use ten that use ten … hang a browser."""
 
 _SVG: Final = "http://www.w3.org/2000/svg"
 _XLINK: Final = "http://www.w3.org/1999/xlink"
@@ -47,23 +51,15 @@ _DRAWN: Final = frozenset(
     }
 )  # fmt: skip
 _INSIDE: Final = re.compile(r"#[^\s]+")
-_PICTURE: Final = re.compile(r"data:image/(png|jpeg);base64,[A-Za-z0-9+/=\s]*")
+_PICTURE: Final = re.compile(r"data:image/(?:png|jpeg);base64,([A-Za-z0-9+/=\s]*)")
 _CSS_BAD: Final = re.compile(
-    r"""@|\\|expression|javascript|behavior|-moz-binding|<|url\(\s*(?!["']?#)|image-set|src\s*:""",
+    r"""@|\\|expression|javascript|behavior|-moz-binding|<|url\(\s*(?!["']?#)|image-set|src\s*:"""
+    r"""|var\(""",
     re.IGNORECASE,
 )
 _LENGTH: Final = re.compile(r"\s*(\d{1,7}(?:\.\d{1,9})?)\s*(px|pt|pc|mm|cm|in)?\s*")
 _PX: Final = {"": 1.0, "px": 1.0, "pt": 4 / 3, "pc": 16.0, "mm": 96 / 25.4, "cm": 96 / 2.54,
               "in": 96.0}  # fmt: skip
-_PNG: Final = b"\x89PNG\r\n\x1a\n"
-
-
-class BadPicture(ValueError):
-    """It is not taken. zh, en: why, and nothing of the file is in them but a name of an element."""
-
-    def __init__(self, zh: str, en: str) -> None:
-        super().__init__(en)
-        self.zh, self.en = zh, en
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +75,11 @@ def look(content: bytes) -> Picture:
     """Say what a picture is. Raises BadPicture."""
     if len(content) > SIZE_MOST:
         raise BadPicture("文件超过 10 MB", "the file is larger than 10 MB")
-    found = _png(content) if content.startswith(_PNG) else _svg(content)
+    if content.startswith(PNG):
+        width, height = png_size(content)
+        found = Picture("png", float(width), float(height))
+    else:
+        found = _svg(content)
     if not (SIDE_LEAST <= found.width <= SIDE_MOST and SIDE_LEAST <= found.height <= SIDE_MOST):
         raise BadPicture(
             f"图的边长须在 {SIDE_LEAST:.0f} 到 {SIDE_MOST:.0f} 之间",
@@ -88,37 +88,9 @@ def look(content: bytes) -> Picture:
     return found
 
 
-def _png(content: bytes) -> Picture:
-    """Walk the chunks: whole, checked, and nothing behind the last one."""
-    at, size, is_first = len(_PNG), (0, 0), True
-    while True:
-        if at + 12 > len(content):
-            raise BadPicture("PNG 文件不完整", "the PNG is cut off")
-        length, name = struct.unpack_from(">I4s", content, at)
-        end = at + 12 + length
-        if end > len(content):
-            raise BadPicture("PNG 文件不完整", "the PNG is cut off")
-        (crc,) = struct.unpack_from(">I", content, end - 4)
-        if binascii.crc32(memoryview(content)[at + 4 : end - 4]) != crc:
-            raise BadPicture("PNG 文件已损坏", "the PNG is damaged")
-        if is_first:
-            if name != b"IHDR" or length != 13:
-                raise BadPicture("不是 PNG 文件", "this is no PNG")
-            size, is_first = struct.unpack_from(">II", content, at + 8), False
-        at = end
-        if name == b"IEND":
-            break
-    if at != len(content):
-        raise BadPicture("PNG 文件后面还有别的内容", "something stands behind the PNG's end")
-    if size[0] * size[1] > PIXELS_MOST:
-        raise BadPicture(
-            f"图过大，最多 {PIXELS_MOST // 10**6} 百万像素",
-            f"at most {PIXELS_MOST // 10**6} million pixels",
-        )
-    return Picture("png", float(size[0]), float(size[1]))
-
-
 def _svg(content: bytes) -> Picture:
+    if content.count(b"=") > ATTRIBUTES_MOST:
+        raise _complex()
     try:
         content.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -149,17 +121,15 @@ class _Reader:
         self._count = 0
         self._root: dict[str, str] | None = None
         self._style: list[str] | None = None
-        self._named: list[str] = [""]
-        self._names: list[bool] = []
-        self._own: dict[str, int] = {"": 0}
-        self._into: dict[str, list[str]] = {"": []}
+        self._pixels = 0
+        self._weight = Weight()
 
     def begin(self, name: str, attributes: dict[str, str]) -> None:
         """An element and its attributes."""
         self._depth += 1
         self._count += 1
         if self._depth > DEPTH_MOST or self._count > ELEMENTS_MOST:
-            raise BadPicture("SVG 过于复杂，请导出为 PNG", "too complex; export it as PNG")
+            raise _complex()
         space, _, local = name.rpartition(" ")
         if self._root is None:
             if (space, local) != (_SVG, "svg"):
@@ -167,7 +137,7 @@ class _Reader:
             self._root = attributes
         if self._style is not None:
             raise _refused(local)
-        self._weigh(local, attributes)
+        self._weight.begin(local, attributes)
         if space.startswith(_NOTES):
             _only_notes(attributes)
             return
@@ -177,18 +147,30 @@ class _Reader:
             self._style = []
         for key, value in attributes.items():
             _check(local, key, value)
+        if local == "image":
+            self._look_at(attributes.values())
+
+    def _look_at(self, values: Iterable[str]) -> None:
+        """A picture within the drawing: all of them have PIXELS_MOST together."""
+        for value in values:
+            found = _PICTURE.fullmatch(value.strip())
+            self._pixels += pixels(found[1]) if found else 0
+        if self._pixels > PIXELS_MOST:
+            raise too_many()
 
     def end(self, _name: str) -> None:
         """The end of an element."""
         self._depth -= 1
-        if self._names.pop():
-            self._named.pop()
+        self._weight.end()
         if self._style is not None:
-            _check_css("".join(self._style))
+            sheet = "".join(self._style)
+            _check_css(sheet)
+            self._weight.sheet(sheet)
             self._style = None
 
     def text(self, data: str) -> None:
-        """Text; only that of a style sheet means anything."""
+        """Text: that of a style sheet means something, any other may be drawn."""
+        self._weight.text(len(data))
         if self._style is not None:
             self._style.append(data)
 
@@ -208,48 +190,15 @@ class _Reader:
             "the SVG has a DOCTYPE; save it as plain SVG or PNG",
         )
 
-    def _weigh(self, local: str, attributes: dict[str, str]) -> None:
-        """Note what is drawn within which name, and which name is drawn again there."""
-        name = attributes.get("id", "")
-        self._names.append(bool(name))
-        if name:
-            self._into[self._named[-1]].append(name)
-            self._own.setdefault(name, 0)
-            self._into.setdefault(name, [])
-            self._named.append(name)
-        here = self._named[-1]
-        self._own[here] += 1
-        for key, value in attributes.items():
-            if local != "image" and key.rpartition(" ")[2] == "href" and value.startswith("#"):
-                self._into[here].append(value[1:])
-
-    def _drawn(self) -> int:
-        """How many elements are drawn in all. Raises BadPicture for what draws itself."""
-        known: dict[str, int] = {}
-        under_way: set[str] = set()
-        todo = [("", False)]
-        while todo:
-            name, is_counted = todo.pop()
-            inside = [each for each in self._into.get(name, ()) if each in self._own]
-            if is_counted:
-                under_way.discard(name)
-                known[name] = self._own[name] + sum(known.get(each, 0) for each in inside)
-                continue
-            if name in known:
-                continue
-            if name in under_way:
-                raise BadPicture("SVG 引用了自身", "the SVG refers to itself")
-            under_way.add(name)
-            todo.append((name, True))
-            todo += [(each, False) for each in inside if each not in known]
-        return known[""]
-
     def picture(self) -> Picture:
         """The size that the root says."""
-        if self._drawn() > DRAWN_MOST:
-            raise BadPicture("SVG 过于复杂，请导出为 PNG", "too complex; export it as PNG")
+        try:
+            if self._weight.drawn() > DRAWN_MOST:
+                raise _complex()
+        except DrawsItself as error:
+            raise BadPicture("SVG 引用了自身", "the SVG refers to itself") from error
         root = self._root or {}
-        box = re.split(r"[\s,]+", root.get("viewBox", "").strip())
+        box = re.split(r"[\s,]+", root.get("viewBox", "").strip(), maxsplit=4)
         if len(box) == 4:
             try:
                 return Picture("svg", float(box[2]), float(box[3]))
@@ -297,7 +246,7 @@ def _check(element: str, key: str, value: str) -> None:
 def _leads_out(value: str) -> bool:
     """Whether an attribute like fill="url(…)" points elsewhere; also where CSS escapes hide it."""
     low = value.lower()
-    return ("url" in low or "\\" in low) and _CSS_BAD.search(value) is not None
+    return ("url" in low or "\\" in low or "var" in low) and _CSS_BAD.search(value) is not None
 
 
 def _check_css(text: str) -> None:
@@ -309,6 +258,10 @@ def _check_css(text: str) -> None:
             "SVG 样式里有不安全的内容，请另存为 PNG",
             "the SVG's styles hold something unsafe; save it as PNG",
         )
+
+
+def _complex() -> BadPicture:
+    return BadPicture("SVG 过于复杂，请导出为 PNG", "too complex; export it as PNG")
 
 
 def _refused(name: str) -> BadPicture:

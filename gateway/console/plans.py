@@ -258,7 +258,7 @@ class PlanRoutes:
         """Take a plan: the body is the SVG or PNG itself, at most 10 MB, or a PDF's page.
 
         An SVG that holds anything but drawing is refused with what it was; it is never repaired.
-        Of a PDF one page is drawn, by a process of its own that has little memory and time.
+        Of a PDF one page is drawn. Both by a process of its own that has little memory and time.
         """
         if self._uploading.locked():
             raise Problem(
@@ -271,18 +271,15 @@ class PlanRoutes:
             )
         async with self._uploading:
             content = await request.body()
-            if plan_pages.is_pdf(content):
-                content = (await self._draw(content, page)).png
-            book, plan = await self._do(self._plans.add, name, content, version)
+            try:
+                if plan_pages.is_pdf(content):
+                    content = (await plan_pages.draw(content, page)).png
+                found = await plan_pages.look(content)
+            except BadPicture as error:
+                raise _bad(error) from error
+            book, plan = await self._do(self._plans.add, name, content, version, found)
         await self._note(who, "plan.add", plan.id, {"name": plan.name, "size_bytes": len(content)})
         return _answer(book)
-
-    @staticmethod
-    async def _draw(content: bytes, page: int) -> plan_pages.Drawn:
-        try:
-            return await plan_pages.draw(content, page)
-        except BadPicture as error:
-            raise _bad(error) from error
 
     async def scale(self, plan_id: PlanId, body: ScaleIn, who: Planner) -> Response:
         """Say how large a plan is, by two of its points or by a number."""
