@@ -11,7 +11,6 @@ import asyncio
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,6 +26,7 @@ from gateway.clock import SystemClock
 from gateway.console.tokens import Role, TokenBook
 from simulators.brokers import free_port
 from simulators.buttons import Device
+from tests import forked
 from tests.conftest import POLICE_SECRET
 
 ROOT: Final = Path(__file__).parents[1]
@@ -95,7 +95,7 @@ class Gateway:
     api_port: int = field(default_factory=free_port)
     starts: int = 0
     kills: int = 0
-    _process: "subprocess.Popen[bytes] | None" = None
+    _process: forked.Process | None = None
     _client: aiohttp.ClientSession | None = None
     _token: str = ""
 
@@ -160,9 +160,8 @@ class Gateway:
         if crash_at is not None:
             environment["CAMPUS_CRASH_AT"] = crash_at
         with (self.folder / "gateway.log").open("ab") as log:
-            self._process = subprocess.Popen(
+            self._process = forked.start(
                 [*self.launcher, *self.command("run")],
-                stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 cwd=ROOT,
@@ -218,20 +217,12 @@ class Gateway:
 
     def command(self, name: str) -> list[str]:
         """A command of the gateway on this configuration."""
-        return [sys.executable, "-m", "gateway.cli", name, "--config", str(self.folder / "config")]
+        return [*forked.MODULE, name, "--config", str(self.folder / "config")]
 
     async def verify(self) -> list[str]:
         """What `campus-gateway verify` prints, line by line, and its exit code first."""
-        done = await asyncio.to_thread(
-            subprocess.run,
-            self.command("verify"),
-            capture_output=True,
-            cwd=ROOT,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
-            timeout=UNTIL_S,
-            check=False,
-        )
-        return [str(done.returncode), *done.stdout.decode().splitlines()]
+        done = await asyncio.to_thread(forked.run, self.command("verify"), timeout_s=UNTIL_S)
+        return [str(done.returncode), *done.stdout.splitlines()]
 
     def last_lines(self) -> str:
         """The end of the log."""

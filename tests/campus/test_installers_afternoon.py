@@ -7,11 +7,7 @@ on purpose; each time the tool has to name the file, the key and what to do.
 
 import asyncio
 import json
-import os
-import signal
 import struct
-import subprocess
-import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -25,6 +21,7 @@ from simulators.modbus import Line, PtyServed, TcpServed, Unit
 from simulators.modbus.behaviour import Behaviour
 from simulators.modbus.model import Model
 from simulators.police import Police
+from tests import forked
 from tests.conftest import POLICE_SECRET
 
 ROOT = Path(__file__).parents[2]
@@ -165,15 +162,7 @@ class Said:
 
 async def gateway(*words: str) -> Said:
     """Run `campus-gateway` as an installer does; the devices go on living meanwhile."""
-    done = await asyncio.to_thread(
-        subprocess.run,
-        [sys.executable, "-m", "gateway.cli", *words],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=COMMAND_S,
-    )
+    done = await asyncio.to_thread(forked.run, [*forked.MODULE, *words], timeout_s=COMMAND_S)
     return Said(done.returncode, done.stdout, done.stderr)
 
 
@@ -243,21 +232,12 @@ async def school(tmp_path: Path) -> AsyncIterator[School]:
         yield made
 
 
-def start(folder: Path) -> "subprocess.Popen[bytes]":
-    with (folder / "gateway.log").open("wb") as log:
-        return subprocess.Popen(
-            [sys.executable, "-m", "gateway.cli", "run", "--config", str(folder)],
-            cwd=ROOT,
-            stdout=log,
-            stderr=log,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
-        )
-
-
 @asynccontextmanager
 async def running(folder: Path) -> AsyncIterator[None]:
     """Run the gateway, and end it as systemd would."""
-    process = await asyncio.to_thread(start, folder)
+    with (folder / "gateway.log").open("wb") as log:
+        command = [*forked.MODULE, "run", "--config", str(folder)]
+        process = forked.start(command, stdout=log, stderr=log)
     try:
         yield
     except BaseException as error:
@@ -265,7 +245,7 @@ async def running(folder: Path) -> AsyncIterator[None]:
         error.add_note("\n".join(tail))
         raise
     finally:
-        process.send_signal(signal.SIGTERM)
+        process.terminate()
         await asyncio.to_thread(process.wait, 30)
 
 

@@ -23,6 +23,7 @@ from simulators.buttons import JsonButton
 from simulators.buttons.hand import Hand
 from simulators.cameras import SMALL, Camera, Cameras, LiveCamera
 from simulators.mqtt import Publisher
+from tests import forked
 from tests.conftest import MosquittoFactory
 from tests.evidence.world import contents, run_alone
 from tests.harness import Gateway
@@ -42,14 +43,7 @@ class Place:
 
     async def command(self, *words: str) -> subprocess.CompletedProcess[str]:
         """`campus-gateway …` as a person types it."""
-        return await asyncio.to_thread(
-            subprocess.run,
-            [sys.executable, "-m", "gateway.cli", *words],
-            capture_output=True,
-            text=True,
-            timeout=170,
-            check=False,
-        )
+        return await asyncio.to_thread(forked.run, [*forked.MODULE, *words], timeout_s=170)
 
     async def export(self, out: Path, *words: str) -> subprocess.CompletedProcess[str]:
         return await self.command("export", "--config", str(self.config), "--out", str(out), *words)
@@ -105,16 +99,13 @@ async def place(folder: Path, mosquitto: MosquittoFactory) -> AsyncIterator[Plac
 async def recorder(here: Place) -> AsyncIterator[None]:
     """The video process; told to stop at the end, so that what is open is sealed."""
     with (here.gateway.folder / "video.log").open("ab") as log:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "gateway.cli", "video", "--config", str(here.config),
-            stdout=log, stderr=log,
-        )  # fmt: skip
+        command = [*forked.MODULE, "video", "--config", str(here.config)]
+        process = forked.start(command, stdout=log, stderr=log)
     try:
         yield
     finally:
-        if process.returncode is None:
-            process.send_signal(signal.SIGTERM)
-            await asyncio.wait_for(process.wait(), 60)
+        process.terminate()
+        await asyncio.to_thread(process.wait, 60)
 
 
 async def is_recording(here: Place) -> bool:

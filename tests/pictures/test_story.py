@@ -6,7 +6,6 @@ pictures process below it, the disk, the reports, the intake, the API.
 
 import asyncio
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -24,7 +23,7 @@ from gateway.reports import read_report
 from simulators.cameras import SMALL
 from simulators.cameras.clip import load
 from simulators.cameras.scene import Picture
-from tests.harness import ROOT
+from tests import forked
 from tests.recorder.school import School, school
 
 COVERED = "gw-1/picture.gate.covered"
@@ -84,13 +83,9 @@ async def cover_and_uncover(it: School) -> None:
 
 def relearn(it: School, camera: str = "gate") -> subprocess.CompletedProcess[str]:
     """Run `campus-gateway video relearn`."""
-    return subprocess.run(
-        [
-            *(sys.executable, "-m", "gateway.cli", "video", "relearn"),
-            *("--config", str(it.gateway.folder / "config"), "--camera", camera),
-        ],
-        capture_output=True, text=True, timeout=LOOKS_S, check=False, cwd=ROOT,
-    )  # fmt: skip
+    config = str(it.gateway.folder / "config")
+    words = ["video", "relearn", "--config", config, "--camera", camera]
+    return forked.run([*forked.MODULE, *words], timeout_s=LOOKS_S)
 
 
 @pytest.mark.timeout(1800)

@@ -7,7 +7,6 @@ import asyncio
 import io
 import os
 import signal
-import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -24,6 +23,7 @@ from simulators.brokers import Mosquitto
 from simulators.buttons import Hand, JsonButton
 from simulators.cameras import SMALL, Camera, Cameras, LiveCamera, read_number
 from simulators.mqtt import Publisher
+from tests import forked
 from tests.harness import ROOT, Gateway
 
 PATIENCE_S = 120.0
@@ -37,7 +37,7 @@ class Recorder:
 
     folder: Path
     env: dict[str, str] = field(default_factory=dict)
-    process: asyncio.subprocess.Process | None = None
+    process: forked.Process | None = None
 
     async def start(self, *, crash_at: str | None = None) -> None:
         environment = {**os.environ, "PYTHONPATH": str(ROOT)}
@@ -45,22 +45,18 @@ class Recorder:
         if crash_at is not None:
             environment["CAMPUS_CRASH_AT"] = crash_at
         with (self.folder / "video.log").open("ab") as log:
-            self.process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "gateway.cli", "video", "--config"),
-                str(self.folder / "config"),
-                stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log, cwd=ROOT, env=environment,
-            )  # fmt: skip
+            command = [*forked.MODULE, "video", "--config", str(self.folder / "config")]
+            self.process = forked.start(command, stdout=log, stderr=log, cwd=ROOT, env=environment)
 
     async def end(self, how: signal.Signals = signal.SIGKILL) -> int:
         assert self.process is not None
-        if self.process.returncode is None:
-            self.process.send_signal(how)
-        return await asyncio.wait_for(self.process.wait(), PATIENCE_S)
+        self.process.send_signal(how)
+        return await self.died()
 
     async def died(self) -> int:
         """Its exit code once it has ended by itself."""
         assert self.process is not None
-        return await asyncio.wait_for(self.process.wait(), PATIENCE_S)
+        return await asyncio.to_thread(self.process.wait, PATIENCE_S)
 
     def pictures_pid(self) -> int | None:
         """The process that decodes, if there is one now."""
@@ -222,6 +218,6 @@ password_file = "secrets/camera"
         try:
             yield made
         finally:
-            if recorder.process is not None and recorder.process.returncode is None:
+            if recorder.process is not None:
                 await recorder.end()
             await reader.close()

@@ -4,7 +4,6 @@ import asyncio
 import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -13,7 +12,7 @@ import pytest
 from gateway.store.video import holds_of
 from gateway.store.video.stills import stills_of
 from simulators.cameras import SMALL
-from tests.harness import ROOT
+from tests import forked
 from tests.recorder.school import School, number_of, school
 
 SECOND = 1_000_000_000
@@ -165,11 +164,8 @@ async def test_whoever_dies_the_alarm_is_held_and_pictured_when_both_live_again(
 async def release(it: School, alarm_id: str) -> subprocess.CompletedProcess[str]:
     """Run `campus-gateway video release`, in a thread: the loop sees what the gateway hangs up."""
     words = [
-        *(sys.executable, "-m", "gateway.cli", "video", "release", "--yes"),
+        *(*forked.MODULE, "video", "release", "--yes"),
         *("--config", str(it.gateway.folder / "config")),
         *("--alarm", alarm_id, "--reason", "已移交"),
     ]
-    return await asyncio.to_thread(
-        subprocess.run, words, capture_output=True, text=True, timeout=120, check=False, cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )  # fmt: skip
+    return await asyncio.to_thread(forked.run, words, timeout_s=120)

@@ -15,6 +15,7 @@ from gateway.clock import SystemClock
 from gateway.store import Store
 from gateway.store.video import VideoReader
 from simulators.cameras import SMALL, Camera, Cameras, LiveCamera
+from tests import forked
 
 PATIENCE = 1200
 DAY_NS = 86_400_000_000_000
@@ -58,19 +59,16 @@ password_file = "password"
 
 
 @asynccontextmanager
-async def recorder(folder: Path) -> AsyncIterator[asyncio.subprocess.Process]:
+async def recorder(folder: Path) -> AsyncIterator[forked.Process]:
     """The video process; killed at the end if it still runs."""
     with (folder / "video.log").open("ab") as output:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "gateway.cli", "video", "--config", str(folder),
-            stdout=output, stderr=output,
-        )  # fmt: skip
+        command = [*forked.MODULE, "video", "--config", str(folder)]
+        process = forked.start(command, stdout=output, stderr=output)
     try:
         yield process
     finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
+        process.kill()
+        await asyncio.to_thread(process.wait)
 
 
 async def recorded_s(folder: Path) -> float:
@@ -111,7 +109,7 @@ async def test_it_records_is_killed_and_loses_no_more_than_the_open_fragment(
                 await asyncio.sleep(0.05)
             await grows(folder, 100_000)
             process.send_signal(signal.SIGTERM)
-            assert await asyncio.wait_for(process.wait(), 60) == 0
+            assert await asyncio.to_thread(process.wait, 60) == 0
     assert not list((folder / "disk").rglob("*.mp4.open")), "both are sealed"
     assert len(list((folder / "disk").rglob("*.mp4"))) == 2
     assert await recorded_s(folder) > 2
@@ -129,13 +127,8 @@ async def test_it_records_is_killed_and_loses_no_more_than_the_open_fragment(
 
 def prove(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
     """Run `campus-gateway verify` on it."""
-    return subprocess.run(
-        [sys.executable, "-m", "gateway.cli", "verify", "--config", str(folder), *options],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    command = [*forked.MODULE, "verify", "--config", str(folder), *options]
+    return forked.run(command, timeout_s=60)
 
 
 def test_without_a_camera_it_says_what_is_missing(tmp_path: Path) -> None:
