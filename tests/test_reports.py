@@ -163,6 +163,27 @@ def test_hostile_json_is_no_report(tmp_path: Path, content: bytes) -> None:
     assert read_report(tmp_path, "video") is None
 
 
+@pytest.mark.parametrize("words", [None, "x", {"zh": 1, "en": "x"}, {"zh": "", "en": ""}])
+def test_a_finding_of_before_there_were_words_has_its_text_for_both(
+    tmp_path: Path, words: object
+) -> None:
+    write_report(tmp_path, "video", made(FakeClock(), FULL))
+    found = read_report(tmp_path, "video")
+    assert found is not None
+    assert found.findings[0].said == FULL.said
+    path = path_of(tmp_path, "video")
+    older = json.loads(path.read_bytes())
+    assert older["findings"][0]["text"] == "录像盘已满 volume full", (
+        "an older reader finds its text"
+    )
+    older["findings"][0]["words"] = words
+    path.write_text(json.dumps(older), encoding="utf-8")
+    found = read_report(tmp_path, "video")
+    assert found is not None
+    assert found.findings[0].said == Said("录像盘已满 volume full", "录像盘已满 volume full")
+    assert found.findings[0].text == "录像盘已满 volume full"
+
+
 @given(st.binary(max_size=400))
 def test_any_bytes_are_a_report_or_none(content: bytes) -> None:
     with contextlib.suppress(ValueError, KeyError, TypeError, RecursionError):
