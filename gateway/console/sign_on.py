@@ -328,7 +328,7 @@ def first_words(code: str) -> str:
     """Say a first code to who may read it."""
     return (
         f"\n  首次设置码 first code  {code[:5]} {code[5:]}\n"
-        "  还没有人员:在控制台首页输入此码,建立第一位管理员\n"
+        "  还没有人员：打开值班台，输入此码，建立第一位管理员\n"
         "  nobody is there yet: the console asks for it to make the first admin\n"
     )
 

@@ -48,7 +48,7 @@ async def demo(data: Path, port: int) -> int:
             finally:
                 video.cancel()
                 await asyncio.gather(video, return_exceptions=True)
-                typer.echo("已停止,数据保留在 stopped; the data stay in " + str(data))
+                typer.echo("已停止，数据保留在 stopped; the data stay in " + str(data))
     except NotStarted as error:
         typer.echo(str(error), err=True)
         return 1

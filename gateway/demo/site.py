@@ -19,7 +19,7 @@ from gateway.store.disk import write_file
 
 CAMERA_PASSWORD: Final = "look-only"  # noqa: S105 the simulated cameras print it themselves
 _GATEWAY: Final = """\
-# 演示配置,可以修改;删除本文件会重新生成 · the demo's configuration; delete it to get it anew
+# 演示配置，可以修改；删除本文件会重新生成 · the demo's configuration; delete it to get it anew
 [site]
 id = "320612-0001"
 name = "示范小学"
@@ -73,6 +73,17 @@ uplink = "police"
 kinds = ["panic", "duress", "fire", "gas", "smoke", "intrusion"]
 [[route]]
 uplink = "bureau"
+[[contact]]
+name = "派出所（演示）"
+number = "110"
+role = "police"
+[[contact]]
+name = "校长（演示）"
+number = "000-0000"
+role = "leader"
+[[contact]]
+name = "校医（演示）"
+number = "000-0001"
 [console]
 listen = "127.0.0.1:{page}"
 [log]
@@ -156,7 +167,7 @@ class Ports:
                     probe.bind(("127.0.0.1", number))
                 except OSError as error:
                     raise NotStarted(
-                        f"端口 {number} 被占用,请换一个:campus-gateway demo --port 9800\n"
+                        f"端口 {number} 被占用，请换一个：make demo ARGS='--port 9800'\n"
                         f"port {number} is taken ({error.strerror}); choose another with --port"
                     ) from error
 

@@ -4,6 +4,8 @@ Needs   a running gateway (app.Running) to listen to.
 """
 
 import asyncio
+import shutil
+import sys
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -59,33 +61,35 @@ class Teller:
         where = "" if default else f" --data {self._data}"
         port = self._ports.page
         moved = port != DEFAULT_PORT
+        program = _program()
         modbus = f" --control 127.0.0.1:{self._ports.modbus_control}" if moved else ""
         typer.echo(
             f"\n校园网关已就绪 the gateway is ready\n"
             f"  页面 page     http://127.0.0.1:{port}{_start()}#token={self._guard}\n"
             f"  接口 API      Authorization: Bearer {self._guard}\n"
-            f"  按一下 press  campus-gateway simulate press{where}\n"
-            f"                campus-gateway simulate press{where} --device gas-canteen\n"
-            f"  燃气 gas      campus-gateway simulate modbus alarm{modbus}\n"
-            f"{self._about_video(moved=moved)}"
+            f"  按一下 press  {program} simulate press{where}\n"
+            f"                {program} simulate press{where} --device gas-canteen\n"
+            f"  燃气 gas      {program} simulate modbus alarm{modbus}\n"
+            f"{self._about_video(program, moved=moved)}"
             f"  配置 files    {self._data / 'config'}\n"
             f"  停止 stop     Ctrl-C\n"
         )
 
-    def _about_video(self, *, moved: bool) -> str:
+    def _about_video(self, program: str, *, moved: bool) -> str:
         if not self._cameras:
             return (
-                "  录像 video    配置里没有摄像机;删除配置目录会重新生成"
+                "  录像 video    配置里没有摄像机；删除配置目录会重新生成"
                 " none: no camera in the configuration; delete it to get them\n"
             )
         control = f" --control 127.0.0.1:{self._ports.cameras}" if moved else ""
+        still = self._video_of(self._cameras[0], "snapshot.jpg")
         return (
-            f"  录像 video    {self._data / 'video'}:{len(self._cameras)} 台,几秒后开始"
+            f"  录像 video    {self._data / 'video'}：{len(self._cameras)} 台，几秒后开始"
             f" {len(self._cameras)} cameras, in some seconds\n"
             f"  实时 live     {self._video_of(self._cameras[0], 'live.mp4')}\n"
-            f"  此刻 still    {self._video_of(self._cameras[0], 'snapshot.jpg')}\n"
-            f'                curl -H "Authorization: Bearer {self._guard}" -o still.jpg ADDRESS\n'
-            f"  遮挡 cover    campus-gateway simulate camera cover{control}\n"
+            f"  此刻 still    {still}\n"
+            f'                curl -H "Authorization: Bearer {self._guard}" -o still.jpg {still}\n'
+            f"  遮挡 cover    {program} simulate camera cover{control}\n"
             f"                … uncover, unplug, plug --camera {self._cameras[-1]}\n"
         )
 
@@ -146,6 +150,14 @@ class Teller:
                 marks[worker.name] = "未送达 not delivered yet"
         told = " · ".join(f"{name} {value}" for name, value in marks.items())
         typer.echo(f"{text}  {told}{self._seen.pop(seq, '')}")
+
+
+def _program() -> str:
+    """What is typed in another terminal, in this folder, to run the same program."""
+    path = Path(sys.argv[0]).absolute()
+    if shutil.which(path.name) == str(path):
+        return path.name
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
 
 def _start() -> str:

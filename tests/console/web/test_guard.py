@@ -134,6 +134,14 @@ async def test_typing_a_note_loses_no_character_when_an_alarm_comes(
     await box.press("Enter")
     await desk.page.wait_for_selector(f".notes li:has-text('{sentence}')")
     await expect(box).to_have_value("")
+    # The keyboard is still in the note, far below: the digits after F8 are an answer all the same.
+    await desk.page.set_viewport_size({"width": 1280, "height": 480})
+    await box.scroll_into_view_if_needed()
+    await desk.page.keyboard.press("F8")
+    await expect(desk.page.locator(".disposing")).to_be_in_viewport(ratio=0.9)
+    await desk.page.keyboard.press("2")
+    await expect(desk.page.locator(".disposing h2")).to_contain_text("误触")
+    await expect(box).to_have_value("")
 
 
 async def test_of_two_who_acknowledge_at_once_the_first_has_it_and_the_second_is_told_his_name(
