@@ -35,6 +35,8 @@ PAGE: Final = 200
 LEAD_S: Final = 0.01
 """What was just written is on its way to its receivers before consoles are told of it: telling
 fifty of them takes milliseconds, and as a rule one telling has the alarm and its receipt in it."""
+TOLD_AT_ONCE: Final = 4
+"""So many consoles are told in one turn of the loop; what an alarm waits for comes between."""
 REST_MIN_S: Final = 0.03
 REST_RATIO: Final = 4.0
 REST_MOST_S: Final = 1.0
@@ -168,11 +170,13 @@ class Board:
             if self._kept["receivers"].get("") != receivers:
                 self._kept["receivers"][""] = receivers
                 frames.append(event("receivers", receivers))
+        self._looked_ns = self._clock.mono_ns()
         if frames:
             size_bytes = sum(map(len, frames))
-            for reader in self._readers:
+            for number, reader in enumerate(tuple(self._readers), start=1):
                 reader.put(frames, size_bytes)
-        self._looked_ns = self._clock.mono_ns()
+                if number % TOLD_AT_ONCE == 0:
+                    await self._clock.sleep(0)
 
     async def _changed(self, kind: str, rows: Sequence[Row], key: str) -> list[bytes]:
         kept = self._kept[kind]

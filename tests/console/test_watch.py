@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -9,9 +10,12 @@ from typing import Any
 import aiohttp
 import pytest
 
+from gateway.clock import SystemClock
+from gateway.console.board import TOLD_AT_ONCE, Board, Reader
 from gateway.console.tokens import Role
 from gateway.errors import StoreError
 from tests.console.conftest import Console, StartConsole
+from tests.console.memory_desk import FakeClock, MemoryDesk
 
 STREAM = "/api/v1/console/stream"
 Told = tuple[str, str, Any]
@@ -188,3 +192,32 @@ async def test_while_nobody_reads_nothing_is_read(console: Console) -> None:
     for _ in range(3):
         await console.desk.change()
     assert reads <= 1, "at most the look that was under way"
+
+
+async def test_many_consoles_are_told_a_few_at_a_time_so_that_alarms_go_between() -> None:
+    desk = MemoryDesk(FakeClock())
+    board = Board(desk, SystemClock(), {})
+    readers = [(await board.join())[0] for _ in range(10 * TOLD_AT_ONCE)]
+    turns, told_in = 0, Counter[int]()
+
+    async def hear(reader: Reader) -> None:
+        assert b"event: alarm" in await reader.take(20)
+        told_in[turns] += 1
+
+    async def turn() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    hearing = [asyncio.create_task(hear(reader)) for reader in readers]
+    running = asyncio.create_task(board.run())
+    turning = asyncio.create_task(turn())
+    await asyncio.sleep(0)
+    desk.rows = [alarm("a")]
+    await desk.change()
+    await asyncio.gather(*hearing)
+    for task in (running, turning):
+        task.cancel()
+    await asyncio.gather(running, turning, return_exceptions=True)
+    assert max(told_in.values()) <= TOLD_AT_ONCE
