@@ -7,13 +7,15 @@ Keeps   There is at least one line after every search, whatever came of it; each
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from gateway.commission.cameras import CLOCK_OFF_S, CameraFound
 from gateway.commission.scan import Found
-from gateway.commission.words import explained
+from gateway.commission.words import EXCEPTIONS
 from gateway.config.inspection import both
 from gateway.links.modbus import BusSettings
+
+_STRANGE: Final = ("自定义异常", "an exception of its own")
 
 
 def after_bus(settings: BusSettings, found: Found, taken: Mapping[int, str]) -> list[str]:
@@ -72,10 +74,11 @@ def _nobody(settings: BusSettings, found: Found) -> Iterator[str]:
             "terminating resistors",
         )
     elif found.gateway:
-        codes = ", ".join(explained(code) for code in sorted(found.gateway))
+        said = [EXCEPTIONS.get(code, _STRANGE) for code in sorted(found.gateway)]
+        why_zh, why_en = (", ".join(dict.fromkeys(each[at] for each in said)) for at in (0, 1))
         yield both(
-            f"转换器在，后面没有一台应答（{codes}）。下一步：查它的串口参数、485 接线、设备电源",
-            f"the converter is there, nothing behind it answers ({codes}). Next: check its serial "
+            f"转换器在，后面没有一台应答（{why_zh}）。下一步：查它的串口参数、485 接线、设备电源",
+            f"the converter is there, nothing behind it answers ({why_en}). Next: check its serial "
             "settings, the RS-485 wiring, the devices' power",
         )
     elif found.ended is None:

@@ -197,7 +197,7 @@ async def installing(school: Guided, camera: Shutter) -> None:
         await page.locator(".add form.doing button[type=submit]").click()
         await page.wait_for_selector(".came:has-text('btn-kitchen')")
         await desk.go("#/setup/live/gas-boiler")
-        await page.wait_for_selector(".live tr.moved")
+        await page.wait_for_selector(".live .moved")
         await camera.take(page, "live")
         await desk.go("#/setup/files")
         await page.locator(".files li button").first.click()

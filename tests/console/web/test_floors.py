@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Position, expect
 
 from gateway.console.tokens import Role
 from tests.console.conftest import Console
@@ -125,18 +125,24 @@ async def test_a_page_of_a_pdf_is_measured_and_a_cameras_view_is_drawn_by_hand(
             await page.wait_for_selector(".leaflet-image-layer")
             [plan] = (await it.get("/api/v1/floors")).json()["plans"]
             assert (plan["kind"], plan["width"], plan["metres_per_unit"]) == ("png", 2380, None)
+            # The number that the drawing says.
+            await page.get_by_label("每像素多少米").fill("0.05")
+            await page.get_by_role("button", name="用这个数").click()
+            await expect(page.locator(".measuring")).to_contain_text("图宽 119 米")
+            [plan] = (await it.get("/api/v1/floors")).json()["plans"]
+            assert plan["metres_per_unit"] == 0.05
             # Two points and what lies between them.
             await page.get_by_role("button", name="点两点定比例").click()
             floor = page.locator(".floor")
             box = await floor.bounding_box()
             assert box is not None
-            middle = {"x": box["width"] / 2, "y": box["height"] / 2}
+            middle: Position = {"x": box["width"] / 2, "y": box["height"] / 2}
             await floor.click(position={**middle, "x": middle["x"] - 50})
             await expect(page.locator(".measured")).to_have_count(1)
             await floor.click(position={**middle, "x": middle["x"] + 50})
             await page.get_by_label("两点相距").fill("20")
             await page.get_by_role("button", name="定下比例").click()
-            await expect(page.locator(".measuring")).to_contain_text("图宽")
+            await expect(page.locator(".measuring")).not_to_contain_text("图宽 119 米")
             [plan] = (await it.get("/api/v1/floors")).json()["plans"]
             factor = plan["metres_per_unit"]
             book = {"plan": plan["id"], "x": 1200, "y": 1700}
@@ -146,7 +152,7 @@ async def test_a_page_of_a_pdf_is_measured_and_a_cameras_view_is_drawn_by_hand(
                     ("camera/cam-2", {"x": 1200 + 4 / factor, "direction": 90, "angle": 60}),
                     ("device/btn-1", {}),
                 ),
-                start=2,
+                start=3,
             ):
                 answer = await it.ask(
                     "PUT", f"/api/v1/places/{what}", Role.ADMIN,
@@ -163,6 +169,7 @@ async def test_a_page_of_a_pdf_is_measured_and_a_cameras_view_is_drawn_by_hand(
             await page.wait_for_selector(".frame:not(.stale)")
             await open_map(page)
             await page.get_by_role("button", name="布点").click()
+            await page.locator(".leaflet-control-zoom-in").click()  # they stand close together
             await page.locator(PLACE).click()
             await expect(page.locator(".held li").first).to_contain_text("（8 米）")
             await expect(page.locator("path.cone")).to_have_count(2)

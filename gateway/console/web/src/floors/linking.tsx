@@ -25,8 +25,8 @@ export function Linking({ device, near }: { device: string; near: readonly Near[
   };
   const saving = useSaving(read);
   useEffect(read, [device]);
-  if (table === null) return <Deciding saving={saving} loose={[]} />;
-  const linked = linkedOf(table);
+  // While the device's table is not read, what is near is shown all the same, and nothing can be chosen.
+  const linked = table === null ? [] : linkedOf(table);
   const rows = [...near, ...linked.filter((id) => near.every((each) => each.camera !== id)).map((camera): Near => ({ camera, distance: 0, metres: null, sees: null }))];
   const best = suggested(near);
   const choose = (next: readonly string[]): void => {
@@ -43,6 +43,7 @@ export function Linking({ device, near }: { device: string; near: readonly Near[
             <label class="tick">
               <input
                 type="checkbox"
+                disabled={table === null}
                 checked={chosen.includes(each.camera)}
                 onChange={(event) => choose(event.currentTarget.checked ? [...chosen, each.camera] : chosen.filter((other) => other !== each.camera))}
               />
@@ -54,10 +55,10 @@ export function Linking({ device, near }: { device: string; near: readonly Near[
         ))}
       </ul>
       <div class="doing">
-        <button type="button" disabled={best.length === 0} onClick={() => choose(best)}>
+        <button type="button" disabled={table === null || best.length === 0} onClick={() => choose(best)}>
           {t("floor.link.suggest", { count: best.length })}
         </button>
-        <button type="button" disabled={isSame} onClick={() => saving.look({ device, table: { ...table, cameras: [...chosen] } })}>
+        <button type="button" disabled={table === null || isSame} onClick={() => saving.look({ device, table: { ...table, cameras: [...chosen] } })}>
           {t("setup.look")}
         </button>
       </div>
