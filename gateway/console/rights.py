@@ -63,9 +63,9 @@ def require(identity: Identity, right: Right) -> None:
         raise Problem(
             403,
             "not_allowed",
-            "此令牌的角色无权执行这一操作",
+            "您的角色不能做这件事，请有权限的人来做",
             f"the role {identity.role} may not do this",
-            "ask the installer for a token with another role",
+            "ask somebody whose role may, or an admin for another role",
         )
 
 
