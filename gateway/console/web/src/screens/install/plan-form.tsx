@@ -14,6 +14,11 @@ interface Told {
 
 const EMPTY: PlanSaid = { title: "", title_en: "", steps: [{ zh: "", en: "", mandatory: false }] };
 
+/** A step is one sentence, however high its field is. */
+function oneLine(text: string): string {
+  return text.replace(/\s*[\r\n]+\s*/g, " ");
+}
+
 export function PlanForm({ kind, known, after }: { kind: string; known: Files; after: () => void }) {
   const [plan, setPlan] = useState<PlanSaid | null>(null);
   const [wrong, setWrong] = useState<unknown>(null);
@@ -48,11 +53,11 @@ export function PlanForm({ kind, known, after }: { kind: string; known: Files; a
             <li key={at}>
               <label>
                 {t("setup.plan.step", { number: at + 1 })}
-                <input required maxLength={200} value={each.zh} onInput={(event) => step(at, { zh: event.currentTarget.value })} />
+                <textarea required rows={2} maxLength={200} value={each.zh} onInput={(event) => step(at, { zh: oneLine(event.currentTarget.value) })} />
               </label>
               <label>
                 English
-                <input required maxLength={200} value={each.en} onInput={(event) => step(at, { en: event.currentTarget.value })} />
+                <textarea required rows={2} maxLength={200} value={each.en} onInput={(event) => step(at, { en: oneLine(event.currentTarget.value) })} />
               </label>
               <div class="doing">
                 <label class="tick">
