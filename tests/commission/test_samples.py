@@ -1,4 +1,4 @@
-"""What strangers publish, as an installer is shown it: text that can be sent on, and hides nothing."""
+"""What strangers publish, as an installer is shown it: text that can be sent and hides nothing."""
 
 import unicodedata
 
