@@ -100,11 +100,18 @@ async def test_the_first_hour(tmp_path: Path, mosquitto: MosquittoFactory) -> No
         async def seven() -> Any:
             _, now = await installer.ask("GET", "/devices/gas-1/live")
             values = {value["name"]: value for value in now["values"]}
-            return values if values["level"]["words"] == [7] else None
+            came = now["trace"]["values"].get("level", [])
+            return values if values["level"]["words"] == [7] and 7 in came else None
 
         values = await gateway.until(seven, "the level as it is")
         assert (values["level"]["hex"], values["level"]["value"]) == (["0007"], 7)
         assert values["level"]["bits"] == ["0000000000000111"]
+        # Only what came behind a moment is told again; yes and no is no number.
+        _, now = await installer.ask("GET", "/devices/gas-1/live")
+        last_ms = now["trace"]["at_ms"][-1]
+        _, later = await installer.ask("GET", f"/devices/gas-1/live?after={last_ms}")
+        assert all(at_ms > last_ms for at_ms in later["trace"]["at_ms"])
+        assert set(now["trace"]["values"]) == {"level"}
         table = {"profile": "own/detector", "link": "kitchen", "address": {"unit": 2}}
         _, tried = await installer.ask("POST", "/try", {"device": "gas-2", "table": table})
         assert tried["found"]["probe"]["unit"] == 2
