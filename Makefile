@@ -29,6 +29,8 @@ test: test-ready lint types layers words web tests  ## 全部检查与测试 · 
 test-long: test-ready  ## 长时间证明 · the slow proofs (minutes to hours)
 	@echo "== pytest, long"
 	@$(BIN)/python -m pytest -q -m long $(ARGS)
+	@echo "== hypothesis, long"
+	@$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "hypothesis and not long" --hypothesis-profile=long $(ARGS)
 
 bench: test-ready  ## 基准表 · print the benchmark table
 	@$(BIN)/python -m bench $(ARGS)
@@ -66,7 +68,7 @@ words: test-ready
 
 tests: test-ready
 	@echo "== pytest"
-	@$(BIN)/python -m pytest -q -n 4 --dist loadfile -m "not long" $(ARGS)
+	@$(BIN)/python -m pytest -q -n 5 --dist loadfile -m "not long" $(ARGS)
 
 lock:  ## 重新锁定依赖 · compile requirements/*.txt again (needs uv; UPGRADE=--upgrade for newer ones)
 	@command -v uv >/dev/null \

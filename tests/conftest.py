@@ -38,19 +38,34 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
 # The same examples on every machine and in every run: what passes here passes where it must. Who
-# looks for new ones says --hypothesis-profile=search. And no example fails for being slow.
+# looks for new ones says --hypothesis-profile=search; ten times as many are in make test-long. And
+# no example fails for being slow.
 hypothesis_settings.register_profile(
     "suite",
     deadline=None,
     derandomize=True,
     database=None,
+    max_examples=40,
     suppress_health_check=[HealthCheck.too_slow],
+)
+hypothesis_settings.register_profile(
+    "long", hypothesis_settings.get_profile("suite"), max_examples=400
 )
 hypothesis_settings.register_profile(
     "search", deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 hypothesis_settings.load_profile("suite")
 POLICE_SECRET = "whsec_" + "c2ltdWxhdGVkLXNlY3JldC1vZi1wb2xpY2UtMDE="
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object | None:
+    """Who says --dist loadfile gets it with the order of tests/schedule.py."""
+    if config.getvalue("dist") != "loadfile":
+        return None
+    from tests.schedule import Mixed  # noqa: PLC0415 only where xdist is in use
+
+    return Mixed(config, log)
 
 
 @pytest_asyncio.fixture(autouse=True)

@@ -8,6 +8,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from gateway.config import Interlock
 from gateway.interlock import AGAIN_S, GAP_S, Guard, Person
+from tests.examples import examples
 
 SECOND = 1_000_000_000
 GAS_1, GAS_2 = ("gas-1", "gas"), ("gas-2", "gas")
@@ -307,4 +308,4 @@ class InAnyOrder(RuleBasedStateMachine):
 
 
 TestInAnyOrder = InAnyOrder.TestCase
-TestInAnyOrder.settings = settings(max_examples=150, stateful_step_count=40)
+TestInAnyOrder.settings = settings(max_examples=examples(150), stateful_step_count=40)

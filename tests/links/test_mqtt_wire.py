@@ -24,6 +24,7 @@ from gateway.links.mqtt_wire import (
     encode_publish,
     variable_length,
 )
+from tests.examples import examples
 
 TOPICS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=40)
 TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=30)
@@ -80,7 +81,7 @@ def test_any_cut_of_a_sound_stream_gives_the_same(
     assert splitter.held_bytes == sum(len(m.payload) for m in splitter.messages)
 
 
-@settings(max_examples=400)
+@settings(max_examples=examples(400))
 @given(st.binary(max_size=600), PROTOCOLS, st.lists(st.integers(0, 600), max_size=5))
 def test_any_bytes_are_split_or_raise_link_down(
     data: bytes, protocol: int, cuts: list[int]
@@ -89,7 +90,7 @@ def test_any_bytes_are_split_or_raise_link_down(
         feed(Splitter(protocol), data, cuts)
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(st.data(), PROTOCOLS)
 def test_a_sound_stream_with_a_broken_byte_is_split_or_raises_link_down(
     data: st.DataObject, protocol: int

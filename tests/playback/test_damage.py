@@ -14,6 +14,7 @@ from gateway.playback import Gone, NothingThere, Plan, Playback, moof
 from gateway.playback.live import NOTHING_NEW, tail
 from gateway.playback.reading import read
 from tests.clocks import NOON, SECOND
+from tests.examples import examples
 from tests.playback.film import CAMERA, Film, camera_of, filming, look
 
 
@@ -141,7 +142,7 @@ async def test_live_bears_what_a_recorder_that_fails_leaves(tmp_path: Path) -> N
 HEAD = struct.pack(">I4sI", 16, b"mfhd", 0) + struct.pack(">I", 7)
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(st.binary(max_size=300), st.booleans())
 def test_any_bytes_are_a_head_or_unreadable(rest: bytes, framed: bool) -> None:
     content = struct.pack(">I4s", 8 + len(HEAD) + len(rest), b"moof") + HEAD + rest

@@ -12,6 +12,7 @@ from gateway.profile import Image, PointMachine, PointState, plan_modbus
 from gateway.profile.image import NOTHING, REFRESH_NS, REPORT_NS
 from gateway.profile.samples_modbus import pack
 from gateway.profile.tool import sample_device
+from tests.examples import examples
 from tests.profile.modbus_files import Bench, S, gauge, point, profile_of, value
 from tests.profile.modbus_files import rule as meaning
 
@@ -492,4 +493,4 @@ class Polls(RuleBasedStateMachine):
 
 
 TestPolls = Polls.TestCase
-TestPolls.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+TestPolls.settings = settings(max_examples=examples(150), stateful_step_count=40, deadline=None)

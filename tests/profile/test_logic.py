@@ -17,6 +17,7 @@ from hypothesis.stateful import (
 
 from gateway.events import Category, Kind, Nature, Point, Reading, Scalar
 from gateway.profile.logic import MAX_REMEMBERED, Change, PointMachine, PointState
+from tests.examples import examples
 
 S = 1_000_000_000
 
@@ -428,7 +429,7 @@ class AnyOrder(RuleBasedStateMachine):
 
 
 TestAnyOrder = AnyOrder.TestCase
-TestAnyOrder.settings = settings(max_examples=150, stateful_step_count=25, deadline=None)
+TestAnyOrder.settings = settings(max_examples=examples(150), stateful_step_count=25, deadline=None)
 
 
 @given(

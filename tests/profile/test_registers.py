@@ -16,6 +16,7 @@ from gateway.profile.payload import Garble
 from gateway.profile.registers import compile_bands, compile_reader, decimal_scale, words_of
 from gateway.profile.schema_modbus import Modbus, ValueForm
 from simulators.modbus import encode as other
+from tests.examples import examples
 from tests.profile.modbus_files import Bench, gauge, point, profile_of, rule, value
 
 WORD = st.integers(0, 0xFFFF)
@@ -114,7 +115,7 @@ def test_bcd_reads_its_digits_and_nothing_else(
 # --- floats ---
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(number=st.floats(width=32), orders=ORDERS)
 def test_a_32_bit_float_is_itself_or_no_measurement(number: float, orders: dict[str, str]) -> None:
     words = on_the_line(struct.pack(">f", number), orders)
@@ -396,7 +397,7 @@ def tables(draw: st.DrawFn) -> dict[str, Any]:
     return table
 
 
-@settings(max_examples=400)
+@settings(max_examples=examples(400))
 @given(table=tables(), data=st.data())
 def test_any_words_are_a_value_or_garble(table: dict[str, Any], data: st.DataObject) -> None:
     count = words_of(ValueForm.model_validate(table))
@@ -435,7 +436,7 @@ def wishes(draw: st.DrawFn) -> tuple[dict[str, Any], Any]:
     return {**table, "scale": float(scale)}, float(raw * Fraction(str(scale)))
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(wishes())
 def test_what_the_simulator_encodes_is_what_we_decode(wish: tuple[dict[str, Any], Any]) -> None:
     table, wanted = wish
