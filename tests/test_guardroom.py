@@ -17,15 +17,15 @@ from gateway.console.tokens import Identity, Role
 from gateway.driver import Outcome
 from gateway.events import Kind
 from gateway.guardroom import NONE_S, GuardRoom
-from gateway.profile import Shelf, shipped_folder
 from gateway.siren import MARK, Sounder
 from tests.clocks import FakeClock
 from tests.parts import PATIENCE_S, Core, core, device, point
+from tests.shelves import shipped
 from tests.valves import Hand
 
 WANG = Identity(id="p-1", role=Role.GUARD, name="王老师", address="192.0.2.7")
 BUREAU = Identity(id="p-2", role=Role.VIEWER, name="教育局", address="192.0.2.8")
-SHELF = Shelf.load(shipped_folder())
+SHELF = shipped()
 SIREN = Siren(device="siren-1", on="on", off="off")
 DEVICES = (
     device("btn-1"),

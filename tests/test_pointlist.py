@@ -28,12 +28,13 @@ from gateway.pointlist import (
     render,
     write_devices,
 )
-from gateway.profile import Profile, Shelf, shipped_folder
+from gateway.profile import Profile, Shelf
+from tests.shelves import shipped
 
 
 @cache
 def shelf() -> Shelf:
-    return Shelf.load(shipped_folder())
+    return shipped()
 
 
 def profile(name: str) -> Profile:

@@ -9,12 +9,13 @@ from gateway import press
 from gateway.clock import SystemClock
 from gateway.config import Config, load_config
 from gateway.events import Reading
-from gateway.profile import Shelf, plan_mqtt, shipped_folder
+from gateway.profile import plan_mqtt
 from gateway.profile.tool import sample_device
 from simulators import mqtt
 from simulators.brokers import Mosquitto
+from tests.shelves import shipped
 
-SHELF = Shelf.load(shipped_folder())
+SHELF = shipped()
 PROFILES = [name for name in SHELF.ids() if getattr(SHELF.get(name), "driver", "") == "mqtt"]
 
 
@@ -22,7 +23,7 @@ def configure(
     folder: Path, profile: str = "generic/json_button", port: int = 1883, link: str = ""
 ) -> Config:
     """A configuration with one device, whose address is the profile's own example."""
-    found = Shelf.load(shipped_folder()).get(profile)
+    found = shipped().get(profile)
     assert found is not None
     address = sample_device(found).address
     words = ", ".join(f"{key} = {_toml(value)}" for key, value in address.items())

@@ -25,6 +25,7 @@ from simulators.police import Police
 from simulators.ports import free_port
 from tests.conftest import POLICE_SECRET
 from tests.harness import Gateway, http
+from tests.shelves import shipped
 
 BUSES: Final = 6
 TOLD_S: Final = 30.0
@@ -88,7 +89,7 @@ def _toml(value: Any) -> str:
 
 @cache
 def shelf() -> Shelf:
-    return Shelf.load(shipped_folder())
+    return shipped()
 
 
 IDS = [name for name in shelf().ids() if (p := shelf().get(name)) is not None and p.body.modbus]

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from gateway.config import Config, load_config
-from gateway.profile import Shelf, shipped_folder
+from gateway.profile import Shelf
 from simulators.modbus.model import Model
+from tests.shelves import shipped
 
 PROFILES = Path(__file__).parents[2] / "config" / "profiles"
 GATEWAY = """\
@@ -24,7 +25,7 @@ Site = Callable[..., Config]
 
 @pytest.fixture(scope="session")
 def shelf() -> Shelf:
-    return Shelf.load(shipped_folder())
+    return shipped()
 
 
 def model(profile: str, **address: Any) -> Model:

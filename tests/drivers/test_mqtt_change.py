@@ -13,12 +13,12 @@ from gateway.clock import SystemClock
 from gateway.driver import LinkSettings
 from gateway.events import Arrival, Device
 from gateway.links.mqtt_wire import Message
-from gateway.profile import Shelf, shipped_folder
 from simulators.mqtt import Publisher
 from tests.conftest import MosquittoFactory
+from tests.shelves import shipped
 
 PROFILE = "generic/json_button"
-SHELF = Shelf.load(shipped_folder())
+SHELF = shipped()
 FOUND = SHELF.get(PROFILE)
 assert FOUND is not None
 PROFILES = {PROFILE: FOUND}

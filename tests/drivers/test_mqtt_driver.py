@@ -11,17 +11,18 @@ from gateway.clock import SystemClock
 from gateway.driver import LinkSettings
 from gateway.events import ONLINE_POINT, Arrival, Device
 from gateway.links.mqtt_wire import Message
-from gateway.profile import Profile, Shelf, shipped_folder
+from gateway.profile import Profile
 from simulators.brokers import Mosquitto, free_port
 from simulators.mqtt import Publisher
 from tests.conftest import MosquittoFactory, WireFactory
+from tests.shelves import shipped
 
 TOPIC = "school/gate/button"
 
 
 @cache
 def profile() -> Profile:
-    found = Shelf.load(shipped_folder()).get("generic/json_button")
+    found = shipped().get("generic/json_button")
     assert found is not None
     return found
 
@@ -204,7 +205,7 @@ async def test_a_retained_press_is_marked_and_is_no_sign_of_life(
 
 
 def test_a_last_will_is_no_sign_of_life_of_its_device() -> None:
-    found = Shelf.load(shipped_folder()).get("alarm_button/zigbee2mqtt_sos")
+    found = shipped().get("alarm_button/zigbee2mqtt_sos")
     assert found is not None
     device = button("z-1", "zigbee2mqtt/z-1")
     link = LinkSettings(

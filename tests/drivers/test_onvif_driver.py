@@ -14,8 +14,9 @@ from drivers.onvif import Driver
 from gateway.clock import SystemClock
 from gateway.driver import LinkSettings
 from gateway.events import ONLINE_POINT, Arrival, Device, Scalar
-from gateway.profile import Profile, Shelf, shipped_folder
+from gateway.profile import Profile, Shelf
 from simulators.onvif import Conduct, OnvifCamera
+from tests.shelves import shipped
 
 PATIENCE_S = 60.0
 INPUT = "tns1:Device/Trigger/DigitalInput"
@@ -79,7 +80,7 @@ class Ear:
 
 @cache
 def shelf() -> Shelf:
-    return Shelf.load(shipped_folder())
+    return shipped()
 
 
 def profile(name: str) -> Profile:

@@ -4,10 +4,11 @@ from typing import Any
 
 import pytest
 
-from gateway.profile import Profile, Shelf, shipped_folder
+from gateway.profile import Profile
 from gateway.profile.tool import decode_sample
+from tests.shelves import shipped
 
-SHELF = Shelf.load(shipped_folder())
+SHELF = shipped()
 
 
 def profile_of(profile_id: str) -> Profile:

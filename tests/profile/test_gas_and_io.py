@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 
 from gateway.events import Category, Nature, Reading
 from gateway.links.modbus.planner import Want, plan_reads
-from gateway.profile import Image, PointMachine, Profile, Shelf, plan_modbus, shipped_folder
+from gateway.profile import Image, PointMachine, Profile, Shelf, plan_modbus
 from gateway.profile.modbus import BITS
 from gateway.profile.samples_modbus import pack, registers_of
 from gateway.profile.schema import Sample
 from gateway.profile.tool import sample_device
+from tests.shelves import shipped
 
 STEP_NS = 120_000_000_000
 """Between two looks: longer than every delay of these profiles, so each has run out."""
@@ -25,7 +26,7 @@ FAMILIES = ("gas/", "io/", "alarm_button/")
 
 @cache
 def shelf() -> Shelf:
-    return Shelf.load(shipped_folder())
+    return shipped()
 
 
 def profile_of(profile_id: str) -> Profile:

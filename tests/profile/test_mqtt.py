@@ -11,13 +11,14 @@ from hypothesis import strategies as st
 
 from gateway.errors import BadFrame
 from gateway.events import ONLINE_POINT, Category, Device, Kind, Nature, Reading, Scalar
-from gateway.profile import MqttPlan, Profile, Shelf, plan_mqtt, shipped_folder
+from gateway.profile import MqttPlan, Profile, Shelf, plan_mqtt
 from gateway.profile.shelf import load_file
+from tests.shelves import shipped
 
 
 @cache
 def shelf() -> Shelf:
-    return Shelf.load(shipped_folder())
+    return shipped()
 
 
 def profile_of(profile_id: str) -> Profile:

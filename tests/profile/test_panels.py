@@ -7,9 +7,10 @@ from itertools import count
 import pytest
 
 from gateway.events import Device, Scalar
-from gateway.profile import Image, PointMachine, Profile, Shelf, plan_modbus, shipped_folder
+from gateway.profile import Image, PointMachine, Profile, Shelf, plan_modbus
 from gateway.profile.samples_modbus import pack, registers_of
 from gateway.profile.tool import sample_device
+from tests.shelves import shipped
 
 SECOND = 1_000_000_000
 Words = Mapping[str, Sequence[int]]
@@ -17,7 +18,7 @@ Words = Mapping[str, Sequence[int]]
 
 @cache
 def shelf() -> Shelf:
-    return Shelf.load(shipped_folder())
+    return shipped()
 
 
 class Story:

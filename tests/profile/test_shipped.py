@@ -16,11 +16,12 @@ from gateway.errors import BadFrame
 from gateway.events import MAX_ATTRIBUTE_CHARS, MAX_ATTRIBUTES, ONLINE_POINT, Category, Kind
 from gateway.profile import MqttPlan, PointMachine, Profile, Shelf, plan_mqtt, shipped_folder
 from gateway.profile.tool import check_file, sample_device, sample_payload, try_sample
+from tests.shelves import shipped
 
 
 @cache
 def shelf() -> Shelf:
-    return Shelf.load(shipped_folder())
+    return shipped()
 
 
 def profile_of(profile_id: str) -> Profile:
