@@ -6,6 +6,7 @@ import { tried } from "../deeds";
 import type { Command, Device } from "../state/model";
 import { isLive } from "../stream/page";
 import { either, t } from "../words";
+import { writeHere } from "./seen";
 
 /** The gateway answers within 60 s; longer ones go on, and their record tells. */
 const WAIT_MS = 75_000;
@@ -72,7 +73,7 @@ function Telling({ command, send, over }: { command: Command; send: (body: objec
     >
       <label>
         {t("command.reason")}
-        <input required maxLength={200} value={reason} autoFocus onInput={(event) => setReason(event.currentTarget.value)} />
+        <input required maxLength={200} value={reason} ref={writeHere} onInput={(event) => setReason(event.currentTarget.value)} />
       </label>
       {takesTwo ? (
         <fieldset>

@@ -6,6 +6,7 @@ import { savePackage } from "../playback/package";
 import type { Alarm } from "../state/model";
 import { isLive } from "../stream/page";
 import { t } from "../words";
+import { writeHere } from "./seen";
 
 type Step = { is: "asked" } | { is: "why"; reason: string } | { is: "making" } | { is: "coming"; part: number } | { is: "done"; name: string };
 
@@ -57,7 +58,7 @@ export function Evidence({ alarm }: { alarm: Alarm }) {
         placeholder={t("alarm.evidence.reason")}
         maxLength={200}
         value={step.reason}
-        autoFocus
+        ref={writeHere}
         onInput={(event) => setStep({ is: "why", reason: event.currentTarget.value })}
       />
       <button type="submit" disabled={!isLive.value || step.reason.trim() === ""}>

@@ -8,7 +8,7 @@ import { isLarge, isNightNow, look } from "../looks";
 import { go, route, type Screen } from "../route";
 import { canSound, silentUntilMs, wake } from "../sound/player";
 import { heardMs, house, isLive, phones, tick } from "../stream/page";
-import { either, language, named, speak, t } from "../words";
+import { either, guide, language, named, speak, t } from "../words";
 import { Chip } from "./chip";
 import { PinBar } from "./pin";
 import { Now, SinceHere, untilOf } from "./time";
@@ -212,6 +212,10 @@ function Foot() {
         </button>
       ))}
       <Silence />
+      {/* In a page of its own: this one goes on ringing. */}
+      <a href={guide()} target="_blank" rel="noopener">
+        {t("nav.guide")}
+      </a>
       <a href="/basic">{t("nav.basic")}</a>
       <OnDuty />
     </footer>

@@ -7,6 +7,7 @@ import { nextStep, stepsOf, type PlanStep } from "../state/plans";
 import { clock } from "../state/time";
 import { isLive } from "../stream/page";
 import { either, t } from "../words";
+import { writeHere } from "./seen";
 import { Told } from "./where";
 
 export function next(alarm: Alarm): PlanStep | null {
@@ -43,7 +44,7 @@ export function NextStep({ alarm }: { alarm: Alarm }) {
             void skip();
           }}
         >
-          <input aria-label={t("plan.why")} placeholder={t("plan.why")} maxLength={200} value={why} autoFocus onInput={(event) => setWhy(event.currentTarget.value)} />
+          <input aria-label={t("plan.why")} placeholder={t("plan.why")} maxLength={200} value={why} ref={writeHere} onInput={(event) => setWhy(event.currentTarget.value)} />
           <button type="submit" disabled={!isLive.value || why.trim() === ""}>
             {t("plan.skip")}
           </button>

@@ -13,3 +13,8 @@ export function useSeen<T extends HTMLElement>({ takesKeys = false } = {}): RefO
   }, []);
   return part;
 }
+
+/** ref of a field that somebody opened to write in. A browser heeds `autofocus` once in the life of a page. */
+export function writeHere(field: HTMLElement | null): void {
+  field?.focus();
+}

@@ -47,7 +47,9 @@ export function Account() {
         <p>{t("account.token")}</p>
       )}
       <p>
-        <a href={guide()}>{t("nav.guide")}</a>
+        <a href={guide()} target="_blank" rel="noopener">
+          {t("nav.guide")}
+        </a>
       </p>
       {who.rights.includes("people") ? <Personnel /> : null}
     </section>
