@@ -40,6 +40,7 @@ export function SignOn({ ready, isOut }: { ready: (me: Me) => void; isOut: boole
     void wake();
     try {
       const isToken = name.trim() === "" && code.trim() === "" && pin.length > 16; // as machines and demos have them
+      if (isFirst && !isToken && [code, name, pin].some((each) => each.trim() === "")) return setWhy(t("sign.first.missing"));
       const found = isToken ? await withToken(pin) : await post<Me>(isFirst ? "/api/v1/session/first" : "/api/v1/session", isFirst ? { code, name, secret: pin } : { name, secret: pin });
       setWhy("");
       if (isOut) begin(found); // it could be heard before: nothing stands between the guard and what waits
@@ -78,13 +79,13 @@ export function SignOn({ ready, isOut }: { ready: (me: Me) => void; isOut: boole
             <h2>{t("sign.first")}</h2>
             <label>
               {t("sign.first.code")}
-              <input required value={code} maxLength={32} inputMode="numeric" autoComplete="one-time-code" onInput={(event) => setCode(event.currentTarget.value)} />
+              <input value={code} maxLength={32} inputMode="numeric" autoComplete="one-time-code" onInput={(event) => setCode(event.currentTarget.value)} />
             </label>
           </>
         ) : null}
         <label>
           {t(isFirst ? "people.name" : "sign.who")}
-          <input required={isFirst} value={name} list="people" maxLength={64} autoComplete="username" onInput={(event) => setName(event.currentTarget.value)} />
+          <input value={name} list="people" maxLength={64} autoComplete="username" onInput={(event) => setName(event.currentTarget.value)} />
           <datalist id="people">
             {(door?.people ?? []).map((each) => (
               <option key={each} value={each} />
@@ -93,7 +94,7 @@ export function SignOn({ ready, isOut }: { ready: (me: Me) => void; isOut: boole
         </label>
         <label>
           {t("sign.pin")}
-          <input type="password" required={isFirst} value={pin} maxLength={128} autoComplete="current-password" onInput={(event) => setPin(event.currentTarget.value)} />
+          <input type="password" value={pin} maxLength={128} autoComplete="current-password" onInput={(event) => setPin(event.currentTarget.value)} />
         </label>
         {isFirst ? null : <Digits press={(digit) => setPin(digit === "" ? pin.slice(0, -1) : pin + digit)} />}
         {why === "" ? null : <p role="alert">{why}</p>}
