@@ -5,7 +5,7 @@ import { MARKS, lampOf, type LampState } from "../state/lamps";
 import { clock } from "../state/time";
 import { gatewayNow, isLive, phones } from "../stream/page";
 import { named, t } from "../words";
-import { Told } from "./where";
+import { Told, factIn } from "./where";
 
 export function Lamps({ alarm }: { alarm: Alarm }) {
   const raisedMs = Date.parse(alarm.raised_at);
@@ -38,7 +38,7 @@ function Lamp({ alarm, delivery, lamp }: { alarm: Alarm; delivery: Delivery; lam
         {failed && delivery.reason ? (
           <>
             {" · "}
-            <Told text={delivery.reason} most={60} />
+            <Told text={factIn(delivery.words, delivery.reason, undefined)} most={60} />
           </>
         ) : null}
       </span>
