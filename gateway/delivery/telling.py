@@ -24,7 +24,8 @@ SILENT: Final = str(Kind.DURESS)
 class Telling:
     """See the module. Times are monotonic nanoseconds but for last_receipt_ns, which is UTC.
 
-    told         whether a guard room was told · told_silent  whether who may know of duress was
+    told         whether a guard room was told · told_silent  whether who may know of duress was;
+                 None in a new life, until it is known whether what an earlier one told is over
     failures     in a row, without those of calls that only carried duress
     """
 
@@ -32,8 +33,8 @@ class Telling:
         self._waits: dict[int, int] = {}
         self._silent_waits: dict[int, int] = {}
         self._failing_since: int | None = None
-        self.told = False
-        self.told_silent = False
+        self.told: bool | None = None
+        self.told_silent: bool | None = None
         self.failures = 0
         self.last_receipt_ns: int | None = None
 
@@ -76,15 +77,15 @@ class Telling:
         bad = _is_late(self._waits, now_ns) or (
             since is not None and (self.told or now_ns - since > TELL_ROUTINE_S * 1e9)
         )
-        if bad is self.told:
+        if bad is self.told or (self.told is None and not bad and self.last_receipt_ns is None):
             return None
         self.told = bad
         return bad
 
-    def must_tell_silent(self, now_ns: int) -> bool | None:
-        """The same of duress, for those who may know."""
+    def must_tell_silent(self, now_ns: int, waiting: int) -> bool | None:
+        """The same of duress, for those who may know; waiting: how much of it does."""
         bad = _is_late(self._silent_waits, now_ns)
-        if bad is self.told_silent:
+        if bad is self.told_silent or (self.told_silent is None and not bad and waiting):
             return None
         self.told_silent = bad
         return bad
@@ -95,11 +96,11 @@ class Telling:
 
     def state(self, *, is_failing: bool) -> str:
         """ok, failing (a try failed, the next follows soon) or down (people were told)."""
-        return _state(is_failing=is_failing, is_told=self.told or self.told_silent)
+        return _state(is_failing=is_failing, is_told=bool(self.told or self.told_silent))
 
     def discreet_state(self) -> str:
         """The same as a guard room may know it."""
-        return _state(is_failing=self.is_failing(), is_told=self.told)
+        return _state(is_failing=self.is_failing(), is_told=bool(self.told))
 
 
 def _state(*, is_failing: bool, is_told: bool) -> str:

@@ -469,7 +469,9 @@ class Worker:
             self._note_failed(is_known=False)
         waiting = self.depth(discreet=True)
         self._tell("", waiting, is_bad=self._telling.must_tell(now))
-        self._tell(SILENT, self._owed.silent, is_bad=self._telling.must_tell_silent(now))
+        self._tell(
+            SILENT, self._owed.silent, is_bad=self._telling.must_tell_silent(now, self._owed.silent)
+        )
 
     def _note_failed(self, *, is_known: bool) -> None:
         if self._is_known(is_known):

@@ -229,6 +229,25 @@ async def test_a_down_receiver_is_told_within_10_s_of_the_first_panic_and_restor
         assert worker.state == "ok"
 
 
+async def test_what_an_earlier_life_told_of_a_receiver_ends_when_it_answers_this_one(
+    tmp_path: Path,
+) -> None:
+    clock, uplink = FakeClock(), Receiver()
+    both = ["uplink.police", "uplink.police.duress"]
+    for is_down, expected in ((True, ["raised"]), (True, []), (False, ["restored"])):
+        uplink.down() if is_down else uplink.up()
+        async with (
+            core(tmp_path, clock, receivers=["police"], crash=True) as made,
+            working(made, uplink) as worker,
+        ):
+            if expected == ["raised"]:
+                await made.write()
+                await made.write(kind="duress")
+            await go_on(made, worker, 9 if is_down else 16)
+            assert [fault_of(made, name) for name in both] == [expected, expected]
+            assert worker.state == ("down" if is_down else "ok")
+
+
 async def test_a_receiver_that_hangs_is_told_too(tmp_path: Path) -> None:
     clock, uplink = FakeClock(), Receiver()
     async with core(tmp_path, clock, receivers=["police"]) as made, working(made, uplink) as worker:
