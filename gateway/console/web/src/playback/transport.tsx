@@ -22,7 +22,7 @@ export function deedsOf({ atMs, rate, jump, setRate, toEvent }: TransportOf): Re
   const stepBy = (ms: number) => (): void => (setRate(0), jump(atMs + ms));
   return {
     j: () => setRate(shuttle(rate, "j")),
-    k: () => setRate(rate === 0 ? 1 : 0),
+    k: () => setRate(0),
     l: () => setRate(shuttle(rate, "l")),
     ArrowLeft: () => jump(atMs - SECOND_MS),
     ArrowRight: () => jump(atMs + SECOND_MS),
