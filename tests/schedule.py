@@ -17,17 +17,18 @@ from xdist.scheduler.loadfile import LoadFileScheduling
 BUSY: Final = (
     "console/web/test_guard.py", "console/web/test_pictures.py", "console/web/test_access.py",
     "console/web/test_looks.py", "console/web/test_outage.py", "console/web/test_scene.py",
-    "pictures/test_judge.py", "drivers/test_modbus_quirks.py", "crash/test_kills.py",
+    "pictures/test_judge.py", "crash/test_kills.py",
     "console/web/test_sound.py", "test_demo.py", "crash/test_disk.py",
     "console/web/test_install.py", "misbehaviour/test_devices.py", "console/web/test_words.py",
     "crash/test_clock.py", "console/web/test_floors.py", "console/web/test_flood.py",
-    "test_interlock_story.py", "test_pointlist.py", "drivers/test_modbus_orders.py",
+    "test_interlock_story.py", "test_pointlist.py",
     "profile/test_shipped.py", "links/modbus/test_planner.py", "test_reload.py",
     "recorder/test_citizen.py", "console/web/test_playback.py", "console/web/test_people.py",
     "campus/test_day.py", "links/onvif/test_streams.py", "links/test_mqtt_wire.py",
     "pictures/test_watch.py", "drivers/test_onvif_driver.py",
 )  # fmt: skip
 PATIENT: Final = (
+    "drivers/test_modbus_quirks.py", "drivers/test_modbus_orders.py",
     "bench/test_modbus.py", "campus/test_installers_afternoon.py", "pictures/test_story.py",
     "campus/test_every_modbus_profile.py", "console/test_sign_on.py", "console/test_api.py",
     "cli/test_modbus.py", "cli/test_root.py", "links/test_mqtt.py", "console/test_page.py",
