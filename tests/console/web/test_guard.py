@@ -222,6 +222,16 @@ async def test_a_step_is_left_out_with_a_reason_only(school: House, desk: Desk) 
     await desk.page.fill(".next-step input", "画面故障")
     await skip.click()
     await desk.page.wait_for_selector(".plan li.skipped:has-text('画面故障')")
+    # Who only reads has the same screen, and no button on it that would be refused.
+    async with school.desk() as reader:
+        await reader.begin(school.tokens["外单位"])
+        await reader.go(await desk.page.evaluate("() => location.hash"))
+        await expect(reader.page.locator(".plan li.skipped")).to_contain_text("画面故障")
+        for words in ("确认", "处置", "完成", "跳过", "记下"):
+            await expect(reader.page.get_by_role("button", name=words)).to_have_count(0)
+        for key in ("F2", "F8", "1", "F3"):
+            await reader.page.keyboard.press(key)
+        await expect(reader.page.locator(".disposing, .trouble")).to_have_count(0)
 
 
 async def test_a_flood_is_one_line_and_no_emergency_is_folded(school: House, desk: Desk) -> None:

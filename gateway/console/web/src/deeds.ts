@@ -1,5 +1,5 @@
 /** What a person decides. Each has one key for as long as it is tried; what was refused is shown until somebody has read it. */
-import { effect, signal } from "@preact/signals";
+import { computed, effect, signal } from "@preact/signals";
 import { PIN_NEEDED, Refused, me, post } from "./api";
 import type { Alarm } from "./state/model";
 import { isAcknowledged } from "./state/queue";
@@ -16,6 +16,9 @@ export interface Trouble {
 export const trouble = signal<Trouble | null>(null);
 /** What was done by somebody else already: no trouble, but to be known. */
 export const news = signal("");
+
+/** Whether whoever is here decides anything; to who only reads, no button pretends that it works. */
+export const mayAct = computed(() => me.value?.rights.includes("act") === true);
 
 const FIRST_MS = 3_000;
 

@@ -2,7 +2,7 @@
 import type { ComponentChildren } from "preact";
 import { isDrill, silent, urgent } from "../alarms";
 import { me } from "../api";
-import { news, trouble } from "../deeds";
+import { mayAct, news, trouble } from "../deeds";
 import { perform, type Act } from "../keys";
 import { isLarge, isNightNow, look } from "../looks";
 import { go, route, type Screen } from "../route";
@@ -203,10 +203,12 @@ const KEYS: readonly [string, Act, "alarm.ack"][] = [
   ["F9", "card", "alarm.card" as "alarm.ack"],
 ];
 
+const DECIDING: ReadonlySet<Act> = new Set(["ack", "next", "note", "dispose"]);
+
 function Foot() {
   return (
     <footer>
-      {KEYS.map(([key, act, words]) => (
+      {KEYS.filter(([, act]) => mayAct.value || !DECIDING.has(act)).map(([key, act, words]) => (
         <button key={key} type="button" onClick={() => perform(act)}>
           <kbd>{key}</kbd> {t(words)}
         </button>

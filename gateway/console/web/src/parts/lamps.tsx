@@ -1,5 +1,5 @@
 /** One line for each receiver: how far the alarm is with it, since when, and what to do when it is not. */
-import { telephoned } from "../deeds";
+import { mayAct, telephoned } from "../deeds";
 import type { Alarm, Delivery } from "../state/model";
 import { MARKS, lampOf, type LampState } from "../state/lamps";
 import { clock } from "../state/time";
@@ -50,9 +50,11 @@ function Lamp({ alarm, delivery, lamp }: { alarm: Alarm; delivery: Delivery; lam
       {failed && call === undefined ? (
         <span class="instead">
           {number === undefined ? null : <b class="number">{number}</b>}
-          <button type="button" onClick={() => void telephoned(alarm, delivery.receiver)}>
-            {t("lamp.telephoned")}
-          </button>
+          {mayAct.value ? (
+            <button type="button" onClick={() => void telephoned(alarm, delivery.receiver)}>
+              {t("lamp.telephoned")}
+            </button>
+          ) : null}
         </span>
       ) : null}
     </li>

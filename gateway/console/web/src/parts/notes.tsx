@@ -3,7 +3,7 @@
  * on the screen meanwhile, no character is lost.
  */
 import { signal } from "@preact/signals";
-import { tell } from "../deeds";
+import { mayAct, tell } from "../deeds";
 import type { Alarm } from "../state/model";
 import { clock } from "../state/time";
 import { isLive } from "../stream/page";
@@ -54,29 +54,31 @@ export function Notes({ alarm }: { alarm: Alarm }) {
       <h2>
         <kbd>F7</kbd> {t("alarm.note")}
       </h2>
-      <form
-        onSubmit={(event) => {
-          event.preventDefault();
-          void send();
-        }}
-      >
-        <textarea
-          rows={2}
-          aria-label={t("alarm.note")}
-          maxLength={CHARS_MOST}
-          value={text}
-          onInput={(event) => write(id, event.currentTarget.value)}
-          onKeyDown={(event) => {
-            if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
-              event.preventDefault();
-              void send();
-            }
+      {mayAct.value ? (
+        <form
+          onSubmit={(event) => {
+            event.preventDefault();
+            void send();
           }}
-        />
-        <button type="submit" disabled={text.trim() === "" || !isLive.value}>
-          {t("note.keep")}
-        </button>
-      </form>
+        >
+          <textarea
+            rows={2}
+            aria-label={t("alarm.note")}
+            maxLength={CHARS_MOST}
+            value={text}
+            onInput={(event) => write(id, event.currentTarget.value)}
+            onKeyDown={(event) => {
+              if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
+                event.preventDefault();
+                void send();
+              }
+            }}
+          />
+          <button type="submit" disabled={text.trim() === "" || !isLive.value}>
+            {t("note.keep")}
+          </button>
+        </form>
+      ) : null}
       <ol>
         {[...(alarm.notes ?? [])].reverse().map((note) => (
           <li key={`${note.at}${note.by}${note.text}`}>

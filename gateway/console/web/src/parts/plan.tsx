@@ -1,6 +1,6 @@
 /** The response plan of an incident: one next step in large letters, the rest below it, with who did what when. */
 import { useState } from "preact/hooks";
-import { step } from "../deeds";
+import { mayAct, step } from "../deeds";
 import { planOf } from "../plans";
 import type { Alarm } from "../state/model";
 import { nextStep, stepsOf, type PlanStep } from "../state/plans";
@@ -28,7 +28,7 @@ export function NextStep({ alarm }: { alarm: Alarm }) {
         <kbd>F3</kbd> {t("alarm.next")} {todo.number}
       </strong>
       <span class="todo">{either(todo.zh, todo.en)}</span>
-      {why === null ? (
+      {!mayAct.value ? null : why === null ? (
         <>
           <button type="button" class="big" disabled={!isLive.value} onClick={() => void step(alarm, todo.number, "")}>
             {t("plan.done")}

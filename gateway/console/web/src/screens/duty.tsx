@@ -1,7 +1,7 @@
 /** G1: what waits, where it is, and whether everything else can be believed. */
 import { useState } from "preact/hooks";
 import { queue } from "../alarms";
-import { acknowledge } from "../deeds";
+import { acknowledge, mayAct } from "../deeds";
 import { useAct } from "../keys";
 import { Still } from "../parts/camera";
 import { Card } from "../parts/card";
@@ -30,7 +30,7 @@ export function Duty() {
     if (act === "up") setChosen(Math.max(0, at - 1));
     else if (act === "down") setChosen(Math.min(found.length - 1, at + 1));
     else if (act === "enter" && line !== undefined) open(line.first);
-    else if (act === "ack") void topmost();
+    else if (act === "ack") void (mayAct.value && topmost());
     else if (act === "card") setCard(!isCard);
     else if (act === "map") setMap(!isMap);
     else if (act === "back" && isCard) setCard(false);

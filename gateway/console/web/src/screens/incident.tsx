@@ -1,6 +1,6 @@
 /** G2: one incident, one screen, one next step. */
 import { useState } from "preact/hooks";
-import { acknowledge, step } from "../deeds";
+import { acknowledge, mayAct, step } from "../deeds";
 import { useAct } from "../keys";
 import { Card } from "../parts/card";
 import { Chip, StateWords } from "../parts/chip";
@@ -46,6 +46,7 @@ function Open({ alarm }: { alarm: Alarm }) {
   const [isCard, setCard] = useState(false);
   const isClosed = alarm.closed_at !== null;
   useAct((act) => {
+    if (!mayAct.value && (act === "ack" || act === "dispose" || act === "note" || act === "next")) return true;
     if (act === "ack") void acknowledge(alarm);
     else if (act === "dispose") setDisposing(!isClosed);
     else if (act === "card") setCard(!isCard);
@@ -65,12 +66,16 @@ function Open({ alarm }: { alarm: Alarm }) {
       <Title alarm={alarm} />
       <div class="first">
         <section class="doing">
-          <button type="button" class="big main" disabled={isAcknowledged(alarm) || isClosed || !isLive.value} onClick={() => void acknowledge(alarm)}>
-            <kbd>F2</kbd> {t("alarm.ack")}
-          </button>
-          <button type="button" class="big" disabled={isClosed || !isLive.value} onClick={() => setDisposing(!disposing)}>
-            <kbd>F8</kbd> {t("alarm.dispose")}
-          </button>
+          {mayAct.value ? (
+            <>
+              <button type="button" class="big main" disabled={isAcknowledged(alarm) || isClosed || !isLive.value} onClick={() => void acknowledge(alarm)}>
+                <kbd>F2</kbd> {t("alarm.ack")}
+              </button>
+              <button type="button" class="big" disabled={isClosed || !isLive.value} onClick={() => setDisposing(!disposing)}>
+                <kbd>F8</kbd> {t("alarm.dispose")}
+              </button>
+            </>
+          ) : null}
           <button type="button" class="big" aria-pressed={isCard} onClick={() => setCard(!isCard)}>
             <kbd>F9</kbd> {t("alarm.card")}
           </button>
