@@ -30,7 +30,7 @@ STATES: Final = {
     "requested": Said("已请求", "requested"),
     "waiting": Said("等待第二人", "waits for a second person"),
     "done": Said("已证实", "proved"),
-    "sent": Said("已发送,未证实", "sent, not proved"),
+    "sent": Said("已发送，未证实", "sent, not proved"),
     "failed": Said("失败", "failed"),
     "refused": Said("已拒绝", "refused"),
 }

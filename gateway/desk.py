@@ -235,7 +235,7 @@ class FrontDesk:
         reserve = self._store.reserve
         no_room = reserve.held_bytes == 0 and reserve.free_bytes < NO_ROOM_BYTES
         if self._intake.disk_full and no_room:
-            reasons.append("磁盘已满,备用空间已用完 disk full and reserve used up")
+            reasons.append("磁盘已满，备用空间已用完 disk full and reserve used up")
         return not reasons, reasons
 
     def clock_utc_ns(self) -> int:

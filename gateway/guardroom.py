@@ -184,7 +184,7 @@ class GuardRoom:
         self._intake.fault(
             NONE,
             Said(
-                "没有值班屏,报警只能靠警号和电话:打开控制台并登录,检查声音",
+                "没有值班屏，报警只能靠警号和电话：打开控制台并登录，检查声音",
                 "no console that can be heard: open the console, sign on, check its sound",
             ),
             active=is_none,

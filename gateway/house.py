@@ -279,7 +279,7 @@ class House:
         self.intake.fault(
             f"part.{name}",
             Said(
-                "网关一个部件出错,已自动重启",
+                "网关一个部件出错，已自动重启",
                 f"a part of the gateway failed and was restarted: {name}",
             ),
             active=True,
@@ -294,7 +294,7 @@ class House:
             self.intake.fault(
                 "store",
                 Said(
-                    "事件库曾损坏,已启用新库并恢复可读内容",
+                    "事件库曾损坏，已启用新库并恢复可读内容",
                     "the store was damaged; a new one is in use, what can be read comes into it",
                 ),
                 active=True,

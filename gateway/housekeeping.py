@@ -75,7 +75,7 @@ class Housekeeping:
             self._intake.fault(
                 "disk",
                 Said(
-                    "磁盘空间不足,遥测已停,警情仍在存储",
+                    "磁盘空间不足，遥测已停，警情仍在存储",
                     "disk nearly full: telemetry stopped, alarms are still stored",
                 ),
                 active=True,
@@ -98,7 +98,7 @@ class Housekeeping:
         self._intake.fault(
             "clock",
             Said(
-                "系统时钟跳变或未对时,网关按自己的时钟继续",
+                "系统时钟跳变或未对时，网关按自己的时钟继续",
                 "the clock jumped or was never set: the gateway goes on by its own",
             ),
             active=True,

@@ -21,7 +21,7 @@ UNPROVED: Final = Point(
     nature=Nature.STATE,
     category=Category.ALARM,
     priority=1,
-    text="燃气报警后阀门未证实关闭,立即到现场手动关阀",
+    text="燃气报警后阀门未证实关闭，立即到现场手动关阀",
     text_en="the valve is not proved closed after a gas alarm: close it by hand, now",
     latch=True,
 )

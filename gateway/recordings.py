@@ -55,12 +55,12 @@ RAISED_MOST: Final = 200
 RAISED_PER_S: Final = 0.5
 _SAID: Final = {
     "video": Said(
-        "录像进程没有运行,没有录像:请安装人员查看录像服务",
+        "录像进程没有运行，没有录像：请安装人员查看录像服务",
         "the video process does not run, nothing is recorded:"
         " systemctl status campus-gateway-video",
     ),
     "pictures": Said(
-        "画面检查进程没有运行,没有抓图和画面检查,录像照常:请安装人员查看录像服务",
+        "画面检查进程没有运行，没有抓图和画面检查，录像照常：请安装人员查看录像服务",
         "the pictures process does not run: no stills, no picture checks; recording goes on:"
         " look at the log of campus-gateway-video",
     ),

@@ -84,7 +84,7 @@ async def ask(
             with contextlib.suppress(OSError):
                 path.unlink(missing_ok=True)
     raise RequestError(
-        "录像进程没有回答,什么也没有做;先启动它再试"
+        "录像进程没有回答，什么也没有做；先启动它再试"
         f" the {process} process does not answer, nothing was done; start it and try again"
     )
 

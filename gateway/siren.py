@@ -166,7 +166,7 @@ class Sounder:
                 self._fault(
                     "siren",
                     Said(
-                        "警号不听命令,报警时可能不响:检查它的模块和接线",
+                        "警号不听命令，报警时可能不响：检查它的模块和接线",
                         "the siren does not obey and may stay silent: look at its module and wires",
                     ),
                     active=True,
@@ -223,7 +223,7 @@ class Sounder:
                 self._fault(
                     "siren.player",
                     Said(
-                        "本机喇叭放不出声音:检查音箱和喇叭设置",
+                        "本机喇叭放不出声音：检查音箱和喇叭设置",
                         "this machine cannot play a sound: look at its loudspeaker and at player",
                     ),
                     active=True,

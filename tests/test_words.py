@@ -27,7 +27,7 @@ def test_as_one_line_chinese_comes_first_and_nothing_is_said_twice() -> None:
         ("192.0.2.1: 连接不上，稍后重连 / 192.0.2.1: cannot connect / no",
          "192.0.2.1: 连接不上，稍后重连", "192.0.2.1: cannot connect / no"),
         ("代理正常 · the broker runs", "代理正常", "the broker runs"),
-        ("索引损坏,已重建 damaged and rebuilt", "索引损坏,已重建", "damaged and rebuilt"),
+        ("索引损坏，已重建 damaged and rebuilt", "索引损坏，已重建", "damaged and rebuilt"),
         ("192.0.2.5:554 refused us", "", "192.0.2.5:554 refused us"),
         ("and / or", "", "and / or"),
         ("请检查 /srv/video", "请检查 /srv/video", ""),

@@ -11,7 +11,7 @@ import typer
 from gateway.cli.parts import EXIT_FAILED, ConfigFolder, advise, load, say
 
 SPEECH: Final = """\
-生成语音:每个报警点一条中文一条英文,说出地点、设备和警情;设备改名或增减后再运行一次。
+生成语音：每个报警点一条中文一条英文，说出地点、设备和警情；设备改名或增减后再运行一次。
 
 Make the spoken alarm texts: for each point that raises alarms where it is and what it is, in
 Chinese and English. Run it again after devices were added or named anew.
@@ -37,7 +37,7 @@ def speech(config: ConfigFolder) -> None:
     for line in done.failed:
         typer.echo(line)
     say(
-        f"语音:新做 {done.made},未变 {done.kept},删除 {done.removed},失败 {len(done.failed)}"
+        f"语音：新做 {done.made},未变 {done.kept},删除 {done.removed},失败 {len(done.failed)}"
         f" · speech: {done.made} made, {done.kept} kept, {done.removed} removed,"
         f" {len(done.failed)} failed"
     )
@@ -57,7 +57,7 @@ def summary(config: Any) -> list[str]:  # noqa: ANN401 see parts.load
         else "只有提示音:campus-gateway speech / tones only: run campus-gateway speech"
     )
     return [
-        f"警号 / siren: {', '.join(sounds) or '没有,只靠值班屏 / none, consoles only'}",
+        f"警号 / siren: {', '.join(sounds) or '没有，只靠值班屏 / none, consoles only'}",
         f"语音 / speech: {spoken}",
         f"预案 / response plans: {', '.join(sorted(config.plans))}",
     ]

@@ -34,7 +34,7 @@ Act as a device in the field.
 """
 
 VIDEO: Final = """\
-运行录像:把每台摄像机的码流原样写成一分钟一段,哈希、落盘、编入索引,按保留天数清理。
+运行录像：把每台摄像机的码流原样写成一分钟一段，哈希、落盘、编入索引，按保留天数清理。
 
 Run the recorder: every camera's stream as it is, in segments of a minute, hashed, synced, indexed,
 and removed when its days are over.
@@ -44,7 +44,7 @@ and removed when its days are over.
 """
 
 VIDEO_ADOPT: Final = """\
-认下一块录像盘:换了新盘,或者盘来自别的网关。先显示盘上有什么,确认后由录像进程启用。
+认下一块录像盘：换了新盘，或者盘来自别的网关。先显示盘上有什么，确认后由录像进程启用。
 
 Adopt a disk for video: a new one, or one of another gateway. Says first what is on it; the
 recorder, which has to run, uses it once you have confirmed.
@@ -54,7 +54,7 @@ recorder, which has to run, uses it once you have confirmed.
 """
 
 VIDEO_RELEASE: Final = """\
-放行一个警情的留证录像:放行后按保留天数正常清理,不能撤回。警情须已关闭;谁、为什么,记入审计。
+放行一个警情的留证录像：放行后按保留天数正常清理，不能撤回。警情须已关闭；谁、为什么，记入审计。
 
 Release the video that is held for an alarm: from then on it goes when its days are over, which
 cannot be taken back. The alarm has to be closed; who did it and why is in the audit trail.
@@ -64,7 +64,7 @@ cannot be taken back. The alarm has to be closed; who did it and why is in the a
 """
 
 VIDEO_RELEARN: Final = """\
-重学画面:有意转动或移动了摄像机之后,让画面检查忘掉旧场景。确认画面正常再用。
+重学画面：有意转动或移动了摄像机之后，让画面检查忘掉旧场景。确认画面正常再用。
 
 Learn a camera's scene anew after it was turned or moved on purpose. See that its picture is good
 first: what it shows now is what it will be held to.

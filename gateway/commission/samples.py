@@ -51,7 +51,7 @@ def sample_row(link: str, heard: Stranger, plan: MqttPlan | None, now_ns: int) -
     if plan is None:
         return row
     if heard.size_bytes > len(heard.sample):
-        row["problem"] = "报文过长,未保留全文 / too long to be kept whole"
+        row["problem"] = "报文过长，未保留全文 / too long to be kept whole"
         return row
     try:
         readings = plan.decode(heard.topic, heard.sample, retained=False, received_ns=now_ns)

@@ -226,7 +226,7 @@ def _sorted(value: Any) -> Any:  # noqa: ANN401 any value of TOML
 def _by_hand(why: str) -> CannotEdit:
     return CannotEdit(
         both(
-            f"这个文件的写法不能在这里改({why}),请用编辑器改,改完运行 check",
+            f"这个文件的写法不能在这里改({why}),请用编辑器改，改完运行 check",
             f"this file cannot be changed here ({why}); use an editor, then run check",
         )
     )

@@ -212,7 +212,7 @@ class Gate:
             raise Problem(
                 403,
                 "no_csrf_proof",
-                "页面已过期,请刷新后重试",
+                "页面已过期，请刷新后重试",
                 "the request does not come from our page",
                 f"send the header {CSRF_HEADER} of this session",
             )
@@ -232,7 +232,7 @@ def refuse_foreign(request: Request) -> None:
         raise Problem(
             403,
             "no_csrf_proof",
-            "页面已过期,请返回首页重试",
+            "页面已过期，请返回首页重试",
             "the request does not come from our page",
             "open the first page again and repeat it there",
         )

@@ -57,7 +57,7 @@ class _Invalid(Problem):
         super().__init__(
             422,
             "config_faults",
-            f"配置有 {len(faults)} 处错误,什么也没有改",
+            f"配置有 {len(faults)} 处错误，什么也没有改",
             f"the configuration has {len(faults)} faults, nothing was changed: {first[:300]}",
             "correct them and check again",
         )

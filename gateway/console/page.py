@@ -198,7 +198,7 @@ class Page:
             raise Problem(
                 422,
                 "not_valid",
-                f"请选择处置结果;备注最多 {MAX_NOTE_CHARS} 字",
+                f"请选择处置结果；备注最多 {MAX_NOTE_CHARS} 字",
                 "choose how it ended; the note is too long or not plain text",
                 "go back and correct it",
             ) from error
@@ -362,7 +362,7 @@ def _no_proof() -> Problem:
     return Problem(
         403,
         "no_csrf_proof",
-        "页面已过期,请返回首页重试",
+        "页面已过期，请返回首页重试",
         "the request does not come from our page",
         "open the first page again and repeat it there",
     )
@@ -372,7 +372,7 @@ def _gone() -> Problem:
     return Problem(
         409,
         "wrong_state",
-        "此警情已被处理或状态已改变,请返回首页查看",
+        "此警情已被处理或状态已改变，请返回首页查看",
         "the alarm is gone or somebody else has dealt with it",
         "go back to the first page and look again",
     )

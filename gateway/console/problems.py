@@ -79,7 +79,7 @@ class Problem(HTTPException):
         return cls(
             429,
             "too_often",
-            f"请求过于频繁,请在 {seconds} 秒后重试",
+            f"请求过于频繁，请在 {seconds} 秒后重试",
             "too many requests",
             f"try again in {seconds} s",
             headers={"Retry-After": str(seconds)},
@@ -144,7 +144,7 @@ def inside() -> Problem:
     return Problem(
         500,
         "our_fault",
-        "网关内部错误,已写入日志",
+        "网关内部错误，已写入日志",
         "the gateway failed to answer",
         "try again; when it stays, tell the installer the time of this answer",
         close=True,

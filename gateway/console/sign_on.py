@@ -184,7 +184,7 @@ class SignOn:
             self._desk.fault(
                 SESSIONS_FAULT,
                 Said(
-                    "值班登录保存不了或曾损坏,网关重启后要重新登录",
+                    "值班登录保存不了或曾损坏，网关重启后要重新登录",
                     "sessions cannot be kept, or were damaged: a restart signs everybody off",
                 ),
                 active=bool(sessions.fault),
@@ -220,7 +220,7 @@ class SignOn:
             self._desk.fault(
                 FAULT,
                 Said(
-                    "多次登录失败,可能有人在猜 PIN",
+                    "多次登录失败，可能有人在猜 PIN",
                     "many refused sign-ons: is somebody guessing PINs?",
                 ),
                 active=is_alarming,
@@ -366,7 +366,7 @@ def _not_first() -> Problem:
     return Problem(
         409,
         "not_first",
-        "已有人员,不能再次首次设置",
+        "已有人员，不能再次首次设置",
         "somebody is there already",
         "ask an admin to add you",
     )
@@ -376,7 +376,7 @@ def _busy() -> Problem:
     return Problem(
         503,
         "busy",
-        "登录的人太多,请稍候",
+        "登录的人太多，请稍候",
         "too many sign on at once",
         "try again in some seconds",
         headers={"Retry-After": "3"},
@@ -387,7 +387,7 @@ def _no_trail() -> Problem:
     return Problem(
         503,
         "not_noted",
-        "审计记录写不下,不能登录",
+        "审计记录写不下，不能登录",
         "the audit trail cannot be written, so nobody is signed on",
         "look at the disk; a token still reads the API",
         headers={"Retry-After": "5"},

@@ -24,7 +24,7 @@ def from_playback(error: PlaybackError) -> Problem:
         return Problem(
             429,
             "too_many_streams",
-            "同时打开的画面过多,请先关闭一些",
+            "同时打开的画面过多，请先关闭一些",
             "you watch as many streams as one viewer may",
             "end one of them, then ask again",
             headers={"Retry-After": RETRY_S},
@@ -33,7 +33,7 @@ def from_playback(error: PlaybackError) -> Problem:
         return Problem(
             503,
             "too_many_viewers",
-            "同时观看的人数已满,请稍后重试",
+            "同时观看的人数已满，请稍后重试",
             "every place for a viewer is taken",
             "stop a stream that nobody looks at, or try again",
             headers={"Retry-After": RETRY_S},
@@ -134,7 +134,7 @@ def still_changed() -> Problem:
     return Problem(
         500,
         "still_changed",
-        "报警时刻的画面已损坏或被改动,不予显示",
+        "报警时刻的画面已损坏或被改动，不予显示",
         "the kept picture is damaged or was changed, so it is not shown",
         "the video of that moment is held: see video.mp4, and run campus-gateway verify",
     )
@@ -157,7 +157,7 @@ def stills_busy() -> Problem:
     return Problem(
         503,
         "too_many_stills",
-        "截图请求过多,请稍后重试",
+        "截图请求过多，请稍后重试",
         "too many stills are asked for at once",
         "try again in a moment",
         headers={"Retry-After": "1"},
@@ -169,7 +169,7 @@ def not_noted() -> Problem:
     return Problem(
         503,
         "not_noted",
-        "无法写入审计记录,暂不能查看录像",
+        "无法写入审计记录，暂不能查看录像",
         "the view cannot be written to the audit trail, so there is none",
         "try again; when it stays, see the faults of the store",
         headers={"Retry-After": RETRY_S},

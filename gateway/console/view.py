@@ -67,8 +67,8 @@ LINKS: Final = {
 }
 RECEIVERS: Final = {
     "ok": ("good", "✓", "正常", "In order"),
-    "failing": ("bad", "✖", "发送失败,重试中", "Failing, trying again"),
-    "down": ("bad", "✖", "中断,请准备电话报警", "Down: be ready to phone"),
+    "failing": ("bad", "✖", "发送失败，重试中", "Failing, trying again"),
+    "down": ("bad", "✖", "中断，请准备电话报警", "Down: be ready to phone"),
 }
 UNKNOWN: Final = ("unknown", "?", "未知(无数据)", "Unknown (no data)")
 
@@ -148,7 +148,7 @@ def lamp(row: Mapping[str, Any], now: datetime) -> Mark:
     look, sign, zh, en = LAMPS.get(str(state), UNKNOWN)
     if state == "pending" and (attempts > 1 or row.get("reason")):
         look, sign = "bad", "✖"
-        zh, en = f"未送达,第 {attempts} 次重试中", "Not delivered, trying again"
+        zh, en = f"未送达，第 {attempts} 次重试中", "Not delivered, trying again"
     said = [clock_text(row.get("at"), now)] if state != "pending" else []
     if row.get("reference"):
         said.append(f"单号 {plain(row['reference'], 40)}")

@@ -349,7 +349,7 @@ class Worker:
                 "rejected",
                 item.kind,
                 Said(
-                    f"{self._called.zh} 拒收警情,请电话确认",
+                    f"{self._called.zh} 拒收警情，请电话确认",
                     f"{self._called.en} rejected an alarm: telephone",
                 ),
                 {"receiver": self.name, "record": item.id},
@@ -394,7 +394,7 @@ class Worker:
             "parked",
             item.kind,
             Said(
-                f"{self._called.zh} 拒绝接收记录,已搁置,请处理",
+                f"{self._called.zh} 拒绝接收记录，已搁置，请处理",
                 f"{self._called.en} refused a record, which is parked: see to it",
             ),
             self._about(error) | {"record": item.id},

@@ -140,7 +140,7 @@ async def _listening(port: int, name: str, peers: Peers, folder: Path) -> None:
     except TimeoutError:
         pass
     raise NotStarted(
-        f"模拟对端 {name} 没有启动,请看 {folder / (name + '.log')}\n"
+        f"模拟对端 {name} 没有启动，请看 {folder / (name + '.log')}\n"
         f"the simulated peer {name} did not start; see that file for why"
     )
 

@@ -38,7 +38,7 @@ class Recorder:
             if clock() - began_s > STABLE_S:
                 pause_s = PAUSE_FIRST_S
             typer.echo(
-                f"录像进程已退出({code}),{pause_s:g} 秒后重启,报警不受影响;原因见 {self._log}\n"
+                f"录像进程已退出({code}),{pause_s:g} 秒后重启，报警不受影响；原因见 {self._log}\n"
                 f"the recorder ended ({code}) and is started again in {pause_s:g} s; alarms go on;"
                 " that file says why",
                 err=True,

@@ -143,7 +143,7 @@ class Searching:
             search.tell(advice.after_failure(search.asked.what))
             search.state = "failed"
         except TimeoutError:
-            search.tell(both("太久,停下了", f"ended after {SEARCH_MOST_S:.0f} s"))
+            search.tell(both("太久，停下了", f"ended after {SEARCH_MOST_S:.0f} s"))
             search.state = "failed"
         except asyncio.CancelledError:
             search.state = "cancelled"
@@ -238,7 +238,7 @@ class Searching:
         driver = None if link is None else self._drivers.get(link)
         if link is None or not isinstance(driver, OnBroker):
             raise ValueError(both("写出一条运行中的 MQTT 链路", "name an MQTT link that runs"))
-        search.tell(both(f"听 {asked.seconds:.0f} 秒,现在按一下", "listening; press it now"))
+        search.tell(both(f"听 {asked.seconds:.0f} 秒，现在按一下", "listening; press it now"))
         heard: dict[str, Stranger] = {}
         try:
             refused = await listen(

@@ -46,11 +46,11 @@ def look(path: Path) -> Found:
         ]
         if not os.path.ismount(path):
             lines.append(
-                "注意:这里没有挂载磁盘,是上级磁盘的目录"
+                "注意：这里没有挂载磁盘，是上级磁盘的目录"
                 " note: no disk is mounted here, this is a folder of the disk above"
             )
         if marker is None:
-            lines.append("没有标记:新盘,或从未用过 no marker: a new disk, never used for video")
+            lines.append("没有标记：新盘，或从未用过 no marker: a new disk, never used for video")
         else:
             site, made, uuid = plain(marker.site, 64), plain(marker.created, 64), marker.uuid
             lines.append(f"标记 marker {plain(uuid, 64)}, 学校 site {site}, {made}")

@@ -40,8 +40,8 @@ FOLLOW_NS: Final = 2_000_000_000
 """What follows on is begun where the one before it ended, if our clock agrees to within this."""
 
 _NONSENSE: Final = (
-    "码流不合规矩,已断开重连 / its stream makes no sense (times that stand still, damaged headers);"
-    " it is opened again"
+    "码流不合规矩，已断开重连 / its stream makes no sense (times that stand still, damaged"
+    " headers); it is opened again"
 )
 
 log = structlog.get_logger()

@@ -98,7 +98,7 @@ class Changing:
         for stream in fresh:
             self._start(stream)
         log.info("cameras taken up", same=len(same), ended=len(ended), begun=len(fresh))
-        text = f"录像:{len(same)} 台不变,{len(now) - len(same)} 台新录 cameras recorded anew"
+        text = f"录像:{len(same)} 台不变，{len(now) - len(same)} 台新录 cameras recorded anew"
         if (before.volumes, before.video, before.store) != (
             config.volumes, config.video, config.store,
         ):  # fmt: skip

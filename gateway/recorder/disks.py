@@ -19,14 +19,14 @@ from gateway.words import SEE_LOG, Said, english
 _SAID: Final[dict[State, Said]] = {
     State.FULL: Said("录像盘已满", "volume full"),
     State.READ_ONLY: Said(
-        "录像盘写不进去,请检查磁盘", "volume cannot be written: look at the disk"
+        "录像盘写不进去，请检查磁盘", "volume cannot be written: look at the disk"
     ),
-    State.GONE: Said("录像盘不见了,请检查接线和挂载", "volume gone: look at cable and mount"),
+    State.GONE: Said("录像盘不见了，请检查接线和挂载", "volume gone: look at cable and mount"),
     State.STALLED: Said("录像盘没有响应", "volume does not answer"),
 }
 _ELSEWHERE: Final = Said(";录像写到别的盘", "; recording goes on elsewhere")
 _NOWHERE: Final = Said(
-    ";没有别的盘可写,没有录像", "; there is no other to write to: nothing is recorded"
+    ";没有别的盘可写，没有录像", "; there is no other to write to: nothing is recorded"
 )
 
 
@@ -71,7 +71,7 @@ def of_volumes(volumes: Volumes, folder: Path) -> Iterator[Finding]:
                 yield Finding(
                     f"video-volume.{label(volumes, volume)}",
                     Said(
-                        f"{volume.path}: 录像盘写入出错,先用别的盘,之后再试;请检查磁盘",
+                        f"{volume.path}: 录像盘写入出错，先用别的盘，之后再试；请检查磁盘",
                         f"{volume.path}: writing failed; others are used first, tried again"
                         f" later: {english(volume.failure) or SEE_LOG}",
                     ),
@@ -90,7 +90,7 @@ def of_volumes(volumes: Volumes, folder: Path) -> Iterator[Finding]:
             kind, command = "mount", adopting(folder, volume.path)
             figures["command"] = command
             said = Said(
-                f"{volume.path}: 不是原来的录像盘{end.zh}。装回原盘,或请安装人员改用此盘",
+                f"{volume.path}: 不是原来的录像盘{end.zh}。装回原盘，或请安装人员改用此盘",
                 f"{volume.path}: another disk is mounted there{end.en}; mount the old one, or"
                 f" adopt this: {command}",
             )
@@ -123,7 +123,7 @@ def of_forecast(ahead: Forecast, warn_days: Sequence[int], days: int) -> Iterato
             yield Finding(
                 f"video-full.{threshold}",
                 Said(
-                    f"录像盘 {left} 天后将满,存不够 {days} 天:请加盘或降低码率",
+                    f"录像盘 {left} 天后将满，存不够 {days} 天：请加盘或降低码率",
                     f"the disks will be full in {left} days and cannot hold {days}: add a disk",
                 ),
                 figures,
@@ -131,7 +131,7 @@ def of_forecast(ahead: Forecast, warn_days: Sequence[int], days: int) -> Iterato
     yield Finding(
         "video-shortfall",
         Said(
-            f"按现在的码率,录像盘存不够 {days} 天,约 {left} 天后开始不够",
+            f"按现在的码率，录像盘存不够 {days} 天，约 {left} 天后开始不够",
             f"at the present rate the disks do not hold {days} days; that begins in {left} days",
         ),
         figures,
@@ -144,7 +144,7 @@ def of_retention(refused: Refused | None) -> Iterator[Finding]:
         yield Finding(
             "video-holds",
             Said(
-                "留证清单丢失,在确认之前不删除任何录像",
+                "留证清单丢失，在确认之前不删除任何录像",
                 "what was held is not known any more; no video is removed until that is confirmed",
             ),
         )
@@ -152,7 +152,7 @@ def of_retention(refused: Refused | None) -> Iterator[Finding]:
         yield Finding(
             "video-retention",
             Said(
-                "时钟不可信,暂不删除到期录像,磁盘会慢慢变满:请检查时间服务器",
+                "时钟不可信，暂不删除到期录像，磁盘会慢慢变满：请检查时间服务器",
                 "the clock cannot be trusted, so no video is removed for its age: look at the time"
                 " server",
             ),
@@ -170,7 +170,7 @@ def of_index(told: Sequence[str], failure: str | None) -> Iterator[Finding]:
         yield Finding(
             "video-index",
             Said(
-                "录像索引写不进去,录像照常,查询可能不全:请检查系统盘",
+                "录像索引写不进去，录像照常，查询可能不全：请检查系统盘",
                 "the video index cannot be written; recording goes on: look at its disk:"
                 f" {english(failure) or SEE_LOG}",
             ),
@@ -179,6 +179,6 @@ def of_index(told: Sequence[str], failure: str | None) -> Iterator[Finding]:
     if told:
         yield Finding(
             "video-rebuilt",
-            Said("录像索引有过损坏,已重建", "the video index was damaged and is rebuilt"),
+            Said("录像索引有过损坏，已重建", "the video index was damaged and is rebuilt"),
             {f"told_{number}": line for number, line in enumerate(told[:4], start=1)},
         )

@@ -109,7 +109,7 @@ class Keeper:
         found: list[Finding] = []
         if self._failure and (self._clock.mono_ns() - self._sound_ns) / 1e9 > PATIENCE_S:
             said = Said(
-                "警情录像无法留证,一直在重试",
+                "警情录像无法留证，一直在重试",
                 f"video of alarms cannot be held, tried again: {english(self._failure) or SEE_LOG}",
             )
             found.append(Finding("video-keeping", said))
@@ -126,14 +126,14 @@ class Keeper:
         if not is_alarm(alarm_id) or not said["reason"].strip():
             return Answer(ok=False, text="缺警情号或原因 an alarm's id and a reason are needed")
         if any(alarm.closed_ns is None for alarm in await self._alarms.those([alarm_id])):
-            text = "警情未关闭,先关闭它 the alarm is open: close it first; nothing was released"
+            text = "警情未关闭，先关闭它 the alarm is open: close it first; nothing was released"
             return Answer(ok=False, text=text)
         if not await self._store.run(holds_of, alarm_id):
             return Answer(ok=False, text=f"没有留证 nothing is held for {alarm_id}")
         await self._store.release(alarm_id, who=said["who"], reason=said["reason"])
         self._open.pop(alarm_id, None)
         log.warning("a person released the video of an alarm", **said)
-        text = f"已放行,到期后删除 released; it goes when it is old: {alarm_id}"
+        text = f"已放行，到期后删除 released; it goes when it is old: {alarm_id}"
         return Answer(ok=True, text=text)
 
     async def look(self) -> bool:

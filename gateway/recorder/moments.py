@@ -127,12 +127,12 @@ class MomentKeeper:
         found = []
         if self._full:
             full = Said(
-                "警情照片存不下:请释放留证或加盘", "stills of alarms find no room: release holds"
+                "警情照片存不下：请释放留证或加盘", "stills of alarms find no room: release holds"
             )
             found.append(Finding("video-stills", full, {"why": self._full}))
         if self._left_out:
             late = Said(
-                "警情太多,部分照片稍后再存",
+                "警情太多，部分照片稍后再存",
                 "too many alarms at once: some of their stills come later",
             )
             found.append(Finding("video-stills-late", late, {"left_out": self._left_out}))

@@ -82,7 +82,7 @@ async def release(store: Path, found: Found, reason: str, clock: Clock) -> Answe
         handed_in.hand_in(store, entry, clock.utc_ns())
     except OSError as error:
         raise StoreError(
-            f"{error}; 没有记下,所以没有放行 not noted, so nothing was done"
+            f"{error}; 没有记下，所以没有放行 not noted, so nothing was done"
         ) from error
     values = {"alarm_id": found.alarm_id, "who": who, "reason": reason}
     return await requests.ask(store, PROCESS, "release", values, clock)

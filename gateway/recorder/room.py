@@ -138,7 +138,7 @@ class Room:
             said = case.said
             if case.is_stuck:
                 said = Said(
-                    f"{volume.path}: 录像盘已满,剩下的都是留证录像,新录像写不下:释放留证或加盘",
+                    f"{volume.path}: 录像盘已满，剩下的都是留证录像，新录像写不下：释放留证或加盘",
                     f"{volume.path}: volume full and all that is left is held: release holds or"
                     " add a disk",
                 )
@@ -147,7 +147,7 @@ class Room:
             yield Finding(
                 "video-short",
                 Said(
-                    "录像没有存够天数:磁盘不够,已删除未到期的录像,请加盘或降低码率",
+                    "录像没有存够天数：磁盘不够，已删除未到期的录像，请加盘或降低码率",
                     "video younger than its days had to go: add a disk or lower the bit rate",
                 ),
             )

@@ -154,7 +154,7 @@ class Rounds:
             yield Finding(
                 f"video-proof.{camera}",
                 Said(
-                    f"{called.zh} 的旧录像抽查不符,请安装人员逐个核对",
+                    f"{called.zh} 的旧录像抽查不符，请安装人员逐个核对",
                     f"an old recording of {called.en} is not as it was sealed; run verify:"
                     f" {english(wrong) or SEE_LOG}",
                 ),
@@ -286,9 +286,7 @@ class Rounds:
             return Answer(ok=False, text=f"{error}; 什么也没有改 nothing was changed")
         found = None if marker is None else marker.uuid
         if found != shown or device != request.values.get("device"):
-            text = (
-                "磁盘与刚才显示的不同,什么也没有改 not the disk that was shown; nothing was changed"
-            )
+            text = "磁盘与刚才显示的不同，什么也没有改 not the disk shown; nothing was changed"
             return Answer(ok=False, text=text)
         await self._store.adopt(path)
         await recover(self._store)

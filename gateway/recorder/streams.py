@@ -148,12 +148,12 @@ class Streams:
 
 _WHYS: Final = {
     "camera": Said(
-        "连不上摄像机,请查网线和电源", "it cannot be reached: look at its cable and power"
+        "连不上摄像机，请查网线和电源", "it cannot be reached: look at its cable and power"
     ),
     "refused": Said(
-        "摄像机拒绝,请检查密码、地址和编码", "it refuses us: check password, address and codec"
+        "摄像机拒绝，请检查密码、地址和编码", "it refuses us: check password, address and codec"
     ),
-    "stream": Said("码流不合规矩,正在重连", "its stream makes no sense, it is opened again"),
+    "stream": Said("码流不合规矩，正在重连", "its stream makes no sense, it is opened again"),
     "disk": Said("录像盘写不进去", "no disk can be written to"),
 }
 """Why a camera was lost, by the reason that its gap has."""
@@ -161,7 +161,7 @@ _GAPS: Final = {
     **_WHYS,
     "clock": Said("时钟跳变", "a clock that jumped"),
     "started": Said("录像刚开始", "recording only began"),
-    "no_room": Said("磁盘不够,提前删除", "no room, it went early"),
+    "no_room": Said("磁盘不够，提前删除", "no room, it went early"),
     "recorder_off": Said("录像进程没有运行", "the recorder did not run"),
     "disk_slow": Said("磁盘太慢", "a disk that is too slow"),
     "disk_full": Said("磁盘已满", "a full disk"),
@@ -220,7 +220,7 @@ def _gaps(stream: Stream, settings: VideoSettings) -> Iterator[Finding]:
         yield Finding(
             f"video-gaps.{name}",
             stream.said(
-                f"最近一天缺 {stream.missing_s // 60} 分钟录像,多因{why.zh}",
+                f"最近一天缺 {stream.missing_s // 60} 分钟录像，多因{why.zh}",
                 f"has {stream.missing_s // 60} minutes of the last day missing, mostly: {why.en}",
             ),
             {"camera": name, "missing_s": stream.missing_s, "why": stream.missing_why},
@@ -236,7 +236,7 @@ def _unsteady(stream: Stream, settings: VideoSettings) -> Iterator[Finding]:
             yield Finding(
                 f"video-loss.{name}",
                 stream.said(
-                    "丢包,画面会花屏,请查网线和交换机",
+                    "丢包，画面会花屏，请查网线和交换机",
                     "loses packets, pictures are damaged; look at cable and switch",
                 ),
                 {"camera": name, "lost_packets": lost, "seconds": round(window[0])},
@@ -246,7 +246,7 @@ def _unsteady(stream: Stream, settings: VideoSettings) -> Iterator[Finding]:
             yield Finding(
                 f"video-storm.{name}",
                 stream.said(
-                    "反复断线重连,录像有缺口", "breaks off again and again, its video has holes"
+                    "反复断线重连，录像有缺口", "breaks off again and again, its video has holes"
                 ),
                 {"camera": name, "sessions": sessions, "seconds": round(window[0])},
             )
@@ -255,7 +255,7 @@ def _unsteady(stream: Stream, settings: VideoSettings) -> Iterator[Finding]:
         yield Finding(
             f"video-clock.{name}",
             stream.said(
-                f"时钟差 {off_s:+.0f} 秒,画面上的时间不可信,请给它设置网关为时间服务器",
+                f"时钟差 {off_s:+.0f} 秒，画面上的时间不可信，请给它设置网关为时间服务器",
                 f"has a clock that is off by {off_s:+.0f} s: give it a time server",
             ),
             {"camera": name, "off_s": round(off_s), "limit_s": settings.camera_clock_s},

@@ -41,7 +41,7 @@ MESSAGE: Final = Point(
     nature=Nature.STATE,
     category=Category.FAULT,
     priority=2,
-    text="报文无法识别,可能是报警",
+    text="报文无法识别，可能是报警",
     text_en="garbled message, may have been an alarm",
 )
 FLOODING: Final = Point(
@@ -50,7 +50,7 @@ FLOODING: Final = Point(
     nature=Nature.STATE,
     category=Category.FAULT,
     priority=3,
-    text="报文过多,疑似按键卡住",
+    text="报文过多，疑似按键卡住",
     text_en="flooding, perhaps a stuck button",
 )
 OWN_POINTS: Final = {point.name: point for point in (CONNECTION, MESSAGE, FLOODING)}

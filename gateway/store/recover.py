@@ -149,7 +149,7 @@ def move_aside(folder: Path, why: str, to: str | None = None) -> str:
         if error.errno in {errno.ENOSPC, errno.EDQUOT}:
             raise StoreFull(told) from error
         raise StoreError(told) from error
-    return f"事件库损坏,已移到 {aside.name} store damaged and moved aside: {why}"
+    return f"事件库损坏，已移到 {aside.name} store damaged and moved aside: {why}"
 
 
 def _next_aside(folder: Path) -> Path:

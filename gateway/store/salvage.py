@@ -99,7 +99,7 @@ def salvage(db: sqlite3.Connection, aside: Path) -> str:
         with transaction(db):
             _note_newest(db, aside, newest, 0)
         return (
-            f"{aside.name}: 表无法读取,在后台逐字节搜寻 its tables cannot be read ({error});"
+            f"{aside.name}: 表无法读取，在后台逐字节搜寻 its tables cannot be read ({error});"
             " its files are searched for records while the gateway runs"
         )
     with contextlib.closing(old):
@@ -289,8 +289,8 @@ class _Outbox:
             )
         if not self.whole:
             told += (
-                "; 部分待送清单无法读取,请与接收方核对 a part of the outbox cannot be read: ask the"
-                " receivers for their newest records and compare"
+                "; 部分待送清单无法读取，请与接收方核对 a part of the outbox cannot be read: ask"
+                " the receivers for their newest records and compare"
             )
         return told
 

@@ -35,7 +35,7 @@ HEAD_EVERY: Final = 5000
 """Records between two writings of the head file that notices a journal gone backwards."""
 READ_TIMEOUT_S: Final = 5.0
 WAL_MISSING: Final = (
-    "事件库的 WAL 文件不见了,最后写入的记录可能已丢失"
+    "事件库的 WAL 文件不见了，最后写入的记录可能已丢失"
     " the store's WAL is gone, and with it perhaps the newest records"
 )
 
@@ -131,7 +131,7 @@ class Store:
         start.floor_ns = max(start.floor_ns, head_ns)
         if head_seq > start.seq:
             complaints.append(
-                f"事件库倒退:已记到序号 {head_seq},只找到 {start.seq}"
+                f"事件库倒退：已记到序号 {head_seq},只找到 {start.seq}"
                 f" journal went backwards: {head_seq} was noted, {start.seq} is the newest found"
             )
         if head_seq > start.seq or self._wal_missing:

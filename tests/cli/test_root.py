@@ -106,7 +106,7 @@ def test_a_sound_configuration_is_summed_up_and_ends_with_0(folder: Path) -> Non
         "  police: http, fire, intrusion",
         "  bureau: http, access",
         "控制台 / console: http://127.0.0.1:8800",
-        "警号 / siren: 没有,只靠值班屏 / none, consoles only",
+        "警号 / siren: 没有，只靠值班屏 / none, consoles only",
         "语音 / speech: 只有提示音:campus-gateway speech / tones only: run campus-gateway speech",
         "预案 / response plans: access, duress, electrical, equipment, fire, gas, intrusion, "
         "panic, power, smoke, tamper, temperature, video, water",

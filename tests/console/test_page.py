@@ -290,7 +290,7 @@ async def test_faults_receivers_devices_and_the_clock_are_shown(console: Console
         "未恢复故障 1",
         "设备离线 device is away",
         "未知(无数据)",
-        "police 中断,请准备电话报警",
+        "police 中断，请准备电话报警",
         "排队 4 条",
         "store: disk full",
         "网关尚未接收警情",

@@ -83,11 +83,11 @@ def test_a_priority_we_do_not_know_is_taken_as_an_emergency(priority: Any) -> No
     [
         (delivery("police", "pending", attempts=0), "sending", "发送中"),
         (delivery("police", "pending", attempts=1), "sending", "发送中"),
-        (delivery("police", "pending", attempts=4), "bad", "未送达,第 4 次重试中"),
+        (delivery("police", "pending", attempts=4), "bad", "未送达，第 4 次重试中"),
         (
             delivery("police", "pending", attempts=1, reason="refused"),
             "bad",
-            "未送达,第 1 次重试中",
+            "未送达，第 1 次重试中",
         ),
         (delivery("police", "received"), "good", "已送达"),
         (delivery("police", "accepted"), "good", "已受理"),

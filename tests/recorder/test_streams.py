@@ -90,7 +90,7 @@ def test_why_a_camera_is_lost_is_said_in_each_language_alone() -> None:
         [finding] = watched.streams.findings()
         seen[why] = finding.said
         assert finding.attributes["why"]
-    lost = "连不上摄像机,请查网线和电源"
+    lost = "连不上摄像机，请查网线和电源"
     assert [said.zh for said in seen.values()] == [
         f"西门 枪机 没有录像: {why}"
         for why in (lost, "192.0.2.5:554: 密码不对，请检查用户名和密码", lost, "卷满了")

@@ -100,7 +100,7 @@ class Connection:
         except OSError as error:
             raise StoreError(f"{self.path}: cannot be moved aside: {error}") from error
         self.told.append(
-            f"录像索引损坏,已移到 {aside.name},从录像文件重建"
+            f"录像索引损坏，已移到 {aside.name},从录像文件重建"
             f" video index damaged, moved to {aside.name} and rebuilt from the files: {why[:300]}"
         )
 

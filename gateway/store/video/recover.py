@@ -264,7 +264,7 @@ def _clear(volume: Volume, path: Path, found: Recovered, *, is_empty: bool) -> N
     else:
         volume.disk.rename(path, path.with_name(path.name + ASIDE))
         found.damaged += 1
-        found.note(f"{path}{ASIDE}: 无法读取,已留存 cannot be read and is kept under this name")
+        found.note(f"{path}{ASIDE}: 无法读取，已留存 cannot be read and is kept under this name")
     volume.disk.sync_folder(path.parent)
 
 

@@ -193,7 +193,7 @@ class Retention:
         youngest = max((row[1] + row[4] for row in rows), default=0)
         days = f"{names.day_of(oldest)} – {names.day_of(youngest)}" if rows else "–"
         told = Said(
-            f"{volume.path}: 录像盘已满,将删除最旧的 {len(rows)} 段 ({days}),留证的不删",
+            f"{volume.path}: 录像盘已满，将删除最旧的 {len(rows)} 段 ({days}),留证的不删",
             f"{volume.path}: volume full: the oldest {len(rows)} segments ({total} bytes) that are"
             " not held go",
         )

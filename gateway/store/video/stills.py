@@ -165,7 +165,7 @@ class Shelf:
                 self.remove(self._counts()[0] // 10 + 1, older_than_ns=LAST_NS)
             if self._is_too_much(len(jpeg)):
                 raise StoreFull(
-                    "警情照片已满,且都在留证中,放行旧的留证后才能再存"
+                    "警情照片已满，且都在留证中，放行旧的留证后才能再存"
                     " no room for stills of alarms: all are held; release old holds"
                 )
             count, total = self._counts()

@@ -62,8 +62,8 @@ SAID: Final[dict[State, str]] = {
     State.OK: "正常 sound",
     State.FULL: "已满 full",
     State.READ_ONLY: "无法写入 cannot be written",
-    State.WRONG_MOUNT: "不是原来的磁盘,确认后才写入 another disk: adopt it or mount the old",
-    State.FOREIGN: "是其他网关的磁盘,确认后才写入 of another gateway: adopt it or remove it",
+    State.WRONG_MOUNT: "不是原来的磁盘，确认后才写入 another disk: adopt it or mount the old",
+    State.FOREIGN: "是其他网关的磁盘，确认后才写入 of another gateway: adopt it or remove it",
     State.GONE: "不见了 gone",
     State.STALLED: "没有响应 does not answer",
 }
