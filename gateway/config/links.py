@@ -121,7 +121,7 @@ def listen_address(text: str, spot: Spot, inspection: Inspection) -> tuple[str, 
             spot,
             written(text),
             both(
-                "主机：端口，端口 1 至 65535",
+                "主机:端口，端口 1 至 65535",
                 "host:port with a port from 1 to 65535, 127.0.0.1:8800",
             ),
         )
@@ -206,7 +206,7 @@ def check_url(
         port_fits = parts.port is None or parts.port > 0
     except ValueError:
         parts, port_fits = urlsplit(""), False
-    expected = both("协议://主机：端口", "scheme://host:port")
+    expected = both("协议://主机:端口", "scheme://host:port")
     if parts.scheme and schemes and parts.scheme not in schemes:
         problem = both(f"不会说 {parts.scheme}", f"does not talk {parts.scheme}")
         expected = one_of(allowed)

@@ -86,7 +86,7 @@ async def test_a_camera_known_by_its_address_is_recorded_with_its_small_stream(
             async with recorder(tmp_path) as process, asyncio.timeout(PATIENCE_S):
                 await recorded(tmp_path, {"gate", "gate.sub"})
                 process.terminate()
-                await process.wait()
+                await asyncio.to_thread(process.wait)
             for name in ("gate", "gate.sub"):
                 assert await seconds(tmp_path, name) > 0
             log = (tmp_path / "video.log").read_text("utf-8")

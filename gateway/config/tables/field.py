@@ -36,7 +36,7 @@ class LinkTable(Table):
     ]
     url: Annotated[
         UrlText,
-        Field(description=both("协议://主机：端口", "scheme://host:port, mqtt://127.0.0.1:1883")),
+        Field(description=both("协议://主机:端口", "scheme://host:port, mqtt://127.0.0.1:1883")),
     ]
     client_id: Annotated[Name | None, Field(description=NAME)] = None
     username: Annotated[Name | None, Field(description=NAME)] = None
@@ -54,7 +54,7 @@ class LinkTable(Table):
         Field(
             max_length=300,
             description=both(
-                "内置代理接受设备的 主机：端口，默认与 url 相同",
+                "内置代理接受设备的 主机:端口，默认与 url 相同",
                 "host:port where the embedded broker takes devices; the url's by default",
             ),
         ),

@@ -54,7 +54,7 @@ class ConsoleTable(Table):
 
     listen: Annotated[
         str,
-        Field(max_length=300, description=both("主机：端口", "host:port, 127.0.0.1:8800")),
+        Field(max_length=300, description=both("主机:端口", "host:port, 127.0.0.1:8800")),
     ] = "127.0.0.1:8800"
     cert: Annotated[PathText | None, Field(description=FILE)] = None
     key: Annotated[PathText | None, Field(description=FILE)] = None

@@ -75,6 +75,7 @@ async def test_one_press_closes_the_valve_and_two_people_must_ask_to_open_it(
 
         # A leak is not over because somebody says so: while the sensor raises it, he says why.
         canteen.level(40)
+        await expect(desk.page.locator(".tile:has-text('燃气探测器')")).to_contain_text("40")
         await desk.page.locator(".top button:has-text('燃气探测器')").click()
         await desk.page.keyboard.press("F2")
         await expect(desk.page.locator(".incident .state-words")).to_contain_text("王建")

@@ -140,8 +140,8 @@ async def test_what_reached_nobody_is_told_after_ten_seconds_with_a_number_until
     waits = {"receiver": "police", "state": "pending", "reference": None, "reason": None,
              "attempts": 3, "at": None}  # fmt: skip
     row = await ear.alarm(1, deliveries=[waits])
-    await ear.page.wait_for_selector(".incident")
     assert await ear.pass_time(0.1) == URGENT
+    await ear.page.wait_for_selector(".incident")
     row |= {"acknowledged_at": ear.at(), "acknowledged_by": "张三", "state": "ack_active"}
     await tell(ear.desk, "alarm", row)
     assert await ear.pass_time(9) == []

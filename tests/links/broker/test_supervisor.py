@@ -288,8 +288,11 @@ async def test_a_full_backlog_refuses_devices_but_never_the_gateway_that_drains_
         with gateway_client(one, "button") as button:
             for number in range(40):
                 payload = b"%d " % number + b"x" * 100_000
-                sent[button.publish("buttons/west", payload)] = payload
-            assert button.wait(lambda: button.disconnects > 0)
+                mid = button.publish("buttons/west", payload)
+                sent[mid] = payload
+                assert button.wait(lambda mid=mid: mid in button.acked or button.disconnects > 0)
+                if button.disconnects > 0:
+                    break
             return {sent[mid] for mid in button.acked}
 
     acknowledged = await asyncio.to_thread(fill)
@@ -374,8 +377,11 @@ async def test_after_a_full_disk_it_takes_messages_again_by_itself_and_lost_none
         with gateway_client(one, "button") as button:
             for number in range(80):
                 payload = b"%d " % number + b"x" * 100_000
-                sent[button.publish("buttons/west", payload)] = payload
-            assert button.wait(lambda: button.disconnects > 0)
+                mid = button.publish("buttons/west", payload)
+                sent[mid] = payload
+                assert button.wait(lambda mid=mid: mid in button.acked or button.disconnects > 0)
+                if button.disconnects > 0:
+                    break
             return {sent[mid] for mid in button.acked}
 
     acknowledged = await asyncio.to_thread(fill)

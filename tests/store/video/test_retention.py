@@ -220,7 +220,7 @@ async def test_a_plan_for_a_full_disk_takes_the_oldest_that_are_not_held(tmp_pat
         ]
         assert plan.is_short
         assert plan.is_enough
-        assert "最旧的 2 段" in plan.told
+        assert "最旧的 2 段" in plan.told.zh
         assert len(video_files(tmp_path)) == 11, "a plan changes nothing"
         await store.hold("later", ["cam-a"], oldest + DAY, oldest + DAY + SECOND)
         assert await retention.make_room(plan) == plan.rows[0][3], "held since the plan was told"
