@@ -139,12 +139,13 @@ class Board:
             while not self._readers:
                 self._join.clear()
                 await self._join.wait()
+            is_change = True
             try:
                 async with asyncio.timeout(DEVICES_S):
                     mark = await self._desk.wait_change(mark)
                 await self._clock.sleep(LEAD_S)
             except TimeoutError:
-                pass  # devices and receivers change without a record
+                is_change = False  # devices and receivers change without a record
             began = self._clock.mono_ns()
             try:
                 async with self._turn:
@@ -152,6 +153,8 @@ class Board:
             except StoreError as error:
                 # No reason to stop the gateway: the beats end, and the consoles say so.
                 log.error("the store cannot be read; tried again", why=str(error))
+            if not is_change:
+                continue  # a quiet house needs no rest: what comes now is told at once
             took_s = (self._clock.mono_ns() - began) / 1e9
             await self._clock.sleep(min(max(REST_MIN_S, took_s * REST_RATIO), REST_MOST_S))
 

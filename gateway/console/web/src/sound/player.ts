@@ -12,6 +12,8 @@ import { DRILL_RATIO, PATTERNS, lengthMs, type Sound, type Wanted } from "./patt
 export const SILENCE_MS = 60_000;
 const SPOKEN_MOST = 64;
 const WAKE_MS = 1_000;
+/** Spoken texts are asked for so long after the first tone: they are due behind the last one. */
+const FETCH_MS = 250;
 
 /** Whether this browser lets us be heard. */
 export const canSound = signal(false);
@@ -119,6 +121,7 @@ async function say(url: string, key: string, afterMs: number): Promise<void> {
   const due = here.currentTime + afterMs / 1000;
   let words = spoken.get(url);
   if (words === undefined) {
+    await new Promise((done) => setTimeout(done, FETCH_MS)); // the alarm is drawn first
     words = await fetched(here, url);
     if (spoken.size >= SPOKEN_MOST) spoken.clear();
     spoken.set(url, words);
