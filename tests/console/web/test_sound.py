@@ -81,6 +81,7 @@ async def ear(school: House) -> AsyncIterator[Ear]:
         await desk.page.clock.install(time=BEGAN - timedelta(seconds=60))
         await desk.page.add_init_script(TONES)
         await deceive(desk)
+        await desk.page.wait_for_selector(".frame")  # signing on takes time, which must still run
         await desk.page.clock.pause_at(BEGAN)
         await desk.page.evaluate(RUNS, BEGAN.timestamp() * 1000)
         found = Ear(desk)
