@@ -40,6 +40,7 @@ def point_row(point: Point, now: PointNow | None, state: str, now_ns: int) -> Ro
     return {
         "name": point.name,
         "kind": str(point.kind),
+        "nature": str(point.nature),
         "active": now.machine.active if now is not None and quality != "unknown" else None,
         "value": now.value if now is not None else None,
         "unit": point.unit,

@@ -109,9 +109,10 @@ class DiscreetDesk:
         """See Desk. A stream that is silent says so at its own times, whatever was written."""
         while True:
             head = await self._desk.wait_beyond(seq)
-            shown, seq = await self.events(seq, 1)
-            if shown:
+            shown, newest = await self.events(seq, 1)
+            if shown or newest == seq:
                 return head
+            seq = newest
 
     async def alarms(self, *, open_only: bool, limit: int) -> list[Row]:
         """See Desk."""

@@ -199,10 +199,15 @@ class FaultList(BaseModel):
 
 
 class PointState(BaseModel):
-    """The newest reading of one point; quality other than good means: do not rely on it."""
+    """The newest reading of one point; quality other than good means: do not rely on it.
+
+    nature  momentary: an alarm of it stays active until it is closed, so active says nothing about
+            the place
+    """
 
     name: str
     kind: str
+    nature: Literal["momentary", "state", "measurement", "record"] | None = None
     active: bool | None = None
     value: bool | int | float | str | None = None
     unit: str | None = None

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
+from gateway.console.tokens import Role
 from tests.console.web.house import HOSTILE, House, Spot, button, house, smoke
 
 CONTACTS = """
@@ -31,3 +32,10 @@ async def school(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Hous
     """The school, running."""
     async with house(tmp_path_factory.mktemp("school"), SPOTS, CONTACTS) as found:
         yield found
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def zhao(school: House) -> AsyncIterator[str]:
+    """A guard with the PIN 2580; 2769 is what she gives under duress."""
+    async with school.person("赵六", Role.GUARD, "2580", "2769") as name:
+        yield name

@@ -9,6 +9,7 @@ Keeps   1. A test gets a browser context of its own: no cookie, no kept look of 
 Bound   PATIENCE_MS for whatever is waited for; nothing sleeps.
 """
 
+import asyncio
 import contextlib
 import os
 import time
@@ -23,6 +24,7 @@ import aiohttp
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
 
 from gateway.clock import SystemClock
+from gateway.console.people import PeopleBook
 from gateway.console.tokens import Role, TokenBook
 from simulators.brokers import Mosquitto, MosquittoSettings
 from simulators.buttons import Device, make
@@ -273,6 +275,16 @@ class House:
         finally:
             with contextlib.suppress(Exception):
                 await context.close()
+
+    @asynccontextmanager
+    async def person(self, name: str, role: Role, *secrets: str) -> AsyncIterator[str]:
+        """A person who may sign on meanwhile with a PIN, or with the second one under duress."""
+        people = PeopleBook(self.gateway.store_folder / "people.json", SystemClock())
+        made = await asyncio.to_thread(people.add, name, role, *secrets)
+        try:
+            yield name
+        finally:
+            assert await asyncio.to_thread(people.remove, made.id), "somebody else removed it"
 
     async def open_alarm(self, spot: Spot, *, state: str = "open") -> dict[str, Any]:
         """The newest alarm of one button, once there is one."""

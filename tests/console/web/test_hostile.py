@@ -13,9 +13,6 @@ from datetime import datetime
 import pytest
 from playwright.async_api import Browser, expect
 
-from gateway.clock import SystemClock
-from gateway.console.people import PeopleBook
-from gateway.console.tokens import Role
 from tests.console.web.conftest import BUTTONS
 from tests.console.web.house import HEARD, Desk, House, browse
 from tests.console.web.test_guard import SLOW_S, SOUNDING, lines_of, signed_on
@@ -116,14 +113,12 @@ async def test_a_page_that_stands_still_is_sounded_for_and_has_everything_when_i
 
 
 async def test_who_forces_a_guard_sees_nothing_of_it_wait_while_police_are_away(
-    school: House,
+    school: House, zhao: str
 ) -> None:
-    people = PeopleBook(school.gateway.store_folder / "people.json", SystemClock())
-    await asyncio.to_thread(people.add, "赵六", Role.GUARD, "2580", "2769")
     school.police.behave("silence")
     leader = await school.stack.enter_async_context(school.desk())
     await leader.begin(school.tokens["王主任"])
-    guard = await signed_on(school, "2769")
+    guard = await signed_on(school, zhao, "2769")
     try:
 
         async def told() -> bool:
@@ -166,7 +161,6 @@ async def test_who_forces_a_guard_sees_nothing_of_it_wait_while_police_are_away(
         one for one in (await leader.ask("/api/v1/alarms"))["alarms"] if one["kind"] == "duress"
     ]
     await leader.ask(f"/api/v1/alarms/{row['alarm_id']}/close", {"disposition": "test"})
-    await asyncio.to_thread(people.remove, next(p.id for p in people.list() if p.name == "赵六"))
 
     async def mended() -> bool:
         return not (await leader.ask("/api/v1/faults"))["faults"]

@@ -12,7 +12,6 @@ import pytest
 from playwright.async_api import Page, async_playwright, expect
 
 from gateway.clock import SystemClock
-from gateway.console.people import PeopleBook
 from gateway.console.tokens import Role, TokenBook
 from simulators.wire import Wire
 from tests.console.browser import chromium
@@ -73,62 +72,61 @@ async def test_a_silent_gateway_is_told_of_and_nothing_is_missing_when_it_is_bac
 async def test_a_guard_is_still_on_duty_when_the_gateway_that_died_is_back(
     school: House,
 ) -> None:
-    people = PeopleBook(school.gateway.store_folder / "people.json", SystemClock())
     tokens = TokenBook(school.gateway.store_folder / "tokens.json", SystemClock())
-    guard = people.add("陈七", Role.GUARD, PIN)
-    try:
-        async with school.desk() as desk, school.desk() as other:
-            await desk.sign_on("陈七", PIN)
-            await expect(desk.page.locator("header .who")).to_contain_text("陈七 值班至")
-            await other.begin(tokens.create(Role.GUARD, "赵八"))
-            await school.press(BUTTONS[5])
-            await desk.page.wait_for_selector(".incident.p1")
-            await other.page.wait_for_selector(".incident.p1")
-            await school.gateway.kill()
-            (leaver,) = (each for each in tokens.list() if each.name == "赵八")
-            tokens.revoke(leaver.id)
-            await desk.page.wait_for_selector(".bar.lost")
-            assert await desk.until(SOUNDING) == "urgent"
-            await school.gateway.start()
-            # Nobody touches anything: the page is back, signed on, and the alarm still sounds.
-            await desk.page.wait_for_selector(".frame:not(.stale) .incident.p1")
-            await expect(desk.page.locator(".incident h1")).to_contain_text("6号门卫室")
-            assert await desk.until(SOUNDING) == "urgent"
-            # Whose token ended meanwhile is signed off, and sees what waits all the same.
-            await other.page.wait_for_selector(".sign-on")
-            await other.page.wait_for_selector(".before .queue button:has-text('6号门卫室')")
-            plate = other.page.locator(".sign-on .on-duty", has_text="陈七 值班至")
-            await expect(plate).to_have_count(1)
-            await desk.page.keyboard.press("F2")
-            await desk.page.wait_for_selector(".incident .state-words:has-text('陈七')")
-            await expect(desk.page.locator(".bar.pin")).to_have_count(0)  # seconds count: not asked
-            # How it ended is his word: the gateway asks who says so, since it has begun anew.
-            for key in ("F8", "2", "3"):
-                await desk.page.keyboard.press(key)
-            box = desk.page.locator(".bar.pin input")
-            await expect(box).to_be_focused()
-            await desk.page.keyboard.type("9999")
-            await desk.page.keyboard.press("Enter")
-            await expect(desk.page.locator(".bar.pin [role=alert]")).to_contain_text("PIN 不对")
-            await school.press(BUTTONS[6])  # nothing that is asked stands before an alarm
-            await desk.page.wait_for_selector(".top button:has-text('7号门卫室')")
-            await expect(box).to_be_focused()
-            await desk.page.keyboard.type(PIN)
-            await desk.page.keyboard.press("Enter")
-            await desk.page.wait_for_selector(".bar.pin", state="detached")
-            await desk.until("() => !document.querySelector('.disposing')")
-            rows = (await school.gateway.get("/api/v1/alarms?state=all"))["alarms"]
-            closed = next(row for row in rows if row["device"]["place"] == "6号门卫室")
-            assert (closed["closed_by"], closed["disposition"]) == ("陈七", "accidental")
-            # Another one signs on where the leaver was: with the proof of a new session.
-            await other.page.fill("input[autocomplete=username]", "")
-            await other.page.fill("input[type=password]", school.tokens["张三"])
-            await other.page.click("button[type=submit]")
-            await other.page.wait_for_selector(".frame:not(.stale)")
-            desk.fine()
-            other.fine()
-    finally:
-        people.remove(guard.id)
+    async with (
+        school.person("陈七", Role.GUARD, PIN),
+        school.desk() as desk,
+        school.desk() as other,
+    ):
+        await desk.sign_on("陈七", PIN)
+        await expect(desk.page.locator("header .who")).to_contain_text("陈七 值班至")
+        await other.begin(tokens.create(Role.GUARD, "赵八"))
+        await school.press(BUTTONS[5])
+        await desk.page.wait_for_selector(".incident.p1")
+        await other.page.wait_for_selector(".incident.p1")
+        await school.gateway.kill()
+        (leaver,) = (each for each in tokens.list() if each.name == "赵八")
+        tokens.revoke(leaver.id)
+        await desk.page.wait_for_selector(".bar.lost")
+        assert await desk.until(SOUNDING) == "urgent"
+        await school.gateway.start()
+        # Nobody touches anything: the page is back, signed on, and the alarm still sounds.
+        await desk.page.wait_for_selector(".frame:not(.stale) .incident.p1")
+        await expect(desk.page.locator(".incident h1")).to_contain_text("6号门卫室")
+        assert await desk.until(SOUNDING) == "urgent"
+        # Whose token ended meanwhile is signed off, and sees what waits all the same.
+        await other.page.wait_for_selector(".sign-on")
+        await other.page.wait_for_selector(".before .queue button:has-text('6号门卫室')")
+        plate = other.page.locator(".sign-on .on-duty", has_text="陈七 值班至")
+        await expect(plate).to_have_count(1)
+        await desk.page.keyboard.press("F2")
+        await desk.page.wait_for_selector(".incident .state-words:has-text('陈七')")
+        await expect(desk.page.locator(".bar.pin")).to_have_count(0)  # seconds count: not asked
+        # How it ended is his word: the gateway asks who says so, since it has begun anew.
+        for key in ("F8", "2", "3"):
+            await desk.page.keyboard.press(key)
+        box = desk.page.locator(".bar.pin input")
+        await expect(box).to_be_focused()
+        await desk.page.keyboard.type("9999")
+        await desk.page.keyboard.press("Enter")
+        await expect(desk.page.locator(".bar.pin [role=alert]")).to_contain_text("PIN 不对")
+        await school.press(BUTTONS[6])  # nothing that is asked stands before an alarm
+        await desk.page.wait_for_selector(".top button:has-text('7号门卫室')")
+        await expect(box).to_be_focused()
+        await desk.page.keyboard.type(PIN)
+        await desk.page.keyboard.press("Enter")
+        await desk.page.wait_for_selector(".bar.pin", state="detached")
+        await desk.until("() => !document.querySelector('.disposing')")
+        rows = (await school.gateway.get("/api/v1/alarms?state=all"))["alarms"]
+        closed = next(row for row in rows if row["device"]["place"] == "6号门卫室")
+        assert (closed["closed_by"], closed["disposition"]) == ("陈七", "accidental")
+        # Another one signs on where the leaver was: with the proof of a new session.
+        await other.page.fill("input[autocomplete=username]", "")
+        await other.page.fill("input[type=password]", school.tokens["张三"])
+        await other.page.click("button[type=submit]")
+        await other.page.wait_for_selector(".frame:not(.stale)")
+        desk.fine()
+        other.fine()
     await school.quiet()
 
 

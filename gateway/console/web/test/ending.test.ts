@@ -4,8 +4,8 @@ import type { Device } from "../src/state/model";
 import type { PlanStep } from "../src/state/plans";
 import { T0, alarm, at, delivery } from "./rows";
 
-function sensor(active: boolean | null): Device {
-  const point = { name: "gas", kind: "gas", active, value: 31, unit: "%LEL", quality: "good", at: at(0) } as const;
+function sensor(active: boolean | null, nature: "measurement" | "momentary" = "measurement"): Device {
+  const point = { name: "gas", kind: "gas", nature, active, value: 31, unit: "%LEL", quality: "good", at: at(0) } as const;
   return { id: "gas-1", name: "燃气", place: "后厨", profile: "p", family: "gas", link: "l", state: "online", last_seen: at(0), points: [point] };
 }
 
@@ -14,12 +14,17 @@ const STEP: PlanStep = { number: 2, zh: "疏散", en: "Evacuate", isMandatory: t
 
 describe("what is not over", () => {
   it("is a sensor that still says so, and not one that was restored, is gone, or is a button", () => {
-    expect(unfinished(LEAK, [], sensor(true), T0).isStill).toBe(true);
-    expect(unfinished(LEAK, [], sensor(false), T0).isStill).toBe(false);
-    expect(unfinished(LEAK, [], sensor(null), T0).isStill).toBe(false);
-    expect(unfinished(LEAK, [], undefined, T0).isStill).toBe(false);
-    expect(unfinished({ ...LEAK, restored_at: at(5) }, [], sensor(true), T0).isStill).toBe(false);
-    expect(unfinished({ ...LEAK, kind: "panic" }, [], sensor(true), T0).isStill).toBe(false);
+    const later = T0 + 3_000;
+    expect(unfinished(LEAK, [], sensor(true), later).isStill).toBe(true);
+    expect(unfinished(LEAK, [], sensor(false), later).isStill).toBe(false);
+    expect(unfinished(LEAK, [], sensor(null), later).isStill).toBe(false);
+    expect(unfinished(LEAK, [], undefined, later).isStill).toBe(false);
+    expect(unfinished({ ...LEAK, restored_at: at(5) }, [], sensor(true), later).isStill).toBe(false);
+    expect(unfinished(LEAK, [], sensor(true, "momentary"), later).isStill).toBe(false);
+  });
+
+  it("is a sensor whose row may be older than its alarm", () => {
+    expect(unfinished(LEAK, [], sensor(false), T0 + 500).isStill).toBe(true);
   });
 
   it("is a mandatory step that nobody did or left out", () => {

@@ -10,6 +10,7 @@ import {
   cellsOf,
   chunk,
   gapAt,
+  isGap,
   lookOf,
   missing,
   msOf,
@@ -130,5 +131,15 @@ describe("what plays", () => {
 
   it("speeds are between an eighth and sixteen", () => {
     expect([speed(1, 1), speed(1, -1), speed(1 / 8, -1), speed(16, 1), speed(0.3, 1)]).toEqual([2, 0.5, 1 / 8, 16, 2]);
+  });
+});
+
+describe("what an answer says is missing", () => {
+  it("is no gap where it is not on the disk yet, and one wherever else", () => {
+    const late = "2026-11-22T18:18:57.423Z/2026-11-22T18:30:00.000Z;nothing_yet";
+    expect(isGap(null)).toBe(false);
+    expect(isGap(late)).toBe(false);
+    expect(isGap(`2026-11-22T18:18:00.000Z/2026-11-22T18:18:10.000Z;camera, ${late}`)).toBe(true);
+    expect(isGap("and 7 more: see the timeline")).toBe(true);
   });
 });

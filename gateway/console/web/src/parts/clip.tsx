@@ -2,6 +2,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { plays, refusal, release } from "../playback/live";
 import { clock } from "../state/time";
+import { isGap } from "../state/timeline";
 import { gatewayNow } from "../stream/page";
 import { t } from "../words";
 import { addressOf, stillOf, words } from "./camera";
@@ -91,7 +92,7 @@ async function clipOf(camera: string, reason: string, raisedMs: number, hasSub: 
     const head = await fetch(url, { method: "HEAD", cache: "no-store" });
     if (!head.ok) throw await refusal(head);
     endMs = Date.parse(head.headers.get("Campus-End") ?? to);
-    if (plays(head.headers.get("Campus-Codecs"))) return { url, endMs, gaps: isMissing(head.headers.get("Campus-Gaps")) };
+    if (plays(head.headers.get("Campus-Codecs"))) return { url, endMs, gaps: isGap(head.headers.get("Campus-Gaps")) };
   }
   return { url: "", endMs, gaps: false };
 }
@@ -130,9 +131,4 @@ function Leaves({ of, toMs, ended }: { of: ClipOf; toMs: number; ended: () => vo
       <span class="at">{clock(shown.at)}</span>
     </>
   );
-}
-
-/** Whether something was not recorded; what is not on the disk yet comes with the next turn. */
-function isMissing(gaps: string | null): boolean {
-  return (gaps ?? "").split(",").some((gap) => gap.trim() !== "" && !gap.trim().endsWith(";nothing_yet"));
 }

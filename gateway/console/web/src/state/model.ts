@@ -91,6 +91,8 @@ export interface Alarm {
 export interface Point {
   name: string;
   kind: string;
+  /** Of older gateways unknown. A momentary one stays active until a person closes its alarm. */
+  nature?: "momentary" | "state" | "measurement" | "record" | null;
   active: boolean | null;
   value: number | string | boolean | null;
   unit: string | null;

@@ -170,3 +170,8 @@ export function cellsOf(rows: readonly { from: string; to: string; missing_ms: n
 export function missing(cells: readonly Cell[], oldestMs: number | null, nowMs: number): number {
   return cells.reduce((sum, cell) => (lookOf(cell, oldestMs, nowMs) === "none" ? sum : sum + cell.missingMs), 0);
 }
+
+/** Whether an answer's head says that something was not recorded; what is not on the disk yet is no gap. */
+export function isGap(gaps: string | null): boolean {
+  return (gaps ?? "").split(",").some((gap) => gap.trim() !== "" && !gap.trim().endsWith(`;${NOTHING_YET}`));
+}
