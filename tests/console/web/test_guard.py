@@ -364,9 +364,9 @@ async def signed_on(school: House, name: str, secret: str) -> Desk:
 
 
 async def whole(desk: Desk) -> str:
-    """All that is on the page but what a clock counts."""
+    """All that is on the page but what a clock counts, and from which minute on who is on duty."""
     text = str(await desk.page.inner_html("body"))
-    return re.sub(r"<time[^>]*>[^<]*</time>", "", text)
+    return re.sub(r"<time[^>]*>[^<]*</time>|值班至 \d\d:\d\d", "", text)
 
 
 async def test_the_plain_page_takes_an_alarm_to_its_end_without_any_script(school: House) -> None:
