@@ -7,8 +7,10 @@ import asyncio
 import os
 import re
 import signal
+import time
 from collections.abc import Awaitable, Callable
 from datetime import datetime
+from typing import Final
 
 import pytest
 from playwright.async_api import Browser, expect
@@ -19,6 +21,8 @@ from tests.console.web.test_guard import SLOW_S, SOUNDING, lines_of, signed_on
 from tests.console.web.test_outage import SEQS, WATCH
 from tests.sirens import is_running
 
+HUNG_MOST_S: Final = 20.0
+"""12 s in which its worker asks it six times, 5 s of grace, 3 s for consoles."""
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
@@ -58,6 +62,52 @@ async def stopped(_desk: Desk, browser: Browser) -> Callable[[], Awaitable[None]
     return thaw
 
 
+async def begin_and_hear(school: House, desk: Desk) -> None:
+    """An alarm sounds here, and the gateway knows."""
+    await desk.begin(school.tokens["张三"])
+    await school.press(BUTTONS[4])
+    await desk.page.wait_for_selector(".incident.p1")
+    assert await desk.until(SOUNDING) == "urgent"
+    heard = await school.open_alarm(BUTTONS[4])
+
+    async def in_trail() -> bool:
+        return bool(await school.trail("alarm.shown", heard["alarm_id"]))
+
+    await school.gateway.until(in_trail, "its receipt is in the trail")
+
+
+async def test_a_page_that_hangs_after_it_said_that_it_sounds_is_not_believed_for_long(
+    school: House,
+) -> None:
+    async with (
+        browse(HEARD, school.strangers.flag) as browser,
+        school.desk(browser=browser) as desk,
+    ):
+        await begin_and_hear(school, desk)
+        before = lines_of(school.played)
+        assert not is_running(school.program)
+        began = time.monotonic()
+        thaw = await frozen(desk, browser)
+
+        async def plays() -> bool:
+            return lines_of(school.played) > before and is_running(school.program)
+
+        await school.gateway.until(plays, "the gateway's own player plays")
+        assert time.monotonic() - began < HUNG_MOST_S + SLOW_S
+        await thaw()
+        await desk.page.wait_for_selector(".frame:not(.stale)")
+        await desk.until(
+            "() => document.querySelectorAll('.queue .chip.p1, .incident.p1').length > 0"
+        )
+
+        async def silent() -> bool:
+            return not is_running(school.program)
+
+        await school.gateway.until(silent, "the player has ended: the browser sounds it now")
+        desk.fine()
+    await school.quiet()
+
+
 @pytest.mark.parametrize("still", [frozen, stopped])
 async def test_a_page_that_stands_still_is_sounded_for_and_has_everything_when_it_goes_on(
     school: House, still: Callable[[Desk, Browser], Awaitable[Callable[[], Awaitable[None]]]]
@@ -66,16 +116,7 @@ async def test_a_page_that_stands_still_is_sounded_for_and_has_everything_when_i
     async with browse(*flags) as browser, school.desk(browser=browser) as desk:
         if still is stopped:
             await desk.page.add_init_script(WATCH)
-        await desk.begin(school.tokens["张三"])
-        await school.press(BUTTONS[4])
-        await desk.page.wait_for_selector(".incident.p1")
-        assert await desk.until(SOUNDING) == "urgent"
-        heard = await school.open_alarm(BUTTONS[4])
-
-        async def in_trail() -> bool:
-            return bool(await school.trail("alarm.shown", heard["alarm_id"]))
-
-        await school.gateway.until(in_trail, "its receipt is in the trail")
+        await begin_and_hear(school, desk)
         before = lines_of(school.played)
         first = (await school.gateway.records())[-1]["seq"]
         thaw = await still(desk, browser)

@@ -8,12 +8,17 @@ describe("the carrier", () => {
   let here: Browser;
   let carrier: Carrier;
   let heard: ToPage[];
+  let runs: boolean;
 
   beforeEach(() => {
     here = new Browser();
     carrier = new Carrier(here);
     heard = [];
-    carrier.join((message) => heard.push(message));
+    runs = true;
+    carrier.join((message) => {
+      if (message.is !== "there?") heard.push(message);
+      else if (runs) carrier.answered();
+    });
     here.source.says("snapshot", snapshot());
     here.pass(0);
     heard.length = 0;
@@ -46,5 +51,42 @@ describe("the carrier", () => {
     here.source.says("alarm", alarm("a"));
     here.pass(60_000);
     expect(heard.map((message) => message.is)).toEqual(["news", "link"]);
+  });
+
+  it("reads nothing while no page answers, and begins anew when one does", () => {
+    const beats = (seconds: number): void => {
+      for (let second = 0; second < seconds; second++) {
+        here.pass(1_000);
+        if (here.source.readyState === 1) here.source.says("beat", { now: "2026-11-21T00:14:05.000Z", seq: 1 });
+      }
+    };
+    const first = here.source;
+    beats(60);
+    expect(here.source).toBe(first);
+    runs = false;
+    beats(15);
+    expect(first.readyState).toBe(2);
+    expect(here.source).toBe(first);
+    const last = heard[heard.length - 1];
+    expect(last?.is === "link" && last.link.up).toBe(false);
+    beats(600);
+    expect(here.sources).toHaveLength(1);
+    runs = true;
+    beats(3);
+    expect(here.sources).toHaveLength(2);
+    here.source.says("snapshot", snapshot());
+    beats(30);
+    expect(here.sources).toHaveLength(2);
+  });
+
+  it("reads on while any of its pages answers", () => {
+    const first = here.source;
+    carrier.join(() => undefined);
+    for (let second = 0; second < 60; second++) {
+      here.pass(1_000);
+      here.source.says("beat", { now: "2026-11-21T00:14:05.000Z", seq: 1 });
+    }
+    expect(here.source).toBe(first);
+    expect(first.readyState).toBe(1);
   });
 });

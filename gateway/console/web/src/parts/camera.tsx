@@ -38,6 +38,8 @@ export function words(error: unknown): string {
   return t(["TypeError", "AbortError", "TimeoutError"].includes(name) ? "lost.title" : "video.broken");
 }
 
+const STILL_MOST_MS = 5_000;
+
 /** One still and when it was taken. Throws Refused. */
 export async function stillOf(camera: string, reason: string, asked: Asked = {}): Promise<{ blob: Blob; at: string }> {
   return fetched(await addressOf(camera, "snapshot.jpg", reason, asked));
@@ -45,7 +47,8 @@ export async function stillOf(camera: string, reason: string, asked: Asked = {})
 
 /** A still from an address. Throws Refused. */
 export async function fetched(address: string): Promise<{ blob: Blob; at: string }> {
-  const answer = await fetch(address, { cache: "no-store" });
+  // Behind what a person decides; and one that takes long gives its connection back.
+  const answer = await fetch(address, { cache: "no-store", priority: "low", signal: AbortSignal.timeout(STILL_MOST_MS) });
   if (!answer.ok) throw await refusal(answer);
   return { blob: await answer.blob(), at: answer.headers.get("Campus-At") ?? "" };
 }

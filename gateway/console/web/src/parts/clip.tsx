@@ -1,6 +1,7 @@
 /** From ten seconds before an alarm on, again and again, longer each time there is more of it; as stills where the browser cannot play it. */
 import { useEffect, useRef, useState } from "preact/hooks";
 import { plays, refusal, release } from "../playback/live";
+import { takeSeat } from "../playback/seats";
 import { clock } from "../state/time";
 import { isGap } from "../state/timeline";
 import { gatewayNow } from "../stream/page";
@@ -26,8 +27,9 @@ interface ClipOf {
 }
 
 interface Loaded {
-  /** "" when only stills can be shown. */
+  /** "" when only stills can be shown, and why. */
   url: string;
+  why: string;
   endMs: number;
   gaps: boolean;
 }
@@ -39,22 +41,27 @@ export function Clip(of: ClipOf) {
   const [why, setWhy] = useState("");
   const [turn, setTurn] = useState(0);
   useEffect(() => {
-    let over = false;
+    const stop = new AbortController();
     let timer: ReturnType<typeof setTimeout> | undefined;
-    clipOf(camera, reason, raisedMs, hasSub).then(
-      (found) => {
-        if (over) return;
+    const run = async (): Promise<void> => {
+      const seat = await takeSeat("alarm", stop.signal);
+      try {
+        const found = await clipOf(camera, reason, raisedMs, hasSub);
+        if (stop.signal.aborted) return;
         setWhy("");
-        setLoaded(found);
-      },
-      (error: unknown) => {
-        if (over) return;
+        setLoaded(seat === null ? { ...found, url: "", why: t("video.crowded") } : found);
+        if (found.url === "") seat?.leave();
+        else seat?.over.addEventListener("abort", () => stop.signal.aborted || (release(video.current), setLoaded(null), setTurn(turn + 1)));
+      } catch (error) {
+        seat?.leave();
+        if (stop.signal.aborted) return;
         setWhy(words(error));
         timer = setTimeout(() => setTurn(turn + 1), AGAIN_MS); // its first pictures may be on their way to the disk
-      },
-    );
+      }
+    };
+    void run();
     return () => {
-      over = true;
+      stop.abort();
       clearTimeout(timer);
     };
   }, [camera, raisedMs, reason, hasSub, turn]);
@@ -71,12 +78,12 @@ export function Clip(of: ClipOf) {
   return (
     <figure class={`camera clip${loaded === null && why !== "" ? " none" : ""}`} data-shows={loaded === null ? "coming" : isStills ? "stills" : "video"}>
       {loaded !== null && !isStills ? (
-        <video key={loaded.url} ref={video} src={loaded.url} autoplay muted playsInline controls onEnded={ended} onError={() => setLoaded({ ...loaded, url: "" })} />
+        <video key={loaded.url} ref={video} src={loaded.url} autoplay muted playsInline controls onEnded={ended} onError={() => setLoaded({ ...loaded, url: "", why: t("video.stills") })} />
       ) : null}
       {loaded !== null && isStills ? <Leaves of={of} toMs={loaded.endMs} ended={() => setTurn(turn + 1)} /> : null}
       {loaded === null && why !== "" ? <p class="covered" role="status">{t("video.unavailable", { why })}</p> : null}
       <figcaption>
-        <Told text={of.name} most={60} /> {isStills ? t("video.stills") : ""} {loaded?.gaps === true ? t("video.gaps") : ""} {loaded === null && why === "" ? t("video.coming") : ""}
+        <Told text={of.name} most={60} /> {isStills ? loaded?.why : ""} {loaded?.gaps === true ? t("video.gaps") : ""} {loaded === null && why === "" ? t("video.coming") : ""}
       </figcaption>
     </figure>
   );
@@ -92,9 +99,9 @@ async function clipOf(camera: string, reason: string, raisedMs: number, hasSub: 
     const head = await fetch(url, { method: "HEAD", cache: "no-store" });
     if (!head.ok) throw await refusal(head);
     endMs = Date.parse(head.headers.get("Campus-End") ?? to);
-    if (plays(head.headers.get("Campus-Codecs"))) return { url, endMs, gaps: isGap(head.headers.get("Campus-Gaps")) };
+    if (plays(head.headers.get("Campus-Codecs"))) return { url, why: "", endMs, gaps: isGap(head.headers.get("Campus-Gaps")) };
   }
-  return { url: "", endMs, gaps: false };
+  return { url: "", why: t("video.stills"), endMs, gaps: false };
 }
 
 /** The clip as stills, at the speed of time. */

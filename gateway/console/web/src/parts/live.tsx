@@ -2,10 +2,11 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { NotPlayable, playLive, release } from "../playback/live";
 import { leaves } from "../playback/flip";
+import { takeSeat } from "../playback/seats";
 import { clock, elapsed } from "../state/time";
 import { gatewayNow } from "../stream/page";
 import { t } from "../words";
-import { addressOf, stillOf, words } from "./camera";
+import { addressOf, fetched, words } from "./camera";
 import { Told } from "./where";
 
 export interface LiveOf {
@@ -20,6 +21,9 @@ export interface LiveOf {
 type Shows = "coming" | "video" | "stills" | "lost";
 
 const AGAIN_MS = 4_000;
+/** Between two stills of a camera whose video found no connection, and how old the newest may be. */
+const STILL_MS = 1_000;
+const STILL_OLD_MS = 10_000;
 const WIDTH = 960;
 
 export function Live({ camera, name, reason, hasSub, lost }: LiveOf) {
@@ -35,45 +39,65 @@ export function Live({ camera, name, reason, hasSub, lost }: LiveOf) {
       setWhy(because);
       lost?.(next === "lost");
     };
-    const first = async (): Promise<void> => {
-      // The newest still stands there at once, until something moves; and it is what is left when nothing does.
-      const found = await stillOf(camera, reason, { width: WIDTH, stream: hasSub ? "sub" : "main" }).catch(() => null);
-      if (found !== null && !stop.signal.aborted) still.show(found);
+    let address = "";
+    // The newest still stands there at once, until something moves; and it is what is left when nothing does. Says how old it is, ms.
+    const newest = async (): Promise<number> => {
+      try {
+        address ||= await addressOf(camera, "snapshot.jpg", reason, { width: WIDTH, stream: hasSub ? "sub" : "main" });
+        const found = await fetched(address);
+        if (!stop.signal.aborted) still.show(found);
+        return gatewayNow.peek() - Date.parse(found.at);
+      } catch {
+        address = ""; // it may have ended
+        return NaN;
+      }
     };
-    const playing = async (again: boolean): Promise<void> => {
+    const playing = async (again: boolean, over: AbortSignal): Promise<void> => {
       for (const stream of hasSub ? (["sub", "main"] as const) : (["main"] as const)) {
         try {
           const url = await addressOf(camera, "live.mp4", reason, { stream, sound: "no" });
-          if (video.current !== null) await playLive(video.current, url, stop.signal, again, () => tell("video"));
+          if (video.current !== null) await playLive(video.current, url, over, again, () => tell("video"));
         } catch (error) {
           if (!(error instanceof NotPlayable)) throw error;
         }
       }
       const url = await addressOf(camera, "live.mjpeg", reason, { width: WIDTH });
       let isFirst = again;
-      for await (const leaf of leaves(url, stop.signal)) {
+      for await (const leaf of leaves(url, over)) {
         if (isFirst) isFirst = false;
         else {
           still.show(leaf);
-          tell("stills");
+          tell("stills", t("video.stills"));
         }
       }
       throw new Error(t("video.stuck"));
     };
     const run = async (): Promise<void> => {
-      void first();
-      for (let again = false; !stop.signal.aborted; again = true) {
-        let hadPicture = false;
-        try {
-          await playing(again);
-        } catch (error) {
-          hadPicture = video.current !== null && video.current.currentTime > 1;
-          release(video.current);
-          if (stop.signal.aborted) return;
-          tell("lost", error instanceof Error && error.name === "Error" ? t("video.stuck") : words(error));
+      void newest();
+      for (let again = false; !stop.signal.aborted; ) {
+        const seat = await takeSeat("alarm", stop.signal);
+        if (seat === null) {
+          if ((await newest()) < STILL_OLD_MS) tell("stills", t("video.crowded"));
+          else tell("lost", t("video.stuck"));
+          await pause(STILL_MS);
+          continue;
         }
-        if (hadPicture) void first(); // what it saw last
-        await new Promise((done) => setTimeout(done, AGAIN_MS));
+        try {
+          await playing(again, seat.over);
+        } catch (error) {
+          const hadPicture = video.current !== null && video.current.currentTime > 1;
+          release(video.current);
+          if (hadPicture && !stop.signal.aborted) void newest(); // what it saw last
+          if (seat.over.aborted) tell("coming");
+          else {
+            tell("lost", error instanceof Error && error.name === "Error" ? t("video.stuck") : words(error));
+            seat.leave();
+            again = true;
+            await pause(AGAIN_MS);
+          }
+        } finally {
+          seat.leave();
+        }
       }
     };
     void run();
@@ -90,14 +114,18 @@ export function Live({ camera, name, reason, hasSub, lost }: LiveOf) {
       {isLost ? <p class="covered" role="status">{t("video.unavailable", { why })}<Age at={still.at} /></p> : null}
       <figcaption>
         <Told text={name} most={60} />
-        {shows === "video" ? null : <Since shows={shows} at={still.at} />}
+        {shows === "video" ? null : <Since shows={shows} at={still.at} why={why} />}
       </figcaption>
     </figure>
   );
 }
 
-function Since({ shows, at }: { shows: Shows; at: string }) {
-  if (shows === "stills") return <> {clock(at)} · {t("video.stills")}</>;
+function pause(ms: number): Promise<void> {
+  return new Promise((done) => setTimeout(done, ms));
+}
+
+function Since({ shows, at, why }: { shows: Shows; at: string; why: string }) {
+  if (shows === "stills") return <> {clock(at)} · {why}</>;
   return shows === "coming" ? <> {clock(at)} · {t("video.coming")}</> : null;
 }
 

@@ -10,6 +10,7 @@ import { stillOf, words } from "../parts/camera";
 import { MINUTE_MS, NOTHING_YET, SECOND_MS, chunk, gapAt, type Gap, type View } from "../state/timeline";
 import { exact, knows, type Exact } from "./data";
 import { plays, refusal, release } from "./live";
+import { takeSeat, type Seat } from "./seats";
 
 export const CHUNK_MS = 10 * MINUTE_MS;
 const AGAIN_MS = 4_000;
@@ -29,13 +30,15 @@ export type Showing =
   | { is: "picture" }
   /** isBlank: there is no picture at all yet. */
   | { is: "waiting"; isBlank: boolean }
-  | { is: "stills"; url: string; at: string }
+  | { is: "stills"; url: string; at: string; isCrowded: boolean }
   | { is: "gap"; gap: Gap }
   | { is: "trouble"; why: string };
 
 interface Loaded extends View {
   originMs: number;
   isStills: boolean;
+  /** Only since no seat was free: asked for again then, performance.now(). */
+  againMs: number;
 }
 
 export class Deck {
@@ -46,7 +49,8 @@ export class Deck {
   #reading = false;
   #notBeforeMs = 0;
   #readNotBeforeMs = 0;
-  #over = false;
+  readonly #over = new AbortController();
+  #seat: Seat | null = null;
   #why = "";
   #stream: "main" | "sub" = "main";
   #leaf = { url: "", at: "", forMs: NaN };
@@ -68,7 +72,7 @@ export class Deck {
   }
 
   end(): void {
-    this.#over = true;
+    this.#over.abort();
     this.#drop();
     URL.revokeObjectURL(this.#leaf.url);
   }
@@ -102,7 +106,8 @@ export class Deck {
     }
     if (loaded.isStills) {
       void this.#flip(atMs);
-      return { is: "stills", url: this.#leaf.url, at: this.#leaf.at };
+      if (!this.#asking && performance.now() >= loaded.againMs) void this.#load(atMs);
+      return { is: "stills", url: this.#leaf.url, at: this.#leaf.at, isCrowded: loaded.againMs < Infinity };
     }
     return this.#steer(loaded, atMs, speed);
   }
@@ -114,7 +119,7 @@ export class Deck {
     const asked = { at: new Date(atMs).toISOString(), width: LEAF_WIDTH };
     const found = await stillOf(this.camera, this.reason, asked).catch(() => null); // one that is missing is passed over
     this.#leafNotBeforeMs = performance.now() + LEAF_MS;
-    if (this.#over) return;
+    if (this.#over.signal.aborted) return;
     const before = this.#leaf.url;
     this.#leaf = found === null ? { ...this.#leaf, forMs: atMs } : { url: URL.createObjectURL(found.blob), at: found.at, forMs: atMs };
     if (found !== null && before !== "") setTimeout(() => URL.revokeObjectURL(before), SECOND_MS); // it is on the screen until the next turn
@@ -164,22 +169,32 @@ export class Deck {
     }
     this.#asking = true;
     try {
+      const seat = this.#seat ?? (await takeSeat("playback", this.#over.signal));
+      if (this.#over.signal.aborted) return seat?.leave();
+      this.#sit(seat);
+      if (seat === null && this.#loaded !== null) {
+        this.#loaded.againMs = performance.now() + AGAIN_MS;
+        return;
+      }
       const from = new Date(range.fromMs).toISOString();
       const to = new Date(Math.max(range.toMs, range.fromMs + SECOND_MS)).toISOString();
       const path = `/api/v1/cameras/${encodeURIComponent(this.camera)}/address`;
       const { url } = await post<{ url: string }>(path, { media: "video.mp4", from, to, stream: this.#stream, reason: this.reason });
       const head = await fetch(url, { method: "HEAD", cache: "no-store" });
       if (!head.ok) throw await refusal(head);
-      const isStills = !plays(head.headers.get("Campus-Codecs"));
-      if (isStills && this.hasSub && this.#stream === "main") {
+      const cannot = !plays(head.headers.get("Campus-Codecs"));
+      if (cannot && this.hasSub && this.#stream === "main") {
         this.#stream = "sub";
         this.#notBeforeMs = 0;
         return;
       }
       const originMs = Date.parse(head.headers.get("Campus-Start") ?? from);
       const endMs = Date.parse(head.headers.get("Campus-End") ?? to);
-      if (this.#over || this.#video === null) return;
-      this.#loaded = { fromMs: Math.min(originMs, range.fromMs), toMs: endMs, originMs, isStills };
+      if (this.#over.signal.aborted || this.#video === null) return;
+      if (cannot) this.#sit(null);
+      const isStills = this.#seat === null; // it may have been taken meanwhile
+      const againMs = isStills && !cannot ? performance.now() + AGAIN_MS : Infinity;
+      this.#loaded = { fromMs: Math.min(originMs, range.fromMs), toMs: endMs, originMs, isStills, againMs };
       if (isStills) release(this.#video);
       else {
         this.#video.dataset["origin"] = String(originMs);
@@ -188,15 +203,28 @@ export class Deck {
       }
       this.#why = "";
     } catch (error) {
+      this.#sit(null);
       this.#why = words(error);
     } finally {
       this.#asking = false;
     }
   }
 
-  /** Or the browser holds the connection, of which it has six. */
+  #sit(seat: Seat | null): void {
+    const before = this.#seat;
+    if (seat === before) return;
+    this.#seat = seat;
+    before?.leave();
+    seat?.over.addEventListener("abort", () => {
+      if (this.#seat !== seat) return;
+      this.#drop();
+      this.#notBeforeMs = 0;
+    });
+  }
+
   #drop(): void {
     this.#loaded = null;
     release(this.#video);
+    this.#sit(null);
   }
 }

@@ -1,5 +1,6 @@
 /** A package of evidence on its way: made by the gateway, then fetched; how far it is, is told. */
 import { Refused, asked } from "../api";
+import { takeSeat } from "./seats";
 
 /** Handed to the browser's own store in pieces of this size: a large package is not held in the page. */
 const PIECE_BYTES = 8 << 20;
@@ -11,6 +12,7 @@ export type Progress = (part: number | null) => void;
 /** Ask for a package and have the browser keep it; returns its name, null when it was stopped. No time limit: it is made while we wait. Throws Refused. */
 export async function savePackage(body: unknown, progress: Progress, stop: AbortSignal): Promise<string | null> {
   progress(null);
+  const seat = await takeSeat("package", stop);
   try {
     const answer = await asked("POST", "/api/v1/evidence", body, undefined, stop);
     const name = /filename="([^"/\\]+)"/.exec(answer.headers.get("Content-Disposition") ?? "")?.[1] ?? "evidence.zip";
@@ -20,6 +22,8 @@ export async function savePackage(body: unknown, progress: Progress, stop: Abort
     if (stop.aborted) return null;
     if (error instanceof Refused) throw error;
     throw new Refused(0, "gone", "证据包没有传完，未保存", "the package did not arrive whole and was not saved", "ask for it again");
+  } finally {
+    seat?.leave();
   }
 }
 

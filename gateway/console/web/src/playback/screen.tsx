@@ -37,7 +37,7 @@ export function Screen({ camera, deck, showing, isAsked }: { camera: CameraRow; 
         <Told text={nameOf(camera)} most={60} />
         {typeof offset === "number" && Math.abs(offset) >= OFFSET_LEAST_MS ? ` · ${t("playback.offset", { seconds: (offset / 1000).toFixed(1) })}` : ""}
         {deck?.stream === "sub" ? ` · ${t("playback.sub")}` : ""}
-        {showing.is === "stills" ? ` · ${clock(showing.at)} · ${t("video.stills")}` : ""}
+        {showing.is === "stills" ? ` · ${clock(showing.at)} · ${t(showing.isCrowded ? "video.crowded" : "video.stills")}` : ""}
         {showing.is === "waiting" && !showing.isBlank && isAsked ? ` · ${t("playback.waiting")}` : ""}
       </figcaption>
     </figure>

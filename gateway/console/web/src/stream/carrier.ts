@@ -1,4 +1,9 @@
-/** One link for many listeners: in a shared worker for all pages of a browser, or in the page where there is none. */
+/**
+ * One link for many listeners: in a shared worker for all pages of a browser, or in the page where there is none.
+ *
+ * Keeps  The gateway takes a stream that is read for a console that sounds. So nothing is read while no page answers: all of them
+ *        hang or are frozen, and the gateway has to make the sound. When one answers again, the stream is begun anew.
+ */
 import type { News } from "../state/model";
 import { EMPTY, reduce, type House } from "../state/reduce";
 import { here as nowHere } from "./here";
@@ -6,6 +11,10 @@ import { Link, type LinkNow, type Surroundings } from "./link";
 import type { ToPage } from "./talk";
 
 export const STREAM = "/api/v1/console/stream";
+
+const ASK_MS = 2_000;
+/** So many questions without any answer. */
+const ASKED_MOST = 5;
 
 /** Behind what is already under way. A timer would do the same, but browsers hold those of a page in the background back for a minute. */
 const turns = new MessageChannel();
@@ -52,6 +61,7 @@ export class Carrier {
   private readonly listeners = new Set<(message: ToPage) => void>();
   private news: News[] = [];
   private readonly link: Link;
+  private asked = 0;
 
   constructor(private readonly here: Surroundings = BROWSER) {
     this.link = new Link(
@@ -70,9 +80,11 @@ export class Carrier {
       },
     );
     this.link.start();
+    here.every(ASK_MS, () => this.ask());
   }
 
   join(listener: (message: ToPage) => void): () => void {
+    this.answered();
     this.flush(); // the house that it gets has it already
     this.listeners.add(listener);
     const ageMs = this.now.heardMs === 0 ? -1 : this.here.now() - this.now.heardMs;
@@ -82,6 +94,20 @@ export class Carrier {
 
   again(): void {
     this.link.again();
+  }
+
+  /** A page is there. */
+  answered(): void {
+    const wasHung = this.asked > ASKED_MOST;
+    this.asked = 0;
+    if (wasHung) this.link.start();
+  }
+
+  private ask(): void {
+    if (this.listeners.size === 0) return;
+    this.asked += 1;
+    if (this.asked === ASKED_MOST + 1) this.link.stop();
+    this.tell({ is: "there?" });
   }
 
   private flush(): void {

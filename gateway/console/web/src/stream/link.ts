@@ -64,6 +64,7 @@ export class Link {
     this.stopRetry();
     this.source?.close();
     this.source = null;
+    this.say({ ...this.was, up: false });
   }
 
   /** Begin anew at once: somebody signed on. */

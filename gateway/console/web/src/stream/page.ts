@@ -48,7 +48,7 @@ export function start(): void {
   }
   const carrier = new Carrier();
   carrier.join(take);
-  say = (message) => message.is === "again" && carrier.again();
+  say = (message) => (message.is === "again" ? carrier.again() : carrier.answered());
 }
 
 /** Somebody signed on or off: read anew. */
@@ -64,6 +64,7 @@ function look(): void {
 }
 
 function take(message: ToPage): void {
+  if (message.is === "there?") return say({ is: "here" });
   batch(() => {
     look();
     if (message.is === "link") {

@@ -8,6 +8,8 @@ export type ToPage =
   | { is: "house"; house: House; link: LinkNow; ageMs: number; sentMs: number }
   /** What came in one piece, in its order: a page that is told of it at once is drawn once. */
   | { is: "news"; news: readonly News[]; sentMs: number }
-  | { is: "link"; link: LinkNow };
+  | { is: "link"; link: LinkNow }
+  /** Answered at once, with "here": whether scripts of the page run, seen or not. */
+  | { is: "there?" };
 
-export type ToWorker = { is: "again" } | { is: "bye" };
+export type ToWorker = { is: "again" } | { is: "bye" } | { is: "here" };

@@ -12,7 +12,8 @@ scope.onconnect = (event) => {
   if (port === undefined) return;
   const leave = carrier.join((message) => port.postMessage(message));
   port.onmessage = (message: MessageEvent<ToWorker>) => {
-    if (message.data.is === "again") carrier.again();
-    else leave();
+    if (message.data.is === "bye") leave();
+    else if (message.data.is === "again") carrier.again();
+    else carrier.answered();
   };
 };
