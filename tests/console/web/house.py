@@ -196,8 +196,8 @@ class Desk:
         return await handle.json_value()
 
     async def top(self) -> str:
-        """What stands first in the queue."""
-        return await self.page.locator(".queue > li button").first.inner_text()
+        """What stands first in the queue, drawn or not yet."""
+        return await self.page.locator(".queue > li button").first.text_content() or ""
 
     async def ask(self, path: str, body: object = None) -> Any:
         """Ask the gateway as whoever is signed on here; POST where there is a body."""
