@@ -271,6 +271,16 @@ async def test_where_the_browser_is_not_heard_the_bar_says_so_and_the_gateway_so
             return not is_running(school.program)
 
         await school.gateway.until(silent, "the player has ended: the browser sounds it now")
+        # A second window, which nobody touched, says nothing against the first that is heard.
+        other = await desk.context.new_page()
+        await other.goto(f"{desk.url}/console/")
+        await other.wait_for_selector(".frame:not(.stale)")
+        await other.wait_for_selector(".bar.mute")
+        assert not is_running(school.program)
+        # The one that is heard is closed: nobody would hear anything any more.
+        before = lines_of(school.played)
+        await desk.page.close()
+        await school.gateway.until(plays, "the gateway's own player plays again")
         desk.fine()
     await school.quiet()
 

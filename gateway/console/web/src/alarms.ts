@@ -15,7 +15,7 @@ import { canSound, follow, isSilenced, silence } from "./sound/player";
 import type { Alarm } from "./state/model";
 import { isAcknowledged, isSilent, lines, type Line } from "./state/queue";
 import { here } from "./stream/here";
-import { gatewayNow, house, isLost, tick } from "./stream/page";
+import { canBeHeard, gatewayNow, house, isHeard, isLost, tick } from "./stream/page";
 import { language } from "./words";
 
 /** Open alarms and faults that are shown. */
@@ -38,6 +38,7 @@ let told = "";
 let toldSound: boolean | null = null;
 
 export function watch(): void {
+  effect(() => canBeHeard(canSound.value));
   effect(() => {
     if (me.value === null) return;
     const now = tick.value;
@@ -48,17 +49,17 @@ export function watch(): void {
   effect(() => {
     // The gateway that begins anew knows nothing of what this console shows and whether it is heard.
     const epoch = epochNow.value;
-    if (epoch === told && canSound.value === toldSound) return;
+    if (epoch === told && isHeard.value === toldSound) return;
     if (me.value === null || epoch === "") return;
     if (epoch !== told) receipted.clear();
     told = epoch;
-    toldSound = canSound.value;
+    toldSound = isHeard.value;
     post("/api/v1/console/shown", { alarms: [], sounding: toldSound }).catch(() => undefined); // receipts say it again
   });
   effect(() => {
     if (me.value === null) return;
     const found = urgent.value;
-    const key = canSound.value;
+    const key = isHeard.value;
     void epochNow.value;
     forget(opened, found);
     const fresh = found.filter((alarm) => !opened.has(alarm.alarm_id));

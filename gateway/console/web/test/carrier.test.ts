@@ -15,9 +15,9 @@ describe("the carrier", () => {
     carrier = new Carrier(here);
     heard = [];
     runs = true;
-    carrier.join((message) => {
+    const page = carrier.join((message) => {
       if (message.is !== "there?") heard.push(message);
-      else if (runs) carrier.answered();
+      else if (runs) page.here(false);
     });
     here.source.says("snapshot", snapshot());
     here.pass(0);
@@ -77,6 +77,29 @@ describe("the carrier", () => {
     here.source.says("snapshot", snapshot());
     beats(30);
     expect(here.sources).toHaveLength(2);
+  });
+
+  it("says whether any page that answers can be heard, and when none can any more", () => {
+    const told = (): boolean[] => heard.flatMap((message) => (message.is === "heard" ? [message.heard] : []));
+    let answers = true;
+    const other = carrier.join((message) => message.is === "there?" && answers && other.here(true));
+    other.here(true);
+    expect(told()).toEqual([true]);
+    here.pass(60_000);
+    expect(told()).toEqual([true]);
+    const late: ToPage[] = [];
+    const third = carrier.join((message) => late.push(message));
+    expect(late.some((message) => message.is === "heard" && message.heard)).toBe(true);
+    third.here(true);
+    answers = false; // it hangs, and a page that hangs is not heard for long
+    third.leave();
+    here.pass(14_000);
+    expect(told()).toEqual([true, false]);
+    answers = true;
+    here.pass(2_000);
+    expect(told()).toEqual([true, false, true]);
+    other.leave();
+    expect(told()).toEqual([true, false, true, false]);
   });
 
   it("reads on while any of its pages answers", () => {

@@ -1,8 +1,9 @@
 /**
  * One link for many listeners: in a shared worker for all pages of a browser, or in the page where there is none.
  *
- * Keeps  The gateway takes a stream that is read for a console that sounds. So nothing is read while no page answers: all of them
- *        hang or are frozen, and the gateway has to make the sound. When one answers again, the stream is begun anew.
+ * Keeps  1. The gateway takes a stream that is read for a console that is there. So nothing is read while no page answers: all of
+ *           them hang or are frozen, and the gateway has to make the sound. When one answers again, the stream is begun anew.
+ *        2. What the gateway is told of sound is of the browser: pages know whether any of them that answers can be heard.
  */
 import type { News } from "../state/model";
 import { EMPTY, reduce, type House } from "../state/reduce";
@@ -55,13 +56,40 @@ const BROWSER: Surroundings = {
   },
 };
 
+/** One page, as its carrier knows it. */
+class Page {
+  asked = 0;
+  sounds = false;
+
+  constructor(
+    readonly tell: (message: ToPage) => void,
+    private readonly carrier: Carrier,
+  ) {}
+
+  get answers(): boolean {
+    return this.asked <= ASKED_MOST;
+  }
+
+  /** It answers, and says whether it can be heard. */
+  here(sounds: boolean): void {
+    this.asked = 0;
+    this.sounds = sounds;
+    this.carrier.look();
+  }
+
+  leave(): void {
+    this.carrier.left(this);
+  }
+}
+
 export class Carrier {
   private house: House = EMPTY;
   private now: LinkNow = { up: false, heardMs: 0, signedOut: false };
-  private readonly listeners = new Set<(message: ToPage) => void>();
+  private readonly pages = new Set<Page>();
   private news: News[] = [];
   private readonly link: Link;
-  private asked = 0;
+  private reads = true;
+  private heard = false;
 
   constructor(private readonly here: Surroundings = BROWSER) {
     this.link = new Link(
@@ -83,30 +111,44 @@ export class Carrier {
     here.every(ASK_MS, () => this.ask());
   }
 
-  join(listener: (message: ToPage) => void): () => void {
-    this.answered();
+  join(tell: (message: ToPage) => void): Page {
     this.flush(); // the house that it gets has it already
-    this.listeners.add(listener);
+    const page = new Page(tell, this);
+    this.pages.add(page);
     const ageMs = this.now.heardMs === 0 ? -1 : this.here.now() - this.now.heardMs;
-    listener({ is: "house", house: this.house, link: this.now, ageMs, sentMs: Date.now() });
-    return () => this.listeners.delete(listener);
+    tell({ is: "house", house: this.house, link: this.now, ageMs, sentMs: Date.now() });
+    if (this.heard) tell({ is: "heard", heard: true });
+    this.look();
+    return page;
+  }
+
+  left(page: Page): void {
+    this.pages.delete(page);
+    this.look();
   }
 
   again(): void {
     this.link.again();
   }
 
-  /** A page is there. */
-  answered(): void {
-    const wasHung = this.asked > ASKED_MOST;
-    this.asked = 0;
-    if (wasHung) this.link.start();
+  /** See who answers, and what follows from it. */
+  look(): void {
+    const answering = [...this.pages].filter((page) => page.answers);
+    const reads = answering.length > 0 || this.pages.size === 0; // between two pages the house is kept
+    if (reads !== this.reads) {
+      this.reads = reads;
+      if (reads) this.link.start();
+      else this.link.stop();
+    }
+    const heard = answering.some((page) => page.sounds);
+    if (heard === this.heard) return;
+    this.heard = heard;
+    this.tell({ is: "heard", heard });
   }
 
   private ask(): void {
-    if (this.listeners.size === 0) return;
-    this.asked += 1;
-    if (this.asked === ASKED_MOST + 1) this.link.stop();
+    for (const page of this.pages) page.asked += 1;
+    this.look();
     this.tell({ is: "there?" });
   }
 
@@ -118,6 +160,6 @@ export class Carrier {
   }
 
   private tell(message: ToPage): void {
-    for (const listener of this.listeners) listener(message);
+    for (const page of this.pages) page.tell(message);
   }
 }

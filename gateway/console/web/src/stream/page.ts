@@ -34,6 +34,10 @@ const BEGAN_MS = here();
 /** When the gateway was last heard, as `tick` counts; 0 for never. */
 export const heardMs = computed(() => lastHeard.value);
 
+/** Whether any window of this browser can be heard: the gateway knows browsers, not windows. */
+export const isHeard = signal(false);
+let sounds = false;
+
 let say: (message: ToWorker) => void = () => {};
 
 export function start(): void {
@@ -44,16 +48,24 @@ export function start(): void {
     worker.port.start();
     say = (message) => worker.port.postMessage(message);
     addEventListener("pagehide", () => say({ is: "bye" }));
+    say({ is: "here", sounds });
     return;
   }
   const carrier = new Carrier();
-  carrier.join(take);
-  say = (message) => (message.is === "again" ? carrier.again() : carrier.answered());
+  const page = carrier.join(take);
+  say = (message) => (message.is === "again" ? carrier.again() : page.here(sounds));
+  say({ is: "here", sounds });
 }
 
 /** Somebody signed on or off: read anew. */
 export function again(): void {
   say({ is: "again" });
+}
+
+/** This window can be heard from now on, or not any more. */
+export function canBeHeard(now: boolean): void {
+  sounds = now;
+  say({ is: "here", sounds });
 }
 
 function look(): void {
@@ -64,7 +76,11 @@ function look(): void {
 }
 
 function take(message: ToPage): void {
-  if (message.is === "there?") return say({ is: "here" });
+  if (message.is === "there?") return say({ is: "here", sounds });
+  if (message.is === "heard") {
+    isHeard.value = message.heard;
+    return;
+  }
   batch(() => {
     look();
     if (message.is === "link") {

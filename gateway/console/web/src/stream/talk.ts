@@ -10,6 +10,8 @@ export type ToPage =
   | { is: "news"; news: readonly News[]; sentMs: number }
   | { is: "link"; link: LinkNow }
   /** Answered at once, with "here": whether scripts of the page run, seen or not. */
-  | { is: "there?" };
+  | { is: "there?" }
+  /** Whether any page of this browser that answers can be heard. */
+  | { is: "heard"; heard: boolean };
 
-export type ToWorker = { is: "again" } | { is: "bye" } | { is: "here" };
+export type ToWorker = { is: "again" } | { is: "bye" } | { is: "here"; sounds: boolean };

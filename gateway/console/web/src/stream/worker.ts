@@ -10,10 +10,10 @@ const scope = self as unknown as { onconnect: (event: MessageEvent) => void };
 scope.onconnect = (event) => {
   const port = event.ports[0];
   if (port === undefined) return;
-  const leave = carrier.join((message) => port.postMessage(message));
+  const page = carrier.join((message) => port.postMessage(message));
   port.onmessage = (message: MessageEvent<ToWorker>) => {
-    if (message.data.is === "bye") leave();
+    if (message.data.is === "bye") page.leave();
     else if (message.data.is === "again") carrier.again();
-    else carrier.answered();
+    else page.here(message.data.sounds);
   };
 };
