@@ -2,8 +2,8 @@
 
 Owns    what is under way. A lease is a place in _flying; it ends with the process, so after a crash
         everything without a receipt is pending again.
-Needs   owed (what waits), patience (failures), telling (who is told of them), the intake (writing
-        receipts, raising faults), an uplink.
+Needs   owed (what waits), patience (failures), telling and faults (who is told of them, and what),
+        the intake (writing receipts, raising faults), an uplink.
 Keeps   1. A delivery ends by a receipt or by being parked, never by age, length or error.
         2. Urgent records have a slot of their own and go before every backlog (promise 3).
         3. Records of one device arrive in order within their lane, unless one of them is poison: it
@@ -23,18 +23,18 @@ import structlog
 
 from gateway import crash
 from gateway.clock import Clock
+from gateway.delivery.faults import WHY_CHARS, Faults
 from gateway.delivery.lanes import Item
 from gateway.delivery.owed import PARKED_ITEMS, Owed
 from gateway.delivery.patience import BACKOFF_MOST_S, PROBE_ATTEMPTS, Patience
 from gateway.delivery.telling import SILENT, Telling
 from gateway.errors import UplinkError, UplinkRejected, UplinkUnavailable
-from gateway.events import NEVER_FOLDED, Kind, Scalar
+from gateway.events import NEVER_FOLDED
 from gateway.metrics import Metrics
 from gateway.rules.routing import URGENT
 from gateway.store import PARKED, STATES, DeliveryRow, Sealed, Store
 from gateway.supervise import keep_running
 from gateway.uplink import RECEIPT_STATES, Outcome, Parcel, Receipt, Uplink
-from gateway.words import Said, receiver
 
 KNOWN_STATES: Final = 4096
 LATE_S: Final = 120
@@ -77,11 +77,10 @@ class Worker:
         self._metrics = metrics
         self._receipts = receipts
         self._written = written
-        self._fault = fault
-        self._called = receiver(name)
         self._owed = Owed(name, number, store)
         self._patience = Patience(name)
         self._telling = Telling()
+        self._faults = Faults(name, self._telling, fault)
         self._holds: list[tuple[int, int, str]] = []  # until when, lane, device
         self._aside: list[tuple[int, int, Item]] = []  # until when, seq, poison or parked
         self._flying: dict[int, Item] = {}
@@ -345,15 +344,7 @@ class Worker:
         for watcher in self.watchers:
             watcher(item, receipt, utc)
         if receipt.state == "rejected":
-            self._raise(
-                "rejected",
-                item.kind,
-                Said(
-                    f"{self._called.zh} 拒收警情，请电话确认",
-                    f"{self._called.en} rejected an alarm: telephone",
-                ),
-                {"receiver": self.name, "record": item.id},
-            )
+            self._faults.rejected(item.kind, item.id)
         return DeliveryRow(
             self.number,
             item.seq,
@@ -390,19 +381,9 @@ class Worker:
                 self._put_aside(item, PARKED_AGAIN_S)
             else:
                 self._owed.parked_more = True
-        self._raise(
-            "parked",
-            item.kind,
-            Said(
-                f"{self._called.zh} 拒绝接收记录，已搁置，请处理",
-                f"{self._called.en} refused a record, which is parked: see to it",
-            ),
-            self._about(error) | {"record": item.id},
-        )
-        return DeliveryRow(self.number, item.seq, PARKED, item.attempts, utc, "", str(error)[:256])
-
-    def _about(self, error: BaseException) -> dict[str, Scalar]:
-        return {"receiver": self.name, "why": str(error)[:256]}
+        why = str(error)[:WHY_CHARS]
+        self._faults.parked(item.kind, item.id, why)
+        return DeliveryRow(self.number, item.seq, PARKED, item.attempts, utc, "", why)
 
     def _failed(
         self, items: list[Item], error: UplinkUnavailable, began: int, *, alone: bool
@@ -463,15 +444,10 @@ class Worker:
             self._batch = min(self._batch * 2, self._uplink.batch)
 
     def _tell_people(self) -> None:
-        """Raise the faults, or end them: one for everybody, one for who may know of duress."""
         now = self._clock.mono_ns()
         if self._patience.failing and not self._telling.is_failing():
             self._note_failed(is_known=False)
-        waiting = self.depth(discreet=True)
-        self._tell("", waiting, is_bad=self._telling.must_tell(now))
-        self._tell(
-            SILENT, self._owed.silent, is_bad=self._telling.must_tell_silent(now, self._owed.silent)
-        )
+        self._faults.look(now, self.depth(discreet=True), self._owed.silent)
 
     def _note_failed(self, *, is_known: bool) -> None:
         if self._is_known(is_known):
@@ -480,33 +456,6 @@ class Worker:
     def _is_known(self, is_known: bool) -> bool:  # noqa: FBT001 it is what the name says
         """Whether guard rooms may know how it is: by this call, or by anything else that waits."""
         return is_known or self.depth(discreet=True) > 0
-
-    def _tell(self, kind: str, waiting: int, *, is_bad: bool | None) -> None:
-        if is_bad is None:
-            return
-        if not is_bad:
-            self._fault(_key("uplink", self.name, kind), None, active=False, attributes={})
-            return
-        zh, en = ("胁迫警情", "a duress alarm") if kind == SILENT else ("警情", "")
-        self._raise(
-            "uplink",
-            kind,
-            Said(
-                f"{self._called.zh} 未送达:{zh}尚未被接收",
-                f"{en} not delivered to {self._called.en}, still trying".strip(),
-            ),
-            {"receiver": self.name, "waiting": waiting},
-        )
-
-    def _raise(self, what: str, kind: str, said: Said, attributes: dict[str, Scalar]) -> None:
-        """Raise a fault; one about duress is of that kind, so it is shown where duress may be."""
-        self._fault(
-            _key(what, self.name, kind),
-            said,
-            active=True,
-            attributes=attributes,
-            kind=Kind.DURESS if kind == SILENT else Kind.FAULT,
-        )
 
     # Heartbeat.
 
@@ -553,10 +502,6 @@ class Worker:
             "last_receipt_ns": seen.last_receipt_ns,
             "failures": (self._telling if discreet else self._patience).failures,
         }
-
-
-def _key(what: str, receiver: str, kind: str) -> str:
-    return f"{what}.{receiver}.{SILENT}" if kind == SILENT else f"{what}.{receiver}"
 
 
 def _is_sound(outcome: object) -> bool:
