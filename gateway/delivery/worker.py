@@ -103,11 +103,9 @@ class Worker:
     def committed(self, records: Sequence[Sealed]) -> None:
         """Take what concerns this receiver, right after its commit."""
         now = self._clock.mono_ns()
-        busy = self._calls >= self._uplink.concurrency
         for record in self._owed.committed(records, now):
             self._patience.urgent()
-            if self._patience.failing or busy:
-                self._telling.waits(record.seq, record.kind, now)
+            self._telling.waits(record.seq, record.kind, now)
         self._wake.set()
 
     def depth(self, *, discreet: bool = False) -> int:
