@@ -236,13 +236,13 @@ async def test_poison_that_waited_aside_when_the_worker_failed_is_taken_up_once(
         worker.watchers.append(breaks)
         made.intake.listen(worker.committed)
         await made.write("btn-2")
+        async with asyncio.timeout(PATIENCE_S):
+            while not run.done():  # it may stand in the pause after a try of the poison
+                clock.advance(0.1)
+                worker.committed([])
+                await made.turn()
         with pytest.raises(ExceptionGroup):
-            async with asyncio.timeout(PATIENCE_S):
-                while not run.done():  # it may stand in the pause after a try of the poison
-                    clock.advance(0.1)
-                    worker.committed([])
-                    await made.turn()
-                await run
+            await run
         made.intake._listeners.remove(worker.committed)
         worker.watchers.clear()
         uplink.up()
