@@ -363,6 +363,8 @@ class Gateway:
 id = "320612-0001"
 name = "示范小学"
 gateway = "gw-1"
+address = "示范市实验区学府路 1 号"
+phone = "0513-8000"
 [store]
 path = "{self.store_folder}"
 reserve_mib = {self.reserve_mib}

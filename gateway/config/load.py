@@ -197,7 +197,13 @@ class _Head:
                 continue
             table = self._table(model, key)
             if isinstance(table, SiteTable):
-                self.site = Site(id=table.id, name=table.name, gateway=table.gateway)
+                self.site = Site(
+                    id=table.id,
+                    name=table.name,
+                    gateway=table.gateway,
+                    address=table.address or "",
+                    phone=table.phone or "",
+                )
             elif isinstance(table, StoreTable):
                 path = self._inspection.path(table.path)
                 self._check_store_path(path)

@@ -20,11 +20,16 @@ from gateway.response_plans import Plans
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
-    """Who we are: id and name of the school, and which of its gateways this one is."""
+    """Who we are: id and name of the school, and which of its gateways this one is.
+
+    address, phone  what somebody who calls for help reads out; "" where nobody wrote them down
+    """
 
     id: str
     name: str
     gateway: str
+    address: str = ""
+    phone: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -126,7 +126,13 @@ def build_app(  # noqa: PLR0913 - each is a part of the console
     streams = Streams()
     fixed = {
         "epoch": secrets.token_hex(8),
-        "site": {"id": site.id, "name": site.name, "gateway": site.gateway},
+        "site": {
+            "id": site.id,
+            "name": site.name,
+            "gateway": site.gateway,
+            "address": site.address,
+            "phone": site.phone,
+        },
         "phones": [],
         "cameras": [],
         **(shown or {}),

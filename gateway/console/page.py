@@ -56,11 +56,16 @@ Actor = Annotated[Identity, needs(Right.ACT)]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
-    """What the head of the page says. zone None means the machine's own time zone."""
+    """What the head of the page and the call card say.
+
+    zone None means the machine's own time zone.
+    """
 
     id: str
     name: str
     gateway: str
+    address: str = ""
+    phone: str = ""
     zone: tzinfo | None = None
 
 

@@ -24,6 +24,8 @@ _GATEWAY: Final = """\
 id = "320612-0001"
 name = "示范小学"
 gateway = "gw-1"
+address = "示范市实验区学府路 1 号"
+phone = "0513-0000000"
 [store]
 path = "../store"
 reserve_mib = 16

@@ -67,6 +67,24 @@ def test_all_faults_of_all_files_are_told_at_once(installation: Installation) ->
     ]
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        'address = ""',
+        'address = "a\\u202eb"',
+        f'address = "{"长" * 101}"',
+        'phone = "call me"',
+        "phone = 110",
+    ],
+)
+def test_what_somebody_reads_out_to_119_can_be_read_out(
+    installation: Installation, line: str
+) -> None:
+    installation.change("gateway.toml", 'name = "示范小学"', f'name = "示范小学"\n{line}')
+    (told,) = installation.faults()
+    assert told.startswith(f"gateway.toml: site.{line.split(maxsplit=1)[0]}: ")
+
+
 def test_a_broken_link_is_one_fault_and_not_one_more_for_each_device(
     installation: Installation,
 ) -> None:

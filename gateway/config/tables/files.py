@@ -12,17 +12,31 @@ from gateway.config.tables.field import DeviceTable, InterlockTable, LinkTable
 from gateway.config.tables.receiving import DeliveryTable, EscalationTable, RouteTable, UplinkTable
 from gateway.config.tables.room import ConsoleTable, ContactTable
 from gateway.config.tables.video import CameraTable, VideoTable
-from gateway.config.tables.words import FILE, ID, NAME, Identifier, Name, PathText, Table
+from gateway.config.tables.words import (
+    FILE,
+    ID,
+    LINE,
+    NAME,
+    NUMBER,
+    Identifier,
+    LineText,
+    Name,
+    PathText,
+    PhoneNumber,
+    Table,
+)
 
 MIN_RETENTION_DAYS: Final = 90
 
 
 class SiteTable(Table):
-    """[site]: who we are in every record."""
+    """[site]: who we are in every record; address and phone are for whoever calls for help."""
 
     id: Annotated[Identifier, Field(description=ID)]
     name: Annotated[Name, Field(description=NAME)]
     gateway: Annotated[Identifier, Field(description=ID)] = "gw-1"
+    address: Annotated[LineText | None, Field(description=LINE)] = None
+    phone: Annotated[PhoneNumber | None, Field(description=NUMBER)] = None
 
 
 class StoreTable(Table):

@@ -13,10 +13,12 @@ from gateway.config.tables.words import (
     ID,
     MAX_NAME_CHARS,
     NAME,
+    NUMBER,
     STEP,
     Identifier,
     Name,
     PathText,
+    PhoneNumber,
     StepText,
     Table,
     plain,
@@ -36,11 +38,7 @@ class ContactTable(Table):
     """[[contact]]: whom the guard room telephones."""
 
     name: Annotated[Name, Field(description=NAME)]
-    number: Annotated[
-        str,
-        StringConstraints(pattern=r"^[0-9+*#][0-9+*# ,()-]{0,31}$"),
-        Field(description=both("电话号码，最多 32 个字符", "a telephone number of at most 32")),
-    ]
+    number: Annotated[PhoneNumber, Field(description=NUMBER)]
     role: Annotated[
         str,
         StringConstraints(max_length=MAX_NAME_CHARS),

@@ -46,6 +46,8 @@ Identifier = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._
 Name = Annotated[str, StringConstraints(max_length=MAX_NAME_CHARS), AfterValidator(plain)]
 PathText = Annotated[str, StringConstraints(min_length=1, max_length=4096), AfterValidator(plain)]
 EnvName = Annotated[str, AfterValidator(_env_name)]
+PhoneNumber = Annotated[str, StringConstraints(pattern=r"^[0-9+*#][0-9+*# ,()-]{0,31}$")]
+LineText = Annotated[str, StringConstraints(max_length=100), AfterValidator(plain)]
 StepText = Annotated[str, StringConstraints(max_length=200), AfterValidator(plain)]
 UrlText = Annotated[str, StringConstraints(min_length=3, max_length=1024), AfterValidator(plain)]
 
@@ -55,6 +57,10 @@ ID: Final = both(
 )
 NAME: Final = both(
     "1 至 64 个字，不含控制字符", "text of 1 to 64 characters without control characters"
+)
+NUMBER: Final = both("电话号码，最多 32 个字符", "a telephone number of at most 32")
+LINE: Final = both(
+    "1 至 100 个字，不含控制字符", "text of 1 to 100 characters without control characters"
 )
 STEP: Final = both("1 至 200 个字", "text of 1 to 200 characters")
 FILE: Final = both("文件路径，相对路径从配置目录算起", "a path, relative to the folder")

@@ -13,14 +13,15 @@ const BURNS = new Set(["fire", "smoke", "gas", "electrical", "temperature"]);
 export function Card({ alarm }: { alarm: Alarm | undefined }) {
   const seen = useSeen<HTMLElement>();
   const device = alarm?.device;
+  const site = house.site.value;
   const burns = alarm !== undefined && BURNS.has(alarm.kind);
   const parts: [string, string][] = [
-    [t("card.address"), house.site.value.name],
+    [t("card.address"), `${site.address ?? ""} ${site.name}`.trim()],
     [t(burns ? "card.part" : "card.place"), device === undefined ? "" : `${device.place} ${device.name}`.trim()],
     [t(burns ? "card.what" : "card.happened"), alarm === undefined ? "" : `${named("kind", alarm.kind)} ${factOf(alarm)}`.trim()],
     [t(burns ? "card.size" : "card.hurt"), ""],
     [t("card.caller"), me.value?.name ?? ""],
-    [t("card.number"), ""],
+    [t("card.number"), site.phone ?? ""],
   ];
   return (
     <section ref={seen} class="card" aria-label={t("card.title")}>

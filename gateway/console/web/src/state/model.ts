@@ -152,7 +152,8 @@ export interface Snapshot {
   seq: number;
   now: string;
   clock?: ClockQuality;
-  site: { id: string; name: string; gateway: string };
+  /** address, phone: what somebody who calls for help reads out; "" where nobody wrote them down, of older gateways unknown. */
+  site: { id: string; name: string; gateway: string; address?: string; phone?: string };
   phones: Phone[];
   alarms: Alarm[];
   faults: Alarm[];
