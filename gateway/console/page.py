@@ -22,7 +22,7 @@ from starlette.responses import RedirectResponse, Response
 
 from gateway.console import view
 from gateway.console.assets import ROOT
-from gateway.console.desk import NoSuchAlarm, WrongState
+from gateway.console.desk import Desk, NoSuchAlarm, Row, WrongState
 from gateway.console.discreet import Desks
 from gateway.console.gate import Door, refuse_foreign, same
 from gateway.console.people import PASSWORD_CHARS
@@ -161,13 +161,7 @@ class Page:
     async def alarm(self, request: Request, alarm_id: str, who: Reader) -> Response:
         """Draw one open alarm with the form that closes it; this page does not refresh itself."""
         desk = self._desks.of(who)
-        rows = [
-            *await desk.alarms(open_only=True, limit=MAX_OPEN),
-            *await desk.faults(open_only=True, limit=MAX_OPEN),
-        ]
-        found = next((row for row in rows if row.get("alarm_id") == alarm_id), None)
-        if found is None:
-            raise _gone()
+        found = await _open_row(desk, alarm_id)
         now = self._now()
         session = request.state.session
         return self._draw(
@@ -177,6 +171,7 @@ class Page:
             may_act=Right.ACT in RIGHTS[who.role],
             asks_pin=session is not None and session.asks_pin,
             alarm=view.alarm_line(found, now),
+            is_still=view.is_still(found, desk.devices()),
             dispositions=view.DISPOSITIONS,
             note_chars=MAX_NOTE_CHARS,
             now=now,
@@ -207,13 +202,22 @@ class Page:
                 "choose how it ended; the note is too long or not plain text",
                 "go back and correct it",
             ) from error
+        desk = self._desks.of(who)
+        if not body.note.strip() and view.is_still(await _open_row(desk, alarm_id), desk.devices()):
+            raise Problem(
+                422,
+                "note_needed",
+                "传感器仍在报警：请在备注里写明为什么现在结束",
+                "the sensor still raises the alarm: the note has to say why it ends now",
+                "go back and write it",
+            )
         if request.state.session.asks_pin:
             pin = _secret(fields, "pin")
             if not pin:
                 raise Problem.pin_needed()  # it was not asked for yet when the form was drawn
             await self._proofs.again(request, who, pin)
         try:
-            await self._desks.of(who).close(alarm_id, who, body.disposition, body.note)
+            await desk.close(alarm_id, who, body.disposition, body.note)
         except (NoSuchAlarm, WrongState) as error:
             raise _gone() from error
         return _to_duty()
@@ -334,6 +338,18 @@ class Page:
     def _now(self) -> datetime:
         utc = datetime.fromtimestamp(self._desk.clock_utc_ns() // 10**9, UTC)
         return utc.astimezone(self._site.zone)
+
+
+async def _open_row(desk: Desk, alarm_id: str) -> Row:
+    """Return the row of an open alarm or fault."""
+    rows = [
+        *await desk.alarms(open_only=True, limit=MAX_OPEN),
+        *await desk.faults(open_only=True, limit=MAX_OPEN),
+    ]
+    found = next((row for row in rows if row.get("alarm_id") == alarm_id), None)
+    if found is None:
+        raise _gone()
+    return found
 
 
 async def _fields(request: Request) -> dict[str, str]:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from gateway.events import Nature
 from gateway.words import Said
 
 MAX_TEXT_CHARS: Final = 80
@@ -43,6 +44,9 @@ MODES: Final = {
 RECEIVER_NAMES: Final = {"police": "公安", "bureau": "教育局", "fire": "消防", "leader": "校领导"}
 REHEARSED: Final = frozenset({"drill", "selftest", "commissioning"})
 """Modes in which nobody is in danger: shown after everything live, and never in red."""
+
+LASTING: Final = frozenset({Nature.STATE, Nature.MEASUREMENT})
+"""Points that say how it is now; the others tell of moments."""
 
 DISPOSITIONS: Final = {
     "real": ("真警", "Real"),
@@ -236,6 +240,19 @@ def _level(row: Mapping[str, Any]) -> int:
     """Return the priority; one that nobody knows is taken as an emergency."""
     priority = row.get("priority")
     return priority if isinstance(priority, int) and priority in LEVELS else 1
+
+
+def is_still(alarm: Mapping[str, Any], devices: Iterable[Mapping[str, Any]]) -> bool:
+    """Whether the alarm's sensor says now that it goes on; one that tells of moments never does."""
+    device = next((row for row in devices if row["id"] == alarm["device"]["id"]), None)
+    if device is None or alarm.get("restored_at") is not None:
+        return False
+    return any(
+        point["name"] == alarm.get("point")
+        and point.get("nature") in LASTING
+        and point.get("active") is True
+        for point in device["points"]
+    )
 
 
 def alarm_lines(rows: Iterable[Mapping[str, Any]], now: datetime) -> list[Line]:

@@ -107,6 +107,38 @@ async def test_a_guard_signs_in_sees_the_alarm_acknowledges_and_closes_it(
     assert "无未处置警情" in (await browser.open()).text
 
 
+@pytest.mark.parametrize(
+    ("nature", "active", "restored", "asks"),
+    [
+        ("measurement", True, None, True),
+        ("state", True, None, True),
+        ("state", False, None, False),
+        ("state", None, None, False),
+        ("momentary", True, None, False),
+        ("state", True, "2026-11-22T00:00:05.000Z", False),
+    ],
+)
+async def test_what_its_sensor_still_raises_is_ended_with_a_reason_only(
+    console: Console, nature: str, active: bool | None, restored: str | None, asks: bool
+) -> None:
+    points = [{"name": "button", "nature": nature, "active": active}]
+    console.desk.device_rows.append(device("btn-gate-west", "online", points=points))
+    console.desk.rows.append(alarm(restored_at=restored))
+    browser = await Browser(console).sign_in()
+    form = Elements((await browser.open("/basic/alarms/a-1")).text)
+    assert ("required" in form.all("textarea")[0]) is asks
+    fields = {"csrf": await browser.proof(), "disposition": "fault", "note": " "}
+    answer = await browser.send("/basic/alarms/a-1/close", fields)
+    assert answer.status == (422 if asks else 303)
+    if asks:
+        assert "传感器仍在报警" in answer.text
+        assert console.desk.rows[0]["closed_at"] is None
+        assert (
+            await browser.send("/basic/alarms/a-1/close", fields | {"note": "已通风"})
+        ).status == 303
+    assert console.desk.rows[0]["disposition"] == "fault"
+
+
 @pytest.mark.parametrize("path", ["acknowledge", "close"])
 @pytest.mark.parametrize("proof", ["", "guessed", "é", None])
 async def test_a_form_that_our_page_did_not_draw_changes_nothing(
