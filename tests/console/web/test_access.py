@@ -78,6 +78,8 @@ UNBRACKETED = r"""() => {
     }
   return found;
 }"""
+FOOT = "() => document.querySelector('footer').getBoundingClientRect().height"
+LINE_PX = 70
 KNOWN = re.compile(r"示范小学|号探测器|1号(?:摄像机)?|公安|\bbureau\b|\bpolice\b|English|Mbit/s")
 
 
@@ -140,6 +142,7 @@ async def test_axe_finds_nothing_serious_on_what_a_guard_sees(
     await full(desk)
     found = await serious(desk, SCREENS)
     await visit(desk, "#/duty")
+    assert await desk.page.evaluate(FOOT) < LINE_PX  # the keys take one line of a small screen
     for key in ("F4", "F9"):  # the map, and the card
         await desk.page.keyboard.press(key)
     await desk.page.wait_for_selector(".floors, .floor, .card")
