@@ -4,6 +4,8 @@ Needs   the real page, served by the real gateway. Only the stream and the sessi
 Keeps   Everything goes through the page's own link and reducer.
 """
 
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Final
 
 from playwright.async_api import Route
@@ -24,22 +26,34 @@ setInterval(() => {
   window.tell("beat", { now: window.gatewayTime().toISOString(), seq: 1 });
 }, 500);
 """
-ME: Final = {
+ME: Final[dict[str, Any]] = {
     "name": "张三", "role": "guard", "csrf": "x", "rights": ["act", "export", "read", "video"],
     "until": "2026-11-22T18:00:00Z", "has_pin": True,
 }  # fmt: skip
 AT: Final = "2026-11-22T08:14:05.120Z"
 
 
-async def deceive(desk: Desk, name: str = "1号摄像机") -> None:
+async def deceive(
+    desk: Desk,
+    name: str = "1号摄像机",
+    *,
+    rights: Sequence[str] = ME["rights"],
+    answers: Mapping[str, Any] = MappingProxyType({}),
+) -> None:
     """Open the page signed on, with a stream that the test speaks for.
 
-    name  of the camera and of the floor that the gateway has
+    name     of the camera and of the floor that the gateway has
+    rights   of the person
+    answers  what else is said: "GET install/config" → what it is told
     """
 
     async def api(route: Route) -> None:
         path = route.request.url.partition("/api/v1/")[2]
-        body: Any = ME if path == "session" else {"stored": True}
+        known = f"{route.request.method} {path.partition('?')[0]}"
+        if known in answers:
+            await route.fulfill(json=answers[known])
+            return
+        body: Any = {**ME, "rights": list(rights)} if path == "session" else {"stored": True}
         if path == "plans":
             steps = [
                 {"n": n, "zh": f"第{n}步", "en": f"Step {n}", "mandatory": True} for n in (1, 2)
