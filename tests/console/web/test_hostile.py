@@ -62,6 +62,19 @@ async def stopped(_desk: Desk, browser: Browser) -> Callable[[], Awaitable[None]
     return thaw
 
 
+async def test_a_page_that_comes_back_by_the_browsers_back_hears_the_gateway_again(
+    school: House,
+) -> None:
+    async with school.desk() as desk:
+        await desk.begin(school.tokens["张三"])
+        # A browser that is steered by a test keeps no page: what it would say when it did.
+        shown = "dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))"
+        await desk.page.evaluate(f"() => {{ window.isKept = true; setTimeout(() => {shown}); }}")
+        await desk.until("() => window.isKept === undefined")
+        await desk.page.wait_for_selector(".frame:not(.stale)")
+        desk.fine()
+
+
 async def begin_and_hear(school: House, desk: Desk) -> None:
     """An alarm sounds here, and the gateway knows."""
     await desk.begin(school.tokens["张三"])

@@ -42,6 +42,8 @@ let say: (message: ToWorker) => void = () => {};
 
 export function start(): void {
   setInterval(look, 500);
+  // Kept by the browser while another page was shown, and back by its "back": it said goodbye to the worker and would hear nothing.
+  addEventListener("pageshow", (event) => event.persisted && location.reload());
   if (typeof SharedWorker === "function") {
     const worker = new SharedWorker(new URL("./worker.ts", import.meta.url), { type: "module", name: "campus" });
     worker.port.onmessage = (event: MessageEvent<ToPage>) => take(event.data);
