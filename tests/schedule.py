@@ -15,8 +15,9 @@ from typing import Any, Final
 from xdist.scheduler.loadfile import LoadFileScheduling
 
 BUSY: Final = (
-    "console/web/test_guard.py", "console/web/test_pictures.py", "console/web/test_access.py",
-    "console/web/test_looks.py", "console/web/test_outage.py", "console/web/test_scene.py",
+    "console/web/test_guard.py", "console/web/test_pictures.py", "console/web/test_hostile.py",
+    "console/web/test_access.py", "console/web/test_scene.py", "console/web/test_looks.py",
+    "console/web/test_outage.py", "console/web/test_install_looks.py",
     "pictures/test_judge.py", "crash/test_kills.py",
     "console/web/test_sound.py", "test_demo.py", "crash/test_disk.py",
     "console/web/test_install.py", "misbehaviour/test_devices.py", "console/web/test_words.py",

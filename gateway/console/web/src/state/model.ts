@@ -152,7 +152,7 @@ export interface Snapshot {
   seq: number;
   now: string;
   clock?: ClockQuality;
-  /** address, phone: what somebody who calls for help reads out; "" where nobody wrote them down, of older gateways unknown. */
+  /** address, phone: what somebody who calls for help reads out; not there where nobody wrote them down. */
   site: { id: string; name: string; gateway: string; address?: string; phone?: string };
   phones: Phone[];
   alarms: Alarm[];
