@@ -386,8 +386,12 @@ class Worker:
     def _failed(
         self, items: list[Item], error: UplinkUnavailable, began: int, *, alone: bool
     ) -> None:
-        if alone and self._patience.failed(error, began, self._clock.mono_ns()):
+        now = self._clock.mono_ns()
+        if alone and self._patience.failed(error, began, now):
             self._note_failed(is_known=any(item.kind != SILENT for item in items))
+            for item in self._owed.news.items():  # what stands behind these waits as well
+                if not item.parked:
+                    self._telling.waits(item.seq, item.kind, now)
         oldest: dict[tuple[str, int], Item] = {}
         for item in items:
             if self._is_poison(item):
@@ -399,7 +403,6 @@ class Worker:
             key = (item.device, item.lane)
             if key not in oldest or item.seq < oldest[key].seq:
                 oldest[key] = item
-        now = self._clock.mono_ns()
         for (device, lane), item in oldest.items():
             until = now + int(self._patience.backoff(item.attempts, BACKOFF_MOST_S) * 1e9)
             self._owed.lanes[lane].hold(device, until)
