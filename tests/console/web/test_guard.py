@@ -279,8 +279,10 @@ async def test_where_the_browser_is_not_heard_the_bar_says_so_and_the_gateway_so
         assert not is_running(school.program)
         # The one that is heard is closed: nobody would hear anything any more.
         before = lines_of(school.played)
+        began = time.monotonic()
         await desk.page.close()
         await school.gateway.until(plays, "the gateway's own player plays again")
+        assert time.monotonic() - began < 20 + SLOW_S
         desk.fine()
     await school.quiet()
 
